@@ -1,0 +1,132 @@
+"""Frozen dataclasses: everything that rebuilds a model, a training run or a sample.
+
+They are stored as JSON inside checkpoints and images, so each can be read back with
+`from_dict`, which refuses unknown keys by name instead of ignoring them.
+"""
+
+import dataclasses
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of all configurations: to and from plain dictionaries."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]):
+        """Build from a dictionary; raises ValueError naming any unknown or missing key."""
+        known = {f.name: f.type for f in fields(cls)}
+        if unknown := sorted(set(values) - set(known)):
+            raise ValueError(
+                f"{cls.__name__} does not know {', '.join(unknown)}; it knows {', '.join(known)}."
+            )
+        frozen = {}
+        for name, value in values.items():
+            if isinstance(value, dict):  # a configuration within this one
+                value = known[name].from_dict(value)
+            elif isinstance(value, list):  # JSON has no tuples; nothing frozen holds a list
+                value = tuple(value)
+            frozen[name] = value
+        try:
+            return cls(**frozen)
+        except TypeError as error:
+            raise ValueError(f"{cls.__name__}: {error}") from error
+
+
+@dataclass(frozen=True)
+class VAEConfig(Config):
+    """The autoencoder: image (B, 1, 32, 32) <-> latent (B, latent_channels, 8, 8)."""
+
+    latent_channels: int = 4
+    width: int = 48  # channels at 16x16; twice that at 8x8, where most of the work is cheap
+    n_blocks: int = 2  # residual blocks at 8x8, in the encoder and in the decoder
+
+
+@dataclass(frozen=True)
+class UNetConfig(Config):
+    """The denoising network: two resolutions, 8x8 and 4x4."""
+
+    latent_channels: int = 4
+    channels: tuple[int, ...] = (64, 128)  # per resolution, finest first
+    d_head: int = 32  # width of one attention head
+    d_context: int = 64  # width of one condition token
+    d_time: int = 256  # width of the time embedding
+
+
+@dataclass(frozen=True)
+class NoiseScheduleConfig(Config):
+    # sqrt(alpha_bar) at t = 1. Nearly but not exactly pure noise, so that log-SNR stays finite
+    # and the multistep solvers can take their first step (Lin et al. 2023 explain why Stable
+    # Diffusion's 0.068 is too much: the mean brightness of the image leaks through).
+    terminal_signal: float = 0.01
+
+
+@dataclass(frozen=True)
+class ConditioningConfig(Config):
+    class_names: tuple[str, ...] = tuple("0123456789")
+    # Cross-attention over one token is a constant (a softmax over one thing): use several.
+    n_tokens: int = 4
+
+
+@dataclass(frozen=True)
+class ModelConfig(Config):
+    """All parts of a `LatentDiffusion`, nested as in its dictionary."""
+
+    vae: VAEConfig = VAEConfig()
+    unet: UNetConfig = UNetConfig()
+    noise_schedule: NoiseScheduleConfig = NoiseScheduleConfig()
+    conditioning: ConditioningConfig = ConditioningConfig()
+
+
+@dataclass(frozen=True)
+class ClassifierConfig(Config):
+    """The judge of samples (see `classifier.py`)."""
+
+    class_names: tuple[str, ...] = tuple("0123456789")
+    width: int = 16
+    d_features: int = 64
+
+
+@dataclass(frozen=True)
+class TrainingConfig(Config):
+    """How weights are made. On one machine, the same configuration makes the same weights."""
+
+    seed: int = 0
+    batch: int = 64  # at these sizes more steps beat larger batches
+    vae_learning_rate: float = 4e-3
+    # Nats of KL against squared error of an image (beta of Higgins et al. 2017, in those units).
+    # Small: latents need to be bounded and smooth, not Gaussian; diffusion sees to the rest.
+    kl_weight: float = 2e-3
+    unet_learning_rate: float = 1.5e-3
+    classifier_learning_rate: float = 2e-3
+    weight_decay: float = 0.01
+    label_dropout: float = 0.1  # share of labels replaced by the null label, for guidance
+    # Spread of the logistic-normal distribution of training times (Esser et al. 2024, eq. 19):
+    # both ends are easy (copy the noise; guess the mean), the middle is where a digit is decided.
+    time_spread: float = 1.2
+    # Relative width of the power-function EMA (Karras et al. 2023, eq. 3): its horizon grows with
+    # the run, so short and long runs need no other value.
+    ema_width: float = 0.05
+
+
+def check_number(name: str, value: Any, low: float, high: float) -> None:
+    """Raise ValueError unless value is a real number (no bool, no NaN) in [low, high]."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:  # false for NaN too
+        raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r:.40}.")
+
+
+def check_whole(name: str, value: Any, low: int, high: int) -> None:
+    """Raise ValueError unless value is an int (no bool) in [low, high]."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r:.40}.")
+
+
+def check_choice(name: str, value: Any, choices) -> None:
+    """Raise ValueError unless value is one of the strings in choices."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r:.40}.")

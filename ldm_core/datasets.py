@@ -1,0 +1,56 @@
+"""Data sets as two tensors in memory, and the way from pixels to model images and back."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchvision import datasets
+
+from .config import check_choice
+
+DATASETS = {
+    "mnist": datasets.MNIST,
+    "fashion-mnist": datasets.FashionMNIST,
+    "kmnist": datasets.KMNIST,
+}
+PIXELS = 28  # side of a picture as people see it
+PADDING = 2  # to 32, which halves evenly
+
+
+class LabelledImages(NamedTuple):
+    """pixels uint8 (N, 28, 28), 0 is background; labels int64 (N,); the names of the classes."""
+
+    pixels: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+
+def load_dataset(name: str, data_dir: str | Path, *, train: bool) -> LabelledImages:
+    """The training or the test part of a data set of `DATASETS`.
+
+    Uses the files under data_dir where they are (as torchvision lays them out), else downloads
+    them there. Raises ValueError for an unknown name, RuntimeError where the download fails.
+    """
+    check_choice("dataset", name, DATASETS)
+    try:
+        data = DATASETS[name](str(data_dir), train=train, download=True)
+    except (OSError, RuntimeError) as error:
+        raise RuntimeError(
+            f"{name} is not in {data_dir} and could not be downloaded there ({error}). "
+            "Check the network, or pass --data-dir with the folder that holds it."
+        ) from error
+    names = tuple(c.split(" - ")[0] for c in data.classes)  # MNIST's are "0 - zero", ...
+    return LabelledImages(data.data, data.targets.long(), names)
+
+
+def to_image(pixels: Tensor) -> Tensor:
+    """uint8 (B, 28, 28) -> image float32 (B, 1, 32, 32) in [-1, 1], padded with background."""
+    return F.pad(pixels.unsqueeze(1).float() / 127.5 - 1, [PADDING] * 4, value=-1.0)
+
+
+def to_pixels(image: Tensor) -> Tensor:
+    """image (B, 1, 32, 32) -> uint8 (B, 28, 28): clipped to [-1, 1], rounded, padding cut off."""
+    inner = image[:, 0, PADDING:-PADDING, PADDING:-PADDING]
+    return (inner.float().clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8)

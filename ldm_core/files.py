@@ -1,0 +1,25 @@
+"""Files that are whole or absent."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: str | Path) -> Iterator[Path]:
+    """A path beside `path` to write to; renamed to `path` when the block ends without an error.
+
+    Whatever else ends the block (an error, Ctrl-C) removes what it wrote. Missing folders are made.
+    The file beside has the same ending, for writers that go by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        with partial.open("rb") as file:  # on the disk before the name points at it
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
