@@ -1,0 +1,92 @@
+"""How close two sets of images are, measured on the features of a classifier.
+
+Every number is meaningful only beside its *floor*: what the same number of real images, that the
+model has never seen, scores in the place of the samples.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
+
+
+class _Features(nn.Identity):
+    """Lets torchmetrics take features that are computed already for images."""
+
+    def __init__(self, d: int):
+        super().__init__()
+        self.num_features = d
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """Fréchet distance between Gaussians fitted to features (N, d), (M, d) (Heusel et al. 2017)."""
+    metric = FrechetInceptionDistance(feature=_Features(real.shape[1])).set_dtype(torch.float64)
+    metric.update(real.double(), real=True)
+    metric.update(fake.double(), real=False)
+    return metric.compute().item()
+
+
+def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> float:
+    """Kernel (maximum mean discrepancy) distance of features, mean over 100 random subsets of up to
+    1,000 (Bińkowski et al. 2018)."""
+    size = min(1000, len(real), len(fake))
+    metric = KernelInceptionDistance(feature=_Features(real.shape[1]), subset_size=size)
+    metric.update(real, real=True)
+    metric.update(fake, real=False)
+    with torch.random.fork_rng(devices=[]):  # it draws its subsets from the global generator
+        torch.manual_seed(seed)
+        return metric.compute()[0].item()
+
+
+class ManifoldScores(NamedTuple):
+    precision: float  # share of samples that lie among real images: do they look real?
+    recall: float  # share of real images that lie among samples: is all of the variety there?
+    density: float  # like precision, not fooled by outliers
+    coverage: float  # like recall, not fooled by outliers
+
+
+def manifold_scores(
+    real: Tensor, fake: Tensor, k_precision: int = 3, k_density: int = 5
+) -> ManifoldScores:
+    """Precision and recall (Kynkäänniemi et al. 2019, eq. 1-3, k = 3) and density and coverage
+    (Naeem et al. 2020, eq. 4-5, k = 5) of features (N, d) and (M, d).
+
+    "Among" means inside a ball around some point that reaches to its k-th nearest neighbour of its
+    own kind.
+    """
+    real_radii = _neighbour_distances(real, (k_precision, k_density))
+    fake_radii = _neighbour_distances(fake, (k_precision,))
+    precise, density = [], 0
+    recalled = torch.zeros(len(real), dtype=torch.bool)
+    nearest = torch.full((len(real),), torch.inf)
+    for i in range(0, len(fake), 1000):
+        distance = torch.cdist(fake[i : i + 1000], real)  # (1000, N)
+        precise.append((distance <= real_radii[0]).any(dim=1))
+        density += (distance <= real_radii[1]).sum().item()
+        recalled |= (distance <= fake_radii[0][i : i + 1000, None]).any(dim=0)
+        nearest = torch.minimum(nearest, distance.min(dim=0).values)
+    covered = nearest <= real_radii[1]
+    return ManifoldScores(
+        torch.cat(precise).double().mean().item(),
+        recalled.double().mean().item(),
+        density / (k_density * len(fake)),
+        covered.double().mean().item(),
+    )
+
+
+def nearest_distance(images: Tensor, references: Tensor) -> Tensor:
+    """Euclidean distance of each row of images (N, d) to the nearest of references (M, d): (N,)."""
+    parts = (torch.cdist(part, references).min(dim=1).values for part in images.split(500))
+    return torch.cat(list(parts))
+
+
+def _neighbour_distances(points: Tensor, ks: tuple[int, ...]) -> list[Tensor]:
+    """Distance of each point to its k-th nearest other point, for each k."""
+    parts = []
+    for part in points.split(1000):
+        # The smallest distance of all is that to itself.
+        parts.append(torch.cdist(part, points).topk(max(ks) + 1, largest=False, sorted=True).values)
+    distances = torch.cat(parts)
+    return [distances[:, k] for k in ks]

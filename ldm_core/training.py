@@ -1,0 +1,136 @@
+"""Training: first the VAE, then the U-Net on the VAE's cached latents.
+
+Two stages as in Rombach et al. 2022: the latents of the whole training set fit in memory, so after
+the first stage no image is encoded again.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from .config import TrainingConfig
+from .datasets import LabelledImages, to_image
+from .latent_diffusion import LatentDiffusion
+from .training_data import batch_at, generator_at, mixed_precision
+from .training_loop import Budget, TrainingResult, train
+from .vae import LatentDistribution, kl_divergence
+
+NORMALISATION_IMAGES = 5000  # enough for two digits of a mean and a deviation per channel
+
+
+def train_vae(
+    model: LatentDiffusion,
+    data: LabelledImages,
+    budget: Budget,
+    config: TrainingConfig,
+    on_progress: Callable[[int], None] = lambda step: None,
+) -> TrainingResult:
+    """Train `model.vae` on squared error + kl_weight * KL, then fix its normalisation."""
+    vae, pixels = model.vae.train(), data.pixels.to(model.device)
+
+    def loss_at(step: int) -> Tensor:
+        generator = generator_at(config.seed, step, model.device)
+        image = to_image(pixels[batch_at(step, len(pixels), config.batch, config.seed)])
+        with mixed_precision(model.device):
+            mean, log_var = vae.posterior(image)
+            mean, log_var = mean.float(), log_var.float()
+            noise = torch.randn(mean.shape, generator=generator, device=model.device)
+            decoded = vae.decoder(mean + (0.5 * log_var).exp() * noise)
+        squared_error = (decoded.float() - image).square().sum(dim=(1, 2, 3))
+        loss = squared_error + config.kl_weight * kl_divergence(mean, log_var)
+        return loss.mean() / image[0].numel()
+
+    result = train(
+        vae,
+        loss_at,
+        budget,
+        name="VAE",
+        learning_rate=config.vae_learning_rate,
+        weight_decay=0.0,
+        ema_width=config.ema_width,
+        on_progress=on_progress,
+    )
+    vae.eval()
+    vae.set_normalisation(torch.zeros(1), torch.ones(1))
+    some = torch.randperm(len(data.pixels), generator=torch.Generator().manual_seed(config.seed))
+    latents = encode_dataset(model, data.pixels[some[:NORMALISATION_IMAGES]])
+    variance = latents.mean.var(dim=(0, 2, 3)) + latents.std.square().mean(dim=(0, 2, 3))
+    vae.set_normalisation(latents.mean.mean(dim=(0, 2, 3)), variance.sqrt())
+    return result
+
+
+@torch.inference_mode()
+def encode_dataset(model: LatentDiffusion, pixels: Tensor, batch: int = 500) -> LatentDistribution:
+    """The normalised latent distribution of every image: mean and std, each (N, 4, 8, 8)."""
+    with mixed_precision(model.device):
+        parts = [model.vae.encode(to_image(p.to(model.device))) for p in pixels.split(batch)]
+    return LatentDistribution(*(torch.cat(field).float() for field in zip(*parts)))
+
+
+def train_unet(
+    model: LatentDiffusion,
+    latents: LatentDistribution,
+    labels: Tensor,
+    budget: Budget,
+    config: TrainingConfig,
+    on_progress: Callable[[int], None] = lambda step: None,
+) -> TrainingResult:
+    """Train `model.unet` and `model.conditioning` on cached latents, dropping labels at random."""
+    labels = labels.to(model.device)
+    null_label = model.conditioning.null_label
+
+    def loss_at(step: int) -> Tensor:
+        generator = generator_at(config.seed, step, model.device)
+        draw = {"generator": generator, "device": model.device}
+        indices = batch_at(step, len(labels), config.batch, config.seed)
+        mean, std = latents.mean[indices], latents.std[indices]
+        z = mean + std * torch.randn(mean.shape, **draw)
+        noise = torch.randn(mean.shape, **draw)
+        t = training_times(torch.randn(len(z), **draw), config.time_spread)
+        dropped = torch.rand(len(z), **draw) < config.label_dropout
+        kept = labels[indices].masked_fill(dropped, null_label)
+        with mixed_precision(model.device):
+            return model.loss(z, kept, t, noise).mean()
+
+    learning = torch.nn.ModuleList([model.unet.train(), model.conditioning.train()])
+    result = train(
+        learning,
+        loss_at,
+        budget,
+        name="U-Net",
+        learning_rate=config.unet_learning_rate,
+        weight_decay=config.weight_decay,
+        ema_width=config.ema_width,
+        on_progress=on_progress,
+    )
+    learning.eval()
+    return result
+
+
+def sample_grid(model: LatentDiffusion, rows: int = 4) -> Tensor:
+    """One column per class, from the same noise at every call: uint8 (rows * classes, 28, 28)."""
+    labels = list(range(len(model.class_names))) * rows
+    return model.generate(labels, seeds=range(len(labels)))
+
+
+def reconstructions(model: LatentDiffusion, pixels: Tensor, columns: int = 10) -> Tensor:
+    """Rows of originals, each above the row of its reconstructions: uint8 (2 N, 28, 28)."""
+    decoded = model.decode(model.encode(pixels)).cpu()
+    pairs = zip(pixels.split(columns), decoded.split(columns))
+    return torch.cat([row for pair in pairs for row in pair])
+
+
+def training_times(normal: Tensor, spread: float) -> Tensor:
+    """t = 1 / (1 + exp(-spread * normal)): logistic-normal (Esser et al. 2024, eq. 19)."""
+    return torch.sigmoid(spread * normal)
+
+
+def reconstruction_psnr(model: LatentDiffusion, pixels: Tensor) -> float:
+    """Peak signal-to-noise ratio of decode(encode(pixels)) in dB:
+    10 log10(255^2 / mean squared error), over all pixels uint8 (N, 28, 28)."""
+    error = 0.0
+    for part in pixels.split(500):
+        decoded = model.decode(model.encode(part)).cpu()
+        error += (decoded.double() - part.double()).square().sum().item()
+    return 10 * torch.tensor(255.0**2 * pixels.numel() / error).log10().item()
