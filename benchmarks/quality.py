@@ -1,0 +1,70 @@
+"""Quality against cost: python -m benchmarks.quality [--data-dir data] [--count 2000].
+
+Accuracy and Fréchet distance of unpicked samples, for every sampler against steps, and for guidance
+scales and intervals. Prints Markdown tables; `docs/samplers.md` holds a run of it.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from ldm_core import SAMPLERS, LatentDiffusion, SamplingSettings
+from ldm_core.classifier import Classifier
+from ldm_core.datasets import load_dataset
+from ldm_core.evaluate import make_samples
+from ldm_core.metrics import frechet_distance
+
+STEPS = (5, 10, 20)
+GUIDANCE = [
+    {"guidance_scale": 1.0},
+    {"guidance_scale": 1.25},
+    {"guidance_scale": 1.5},
+    {"guidance_scale": 2.0},
+    {"guidance_scale": 3.0},
+    {"guidance_scale": 1.5, "guidance_interval": (0.3, 1.0)},
+    {"guidance_scale": 1.5, "guidance_interval": (0.3, 0.8)},
+    {"guidance_scale": 2.0, "guidance_interval": (0.3, 0.8)},
+]
+SPACINGS = ("log_snr", "karras")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", type=Path, default=Path("weights"))
+    parser.add_argument("--data-dir", type=Path, default=Path("data"))
+    parser.add_argument("--count", type=int, default=2000)
+    args = parser.parse_args()
+
+    model = LatentDiffusion.load(args.weights)
+    judge = Classifier.load(args.weights / "classifier.safetensors")
+    train_features = judge.judge(load_dataset("mnist", args.data_dir, train=True).pixels)[0]
+    test = load_dataset("mnist", args.data_dir, train=False)
+    some = torch.randperm(len(test.pixels), generator=torch.Generator().manual_seed(0))
+    floor = frechet_distance(train_features, judge.judge(test.pixels[some[: args.count]])[0])
+    labels = torch.arange(args.count) % len(model.class_names)
+
+    def score(**options) -> str:
+        samples = make_samples(model, labels, SamplingSettings(**options), seed=0)
+        features, predicted = judge.judge(samples)
+        accuracy = (predicted == labels).double().mean().item()
+        return f"{accuracy:.1%}, {frechet_distance(train_features, features):.3f}"
+
+    print(f"{args.count} samples, seeds from 0. Accuracy, Fréchet distance (floor {floor:.3f}).\n")
+    print("| guidance scale | interval | |\n|---|---|---|")
+    for options in GUIDANCE:
+        low, high = options.get("guidance_interval", (0, 1))
+        row = f"| {options['guidance_scale']} | {low:g} to {high:g} | {score(**options)} |"
+        print(row, flush=True)
+    print("\n| spacing | |\n|---|---|")
+    for spacing in SPACINGS:
+        print(f"| {spacing} | {score(spacing=spacing)} |", flush=True)
+    print("\n| sampler | " + " | ".join(f"{steps} steps" for steps in STEPS) + " |")
+    print("|---|" + "---|" * len(STEPS))
+    for sampler in SAMPLERS:
+        row = [score(sampler=sampler, steps=steps) for steps in STEPS]
+        print(f"| {sampler} | " + " | ".join(row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
