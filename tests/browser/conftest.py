@@ -1,0 +1,109 @@
+"""A real Chromium on the real page, served as a Space serves it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Error as BrowserError
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+START_S = 120
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The address of the page, run with the weights of this repository."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("server")
+    log = folder / "log"
+    # From another folder and by the environment, as a Space starts it.
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "demo" / "app.py"],
+        cwd=folder,
+        env=os.environ
+        | {
+            "GRADIO_SERVER_NAME": "127.0.0.1",
+            "GRADIO_SERVER_PORT": str(port),
+            "GRADIO_TEMP_DIR": str(folder),
+        },
+        stdout=log.open("w"),
+        stderr=subprocess.STDOUT,
+    )
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        _wait_for(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome")
+    installed = next(filter(None, map(shutil.which, names)), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
+        except BrowserError as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"no browser (python -m playwright install chromium): {error}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, server):
+    """open_page(query="", **context) opens the page; by the end no page may have complained."""
+    contexts, complaints = [], []
+
+    def open_page(query="", width=1280, height=800, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda m: m.type in ("error", "warning") and complaints.append(m.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda r: _is_outside(r.url, server) and complaints.append(r.url))
+        page.goto(server + query)
+        page.wait_for_selector("body[data-ready] .player[data-state=example] .x_t[src]")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def _is_outside(url: str, server: str) -> bool:
+    return not url.startswith((server, "data:", "blob:"))
+
+
+def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+    ends_at = time.monotonic() + START_S
+    while time.monotonic() < ends_at and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the page did not come up:\n{log.read_text()}")

@@ -1,0 +1,135 @@
+"""What the page must look like, as far as a machine can tell."""
+
+import pytest
+
+PHONE = {"width": 375, "height": 812, "has_touch": True, "is_mobile": True}
+
+SHIFT = """() => new Promise((resolve) => {
+  let sum = 0;
+  const observer = new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) sum += entry.value;
+  });
+  observer.observe({type: "layout-shift", buffered: true});
+  requestAnimationFrame(() => setTimeout(() => resolve(sum), 100));
+})"""
+
+# Contrast (WCAG 2) of each visible text with what is behind it, worst first.
+CONTRASTS = """() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1);
+    canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    return canvas.getImageData(0, 0, 1, 1).data;
+  };
+  const luminance = ([r, g, b]) => [r, g, b]
+    .map((c) => c / 255)
+    .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => {
+    while (node && rgba(getComputedStyle(node).backgroundColor)[3] < 255) node = node.parentElement;
+    return rgba(getComputedStyle(node ?? document.body).backgroundColor);
+  };
+  const contrast = (node) => {
+    const levels = [rgba(getComputedStyle(node).color), behind(node)].map(luminance);
+    return (Math.max(...levels) + 0.05) / (Math.min(...levels) + 0.05);
+  };
+  const texts = "h1, h2, h3, p, figcaption, #controls button, #label label, .info-text, " +
+    "[data-testid=block-info], #controls input:not([type=range], [type=radio]), .link";
+  return [...document.querySelectorAll(texts)]
+    .filter((node) => node.checkVisibility())
+    .map((node) => [contrast(node), node.outerHTML.slice(0, 80)])
+    .sort((a, b) => a[0] - b[0]);
+}"""
+
+
+def generate(page):
+    page.click("#generate")
+    page.wait_for_selector(".player[data-state=done]")
+
+
+@pytest.mark.parametrize("size", [{}, PHONE], ids=["desktop", "phone"])
+def test_nothing_jumps(open_page, size):
+    page = open_page(**size)
+    before = page.evaluate("document.body.scrollHeight")
+    generate(page)
+    assert page.evaluate(SHIFT) < 0.01
+    assert page.evaluate("document.body.scrollHeight") == before
+
+
+def test_desktop_shows_picture_and_controls_at_once(open_page):
+    page = open_page()
+    for selector in (".player", "#generate", "#dice"):
+        box = page.locator(selector).bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 800, selector
+    screen = page.locator(".screen").first.bounding_box()
+    assert screen["width"] >= 380 and abs(screen["width"] - screen["height"]) < 1
+
+
+def is_on_top(page, selector, x=0.5, y=0.5):
+    """Whether a press at this share of the element's width and height would meet it."""
+    return page.locator(selector).evaluate(
+        """(node, [x, y]) => {
+          const box = node.getBoundingClientRect();
+          const at = [box.left + x * box.width, box.top + y * box.height];
+          return node.contains(document.elementFromPoint(...at));
+        }""",
+        [x, y],
+    )
+
+
+def test_phone_keeps_the_picture_in_view(open_page):
+    page = open_page(**PHONE)
+    for selector in ("#label", "#generate", "[role=combobox]", "#seed"):
+        page.locator(selector).scroll_into_view_if_needed()
+        assert page.locator(".screens").bounding_box()["y"] >= 0, selector
+    for scroll in range(150, 600, 10):
+        page.evaluate("y => scrollTo(0, y)", scroll)
+        assert is_on_top(page, ".player", x=0.1, y=0.01), scroll
+
+
+def test_phone_on_its_side_lets_the_controls_be_used(open_page):
+    page = open_page(width=812, height=375, has_touch=True, is_mobile=True)
+    page.locator("#generate").scroll_into_view_if_needed()
+    assert is_on_top(page, "#generate")
+
+
+def test_no_horizontal_scrolling(open_page):
+    page = open_page()
+    for width in (320, 375, 600, 900, 901, 1280, 2000):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_touch_targets_are_large_enough(open_page):
+    page = open_page(**PHONE)
+    targets = (
+        "#label label, #actions button, #dice, #controls [type=range], .player button, .keep a"
+    )
+    for target in page.locator(targets).all():
+        box = target.bounding_box()
+        assert min(box["width"], box["height"]) >= 40, target
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark(open_page, scheme):
+    page = open_page(color_scheme=scheme)
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = sum(map(int, background.strip("rgb()").split(","))) / 3
+    assert brightness > 200 if scheme == "light" else brightness < 50
+    worst, element = page.evaluate(CONTRASTS)[0]
+    assert worst >= 4.5, element
+
+
+def test_pixels_are_crisp(open_page):
+    page = open_page()
+    picture = page.locator(".x_t")
+    assert picture.evaluate("node => getComputedStyle(node).imageRendering") == "pixelated"
+    assert picture.bounding_box()["width"] % 28 == 0
+
+
+def test_less_motion_where_it_is_asked_for(open_page):
+    page = open_page(reduced_motion="reduce")
+    generate(page)
+    running = "document.getAnimations().filter((a) => a.playState === 'running').length"
+    assert page.evaluate(running) == 0

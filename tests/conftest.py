@@ -1,0 +1,65 @@
+import os
+from pathlib import Path
+
+# Small tensors gain nothing from a second thread, and on a busy machine threads that wait for each
+# other at every layer make seconds into minutes. Read when torch starts, here and in subprocesses.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+import torch
+
+from ldm_core import LatentDiffusion
+from ldm_core.config import ModelConfig, UNetConfig, VAEConfig
+from ldm_core.datasets import load_dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = ModelConfig(
+    vae=VAEConfig(width=8, n_blocks=1), unet=UNetConfig(channels=(16, 32), d_head=8, d_time=32)
+)
+
+
+def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
+    """A fresh network with its zero-initialised layers filled too, so that everything shows."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        if not parameter.any():
+            parameter.data.normal_(std=0.1, generator=generator)
+    return module.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def small_model() -> LatentDiffusion:
+    """A small model with random weights: right in every way except what it draws."""
+    torch.manual_seed(0)
+    return randomised(LatentDiffusion(SMALL))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Where MNIST is: $DATA_DIR, or data/, downloaded when absent."""
+    return Path(os.environ.get("DATA_DIR", ROOT / "data"))
+
+
+@pytest.fixture(scope="session")
+def mnist(data_dir):
+    """The real test digits. Missing data is a failure in CI and a skip on a machine offline."""
+    try:
+        return load_dataset("mnist", data_dir, train=False)
+    except RuntimeError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def slice_of_mnist(tmp_path_factory, data_dir, mnist):
+    """A data folder as torchvision lays it out, with the first thousand digits of each part."""
+    root = tmp_path_factory.mktemp("data")
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        for kind, record, header in (("images-idx3", 28 * 28, 16), ("labels-idx1", 1, 8)):
+            name = f"{part}-{kind}-ubyte"
+            content = (data_dir / "MNIST" / "raw" / name).read_bytes()[: header + 1000 * record]
+            (raw / name).write_bytes(content[:4] + (1000).to_bytes(4, "big") + content[8:])
+    return root

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+import torch
+
+from ldm_core import LatentDiffusion, SamplingSettings
+from ldm_core.classifier import Classifier
+from ldm_core.config import ClassifierConfig
+from ldm_core.evaluate import main, make_samples
+
+from .conftest import ROOT
+
+
+@pytest.fixture
+def weights(small_model, tmp_path):
+    small_model.vae.save(tmp_path / "vae.safetensors", {})
+    small_model.save_unet(tmp_path / "unet.safetensors", {})
+    torch.manual_seed(0)
+    Classifier(ClassifierConfig(width=8)).save(tmp_path / "classifier.safetensors", {})
+    return tmp_path
+
+
+def test_every_figure_stands_beside_its_floor(weights, slice_of_mnist, capsys):
+    arguments = ["--weights", str(weights), "--data-dir", str(slice_of_mnist)]
+    arguments += ["--count", "120", "--steps", "2"]
+    assert main([*arguments, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["count"] == report["real_count"] == 120
+    assert report["settings"]["steps"] == 2
+    assert report["samples"].keys() == report["real"].keys() == report["reconstructions"].keys()
+    assert report["real"]["frechet_distance"] < report["samples"]["frechet_distance"]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "| | samples | real test images (floor) |" in shown
+    assert f"{report['samples']['frechet_distance']:.4f}" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--count", "5"], "--count must be from 100"),
+        (["--steps", "0"], "steps must be a whole number"),
+        (["--weights", "absent"], "absent/vae.safetensors is missing"),
+    ],
+)
+def test_mistakes_are_told(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_the_weights_of_this_repository_draw_the_digits_asked_for():
+    model = LatentDiffusion.load(ROOT / "weights")
+    judge = Classifier.load(ROOT / "weights" / "classifier.safetensors")
+    labels = torch.arange(100) % 10
+    predicted = judge.judge(make_samples(model, labels, SamplingSettings(), seed=0))[1]
+    assert (predicted == labels).sum() >= 97
+
+
+def test_the_vae_of_this_repository_reaches_32_db(mnist):
+    from ldm_core.training import reconstruction_psnr
+
+    model = LatentDiffusion.load(ROOT / "weights")
+    assert reconstruction_psnr(model, mnist.pixels[:1000]) > 32
