@@ -5,17 +5,21 @@ from pathlib import Path
 # other at every layer make seconds into minutes. Read when torch starts, here and in subprocesses.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 import torch
 
 from ldm_core import LatentDiffusion
 from ldm_core.config import ModelConfig, UNetConfig, VAEConfig
 from ldm_core.datasets import load_dataset
+from ldm_core.sample import main
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ModelConfig(
     vae=VAEConfig(width=8, n_blocks=1), unet=UNetConfig(channels=(16, 32), d_head=8, d_time=32)
 )
+# Of a file: what each format must give back.
+SETTINGS = {"label": "7", "seed": 4294967295, "guidance_interval": [0.1, 0.9], "name": "é" * 300}
 
 
 def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
@@ -32,6 +36,43 @@ def small_model() -> LatentDiffusion:
     """A small model with random weights: right in every way except what it draws."""
     torch.manual_seed(0)
     return randomised(LatentDiffusion(SMALL))
+
+
+@pytest.fixture(scope="session")
+def weights(small_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    small_model.vae.save(folder / "vae.safetensors", {})
+    small_model.save_unet(folder / "unet.safetensors", {})
+    return folder
+
+
+@pytest.fixture
+def run(weights, tmp_path, monkeypatch, capsys):
+    """Run a command line in tmp_path, with two steps unless it says otherwise; expect success."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(line: str, status: int = 0, steps: str = "--steps 2") -> str:
+        """The last line of what it says: on stderr if it is to fail, else on stdout."""
+        steps = "" if "--steps" in line or "--like" in line else steps
+        assert main([*line.split(), *steps.split(), "--weights", str(weights)]) == status
+        said = capsys.readouterr()
+        return (said.err if status else said.out).rstrip().rpartition("\n")[2]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def movie() -> np.ndarray:
+    """uint8 (8, 28, 30): all greys, changes in a corner, no change at all, everything changed."""
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 256, (28, 30), dtype=np.uint8)
+    corner, part, scattered = first.copy(), first.copy(), first.copy()
+    corner[27, 29] ^= 1
+    part[3:9, 5:18] = 0
+    scattered[rng.random(first.shape) < 0.3] = 255
+    last = np.zeros_like(first)
+    last[10:20, 12:15] = 200
+    return np.stack([first, corner, corner, part, scattered, ~scattered, last, last])
 
 
 @pytest.fixture(scope="session")

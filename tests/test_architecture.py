@@ -23,6 +23,7 @@ LAYERS = [
     "conditioning",
     "latent_diffusion",
     "images",
+    "formats",
     "animation",
     "training_data",
     "training_loop",
@@ -30,6 +31,7 @@ LAYERS = [
     "classifier",
     "metrics",
     "evaluate",
+    "sample_files",
     "sample",
 ]
 CORE = sorted((ROOT / "ldm_core").glob("*.py"))
