@@ -8,7 +8,6 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -19,6 +18,7 @@ from .checkpoint import CheckpointError
 from .classifier import Classifier
 from .datasets import DATASETS, LabelledImages, load_dataset
 from .latent_diffusion import LatentDiffusion
+from .sampling_options import add_sampling_options, given_options
 from .settings import SamplingSettings
 
 BATCH = 250
@@ -27,22 +27,28 @@ REFERENCES = 10_000  # training images that precision, recall, density and cover
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ldm_core.evaluate", description=__doc__)
-    parser.add_argument("--weights", type=Path, default=Path("weights"))
-    parser.add_argument("--dataset", choices=DATASETS, default="mnist")
-    parser.add_argument("--data-dir", type=Path, default=Path("data"))
-    parser.add_argument("--count", type=int, default=10_000, help="samples, labels in turn")
-    parser.add_argument("--seed", type=int, default=0, help="of the first sample; then one each")
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--weights", type=Path, default=Path("weights"), help="folder of the checkpoints (weights)"
+    )
+    parser.add_argument(
+        "--dataset", choices=DATASETS, default="mnist", help="the real images (mnist)"
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        help="where the data set is, or is downloaded to (data)",
+    )
+    parser.add_argument("--count", type=int, default=10_000, help="samples, labels in turn (10000)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the first sample; sample i has seed + i (0)"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (cpu)")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
-    for field in fields(SamplingSettings):
-        flag, pair = f"--{field.name.replace('_', '-')}", isinstance(field.default, tuple)
-        kind = float if pair else type(field.default)
-        text = f"default {field.default}"
-        parser.add_argument(flag, type=kind, nargs=2 if pair else None, help=text)
+    add_sampling_options(parser)
     args = parser.parse_args(argv)
     try:
-        given = {f.name: getattr(args, f.name) for f in fields(SamplingSettings)}
-        settings = SamplingSettings.from_dict({k: v for k, v in given.items() if v is not None})
+        settings = SamplingSettings.from_dict(given_options(args))
         if not 100 <= args.count <= 60_000:
             raise ValueError(f"--count must be from 100 to 60000, not {args.count}.")
         model = LatentDiffusion.load(args.weights, args.device)

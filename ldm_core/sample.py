@@ -9,7 +9,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
-from dataclasses import fields
 from pathlib import Path
 
 import torch
@@ -20,9 +19,8 @@ from .config import check_choice
 from .formats import WRITERS
 from .images import read_settings
 from .latent_diffusion import LatentDiffusion
-from .noise_schedule import SPACINGS
 from .sample_files import BATCH, ENDINGS, SCALE, STILLS, WEIGHTS, FileSettings, weights_of, write
-from .samplers import SAMPLERS
+from .sampling_options import add_sampling_options, given_options
 
 PROGRAM = "python -m ldm_core.sample"
 
@@ -44,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def sample(args: argparse.Namespace, out: Path | None) -> None:
     """Do what the command line says: check all that can be before the model is loaded."""
-    given = {f.name: getattr(args, f.name) for f in fields(FileSettings) if hasattr(args, f.name)}
+    given = given_options(args, FileSettings)
     if out is None:
         raise ValueError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
     _check_out(out, args.force, given)
@@ -102,7 +100,6 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     default = FileSettings()
-    low, high = default.guidance_interval
 
     def add(name: str, help: str, **options) -> None:
         parser.add_argument(name, help=help, **options)
@@ -116,16 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--label", "class name, number, range (0-9) or any; else all classes in turn")
     add("--count", "how many images (one of each label)", type=int)
     add("--seed", "of the first image; image i has seed + i (drawn at random)", type=int)
-    add(
-        "--guidance-scale", f"how strongly the label pulls ({default.guidance_scale:g})", type=float
-    )
-    add("--steps", f"denoising steps ({default.steps})", type=int)
-    add("--sampler", f"{', '.join(SAMPLERS)} ({default.sampler})", metavar="NAME")
-    add("--spacing", f"of the steps: {', '.join(SPACINGS)} ({default.spacing})", metavar="NAME")
-    add("--eta", f"share of fresh noise per step, for ddim ({default.eta:g})", type=float)
-    interval = {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
-    add("--guidance-interval", f"times with guidance ({low:g} {high:g})", **interval)
-    add("--guidance-rescale", f"0 to 1 ({default.guidance_rescale:g})", type=float)
+    add_sampling_options(parser)
     add("--show", f"in an animation: {', '.join(VIEWS)} ({default.show})", metavar="VIEW")
     add("--scale", f"enlargement ({SCALE}, less for large grids)", type=int)
     add("--frame-ms", f"time of a frame in ms ({default.frame_ms})", type=int)

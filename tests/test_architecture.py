@@ -17,6 +17,7 @@ LAYERS = [
     "noise_schedule",
     "samplers",
     "settings",
+    "sampling_options",
     "vae",
     "attention",
     "unet",

@@ -1,4 +1,7 @@
+import argparse
+import dataclasses
 import json
+import re
 
 import pytest
 import torch
@@ -7,6 +10,7 @@ from ldm_core import LatentDiffusion, SamplingSettings
 from ldm_core.classifier import Classifier
 from ldm_core.config import ClassifierConfig
 from ldm_core.evaluate import main, make_samples
+from ldm_core.sampling_options import add_sampling_options, given_options
 
 from .conftest import ROOT
 
@@ -46,6 +50,30 @@ def test_every_figure_stands_beside_its_floor(weights, slice_of_mnist, capsys):
 def test_mistakes_are_told(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_help_explains_every_option(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    said = capsys.readouterr().out
+    for field in dataclasses.fields(SamplingSettings):
+        assert f"--{field.name.replace('_', '-')} " in said
+    listed = re.findall(r"^  (--[^\n]*(?:\n {3,}[^\n]*)*)", said, re.MULTILINE)
+    for option in listed:
+        assert re.match(r"--\S+(?: [A-Z]\S*| \{\S+\})*\s{2,}\S", option), option
+
+
+def test_every_sampling_option_reaches_the_settings():
+    parser = argparse.ArgumentParser()
+    add_sampling_options(parser)
+    assert given_options(parser.parse_args([])) == {}
+    line = "--guidance-scale 2.5 --steps 3 --sampler ddim --spacing karras --eta 0.5"
+    line += " --guidance-interval 0.2 0.8 --guidance-rescale 0.3"
+    given = given_options(parser.parse_args(line.split()))
+    assert SamplingSettings.from_dict(given) == SamplingSettings(
+        2.5, 3, "ddim", "karras", 0.5, (0.2, 0.8), 0.3
+    )
+    assert given.keys() == SamplingSettings().to_dict().keys()
 
 
 def test_the_weights_of_this_repository_draw_the_digits_asked_for():
