@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
-from ldm_core import MAX_SEED, SAMPLERS, LatentDiffusion, SamplingSettings
-from ldm_core.animation import write_gif
+from ldm_core import MAX_SEED, SAMPLERS, DenoisingStep, LatentDiffusion, SamplingSettings
+from ldm_core.animation import step_frames, write_gif
 from ldm_core.images import write_png
 
 ANY = "any"  # the label of unconditional samples
@@ -63,7 +62,7 @@ class Frame:
     """What is seen after one step; index 0 is the starting noise.
 
     x_t: the noisy latent, decoded; x_0: the estimate of the finished image that the step made, None
-    at index 0. Both uint8 (28, 28). noise_level: sqrt(1 - alpha_bar), from 1 down to 0.
+    at index 0. Both uint8 (28, 28). noise_level: sqrt(1 - alpha_bar), from nearly 1 down to 0.
     """
 
     index: int
@@ -132,18 +131,12 @@ def denoise_frames(
 
     Raises RequestError when the run takes longer than deadline_s seconds.
     """
-    ends_at = time.monotonic() + deadline_s
-    noise = model.decode(model.starting_noise([request.seed]))
-    yield Frame(0, noise[0].cpu().numpy(), None, 1.0)
     options = request.settings.to_dict()
-    for step in model.denoise([request.label_index], seeds=[request.seed], **options):
-        if time.monotonic() > ends_at:
-            raise RequestError(
-                f"The run was ended at step {step.index} of {step.steps}, after {deadline_s:g} "
-                "seconds: the server is too busy. Try again with fewer steps."
-            )
-        x_t, x_0 = model.decode(torch.cat([step.x_t, step.x_0])).cpu().numpy()
-        yield Frame(step.index, x_t, x_0, float(model.schedule.levels(step.t)[1]))
+    steps = model.denoise([request.label_index], seeds=[request.seed], **options)
+    for frame in step_frames(model, [request.seed], _in_time(steps, deadline_s), "both"):
+        x_t, x_0 = frame.pictures[0]
+        noise_level = float(model.schedule.levels(frame.t)[1])
+        yield Frame(frame.index, x_t, x_0 if frame.index else None, noise_level)
 
 
 def progress(frames: Iterator[Frame], request: Request, folder: Path) -> Iterator[Run]:
@@ -192,6 +185,17 @@ def save_png(frame: np.ndarray, request: Request, folder: Path) -> Path:
 def file_data(path: Path) -> dict[str, Any]:
     """A file as Gradio and its clients pass it on."""
     return {"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+
+def _in_time(steps: Iterator[DenoisingStep], deadline_s: float) -> Iterator[DenoisingStep]:
+    ends_at = time.monotonic() + deadline_s
+    for step in steps:
+        if time.monotonic() > ends_at:
+            raise RequestError(
+                f"The run was ended at step {step.index} of {step.steps}, after {deadline_s:g} "
+                "seconds: the server is too busy. Try again with fewer steps."
+            )
+        yield step
 
 
 def _new_file(folder: Path, request: Request, suffix: str) -> Path:

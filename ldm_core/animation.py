@@ -47,9 +47,9 @@ def step_frames(
     noise = model.starting_noise(seeds)
     start = DenoisingStep(index=0, steps=0, t=1.0, x_t=noise, x_0=torch.zeros_like(noise))
     for step in chain([start], steps):
-        views = torch.stack([getattr(step, name) for name in VIEWS[show]], dim=1)
-        pictures = model.decode(views.flatten(0, 1)).unflatten(0, views.shape[:2])
-        yield Frame(step.index, step.t, pictures.cpu().numpy())
+        # Each view by itself: in a batch of another size, a value may round to the next grey.
+        pictures = [model.decode(getattr(step, name)) for name in VIEWS[show]]
+        yield Frame(step.index, step.t, torch.stack(pictures, dim=1).cpu().numpy())
 
 
 def write_animation(

@@ -114,7 +114,8 @@ def test_frames_are_the_model_s_own(model):
     frames = list(generation.denoise_frames(model, check()))
     assert [frame.index for frame in frames] == [0, 1, 2, 3]
     assert frames[0].x_0 is None
-    assert frames[0].noise_level == 1 and frames[-1].noise_level == 0
+    assert frames[0].noise_level == pytest.approx((1 - 0.01**2) ** 0.5)
+    assert frames[-1].noise_level == 0
     levels = [frame.noise_level for frame in frames]
     assert levels == sorted(levels, reverse=True)
     options = {"guidance_scale": 1.5, "steps": 3, "sampler": "ddim"}
