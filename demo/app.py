@@ -32,6 +32,7 @@ from ldm_core import (  # noqa: E402
     LatentDiffusion,
     SamplingSettings,
 )
+from ldm_core.sample_files import weights_of  # noqa: E402
 
 PAGE = Path(__file__).parent / "page"
 STYLES = ("theme.css", "layout.css", "player.css", "controls.css")
@@ -43,7 +44,7 @@ SAMPLER_NAMES = {
     "dpmpp_2m": "DPM-Solver++ (2M)",
     "unipc": "UniPC",
 }
-KEEP_FILES_S = 3600  # how long a finished GIF can be fetched
+KEEP_FILES_S = 3600  # how long a finished file can be fetched
 MAX_WAITING = 20  # runs of a second or so each: nobody waits longer than that for a digit
 # One core a run (see `main`), so as many runs at once as there are cores.
 RUNS = {"concurrency_id": "runs", "concurrency_limit": os.cpu_count()}
@@ -58,6 +59,7 @@ class Controls(NamedTuple):
 
 def build(model: LatentDiffusion) -> gr.Blocks:
     """The page around a model, to be launched with `launch_options`."""
+    weights = weights_of(model)
     with gr.Blocks(
         title="Miniature Stable Diffusion",
         analytics_enabled=False,
@@ -73,10 +75,10 @@ def build(model: LatentDiffusion) -> gr.Blocks:
             with gr.Column(elem_id="controls"):
                 controls = _controls(model.class_names)
         _html("how.html")
-        _connect(model, folder, player, controls)
+        _connect(model, folder, weights, player, controls)
         page.load(None, js=_read("page.js"))
         _add_links(page, model, controls)
-        _add_endpoint(model, folder)
+        _add_endpoint(model, folder, weights)
     return page.queue(max_size=MAX_WAITING, api_open=False)
 
 
@@ -186,14 +188,16 @@ def _controls(class_names: tuple[str, ...]) -> Controls:
     return Controls([label, guidance_scale, steps, sampler, seed], seed, generate, dice)
 
 
-def _connect(model: LatentDiffusion, folder: Path, player: gr.HTML, controls: Controls) -> None:
+def _connect(
+    model: LatentDiffusion, folder: Path, weights: str, player: gr.HTML, controls: Controls
+) -> None:
     """Generate, Stop and the dice. The player (player.js) listens to the buttons by itself."""
 
     def stream(*values) -> Iterator[Run]:
         with _shown_to_people():
             request = generation.check_request(model.class_names, *values)
             frames = generation.denoise_frames(model, request)
-            yield from generation.progress(frames, request, folder)
+            yield from generation.progress(frames, request, folder, weights)
 
     run = controls.generate.click(
         stream,
@@ -235,7 +239,7 @@ def _add_links(page: gr.Blocks, model: LatentDiffusion, controls: Controls) -> N
     )
 
 
-def _add_endpoint(model: LatentDiffusion, folder: Path) -> None:
+def _add_endpoint(model: LatentDiffusion, folder: Path, weights: str) -> None:
     """/generate, for scripts."""
     defaults = SamplingSettings()
 
@@ -253,8 +257,8 @@ def _add_endpoint(model: LatentDiffusion, folder: Path) -> None:
                 model.class_names, label, guidance_scale, steps, sampler, seed
             )
             frames = [frame.x_t for frame in generation.denoise_frames(model, request)]
-        png = generation.save_png(frames[-1], request, folder)
-        gif = generation.save_gif(frames, request, folder)
+        png = generation.save_png(frames[-1], request, folder, weights)
+        gif = generation.save_gif(frames, request, folder, weights)
         return generation.file_data(png), generation.file_data(gif), request.to_dict()
 
     gr.api(generate, api_name="generate", **RUNS)

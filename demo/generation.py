@@ -6,6 +6,7 @@ page and the HTTP endpoint are two consumers of it.
 
 import base64
 import io
+import re
 import reprlib
 import time
 import uuid
@@ -21,6 +22,7 @@ from PIL import Image
 from ldm_core import MAX_SEED, SAMPLERS, DenoisingStep, LatentDiffusion, SamplingSettings
 from ldm_core.animation import step_frames, write_gif
 from ldm_core.images import write_png
+from ldm_core.sample_files import SCALE, FileSettings, stored_settings
 
 ANY = "any"  # the label of unconditional samples
 MAX_GUIDANCE_SCALE = 10
@@ -28,6 +30,7 @@ MAX_STEPS = 100
 FIRST_LABEL, FIRST_SEED = 7, 7  # what the page starts with; labels by their index
 RESENT = 3  # frames in one piece of news: each is sent so often
 EXAMPLE_LABEL = 3  # another one, so that the first press of Generate draws something new
+PNG_SCALE = 16  # of the file for people; scripts get pixel for pixel
 DEADLINE_S = 60.0  # several times what the slowest allowed run takes on two busy cores
 
 Run = dict[str, Any]  # see `progress`
@@ -139,11 +142,13 @@ def denoise_frames(
         yield Frame(frame.index, x_t, x_0 if frame.index else None, noise_level)
 
 
-def progress(frames: Iterator[Frame], request: Request, folder: Path) -> Iterator[Run]:
+def progress(
+    frames: Iterator[Frame], request: Request, folder: Path, weights: str
+) -> Iterator[Run]:
     """Yield what the page's player is told: JSON objects that hold
 
     run: its id; settings: as `Request.to_dict`; frames: objects of index, noise_level and the data
-    URIs x_t and x_0; and at the end gif: a new file in folder.
+    URIs x_t and x_0; and at the end gif and png: new files in folder.
 
     One comes before any work, so that Stop works at once; one for each frame, with the few before
     it in case the browser missed them; and the last has all frames, so that none can be missing.
@@ -155,11 +160,13 @@ def progress(frames: Iterator[Frame], request: Request, folder: Path) -> Iterato
         pixels.append(frame.x_t)
         shown.append(_pictures(frame))
         yield run | {"frames": shown[-RESENT:]}
-    yield run | {"frames": shown, "gif": file_data(save_gif(pixels, request, folder))}
+    gif = save_gif(pixels, request, folder, weights)
+    png = save_png(pixels[-1], request, folder, weights, PNG_SCALE)
+    yield run | {"frames": shown, "gif": file_data(gif), "png": file_data(png)}
 
 
 def example(model: LatentDiffusion) -> Run:
-    """A whole run, without a GIF, for the page to start with."""
+    """A whole run, without its files, for the page to start with."""
     label = model.class_names[EXAMPLE_LABEL % len(model.class_names)]
     request = check_request(
         model.class_names, **default_values(model.class_names) | {"label": label}
@@ -168,17 +175,20 @@ def example(model: LatentDiffusion) -> Run:
     return {"run": "example", "settings": request.to_dict(), "frames": frames}
 
 
-def save_gif(frames: list[np.ndarray], request: Request, folder: Path) -> Path:
-    """Write the animation, its settings inside, to a new file in folder."""
+def save_gif(frames: list[np.ndarray], request: Request, folder: Path, weights: str) -> Path:
+    """Write the animation, its settings inside, to a new file in folder: the very file that
+    `python -m ldm_core.sample` makes of them. weights: from `weights_of`."""
     path = _new_file(folder, request, "gif")
-    write_gif(path, frames, settings=request.to_dict())
+    write_gif(path, frames, settings=_stored(request, weights, SCALE), scale=SCALE)
     return path
 
 
-def save_png(frame: np.ndarray, request: Request, folder: Path) -> Path:
-    """Write one frame, pixel for pixel, its settings inside, to a new file in folder."""
+def save_png(
+    frame: np.ndarray, request: Request, folder: Path, weights: str, scale: int = 1
+) -> Path:
+    """Write one frame, enlarged, its settings inside, to a new file in folder; as `save_gif`."""
     path = _new_file(folder, request, "png")
-    write_png(path, frame, settings=request.to_dict(), scale=1)
+    write_png(path, frame, settings=_stored(request, weights, scale), scale=scale)
     return path
 
 
@@ -198,9 +208,15 @@ def _in_time(steps: Iterator[DenoisingStep], deadline_s: float) -> Iterator[Deno
         yield step
 
 
+def _stored(request: Request, weights: str, scale: int) -> dict[str, Any]:
+    one = {"label": request.label, "count": 1, "seed": request.seed, "scale": scale}
+    return stored_settings(FileSettings(**request.settings.to_dict(), **one), weights)
+
+
 def _new_file(folder: Path, request: Request, suffix: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{request.label}-seed-{request.seed}-{uuid.uuid4().hex[:8]}.{suffix}"
+    label = re.sub(r"\W+", "-", request.label)  # T-shirt/top is a class
+    return folder / f"{label}-seed-{request.seed}-{uuid.uuid4().hex[:8]}.{suffix}"
 
 
 def _pictures(frame: Frame) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
     across = grid_columns(settings.count, len(labels), views)
     if ending != ".npz":
         settings = scale_to_fit(settings, grid_shape(settings.count * views, across * views))
-    about = settings.to_dict() | {WEIGHTS: weights_of(model)}
+    about = stored_settings(settings, weights_of(model))
     batch = BATCH[model.device.type]
     total = math.ceil(settings.count / batch) * settings.steps
     # delay: nobody needs a bar for what takes a second
@@ -146,6 +146,11 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
             options = {name: getattr(settings, name) for name in ("scale", "frame_ms", "hold_ms")}
             write_animation(out, frames, settings=about, **options)
     return settings
+
+
+def stored_settings(settings: FileSettings, weights: str) -> dict:
+    """What a file keeps of its making. weights: from `weights_of`."""
+    return settings.to_dict() | {WEIGHTS: weights}
 
 
 def weights_of(model: LatentDiffusion) -> str:

@@ -126,7 +126,7 @@ def test_frames_are_the_model_s_own(model):
 def test_progress_of_a_run(model, tmp_path):
     request = check()
     frames = list(generation.denoise_frames(model, request))
-    told = list(generation.progress(iter(frames), request, tmp_path))
+    told = list(generation.progress(iter(frames), request, tmp_path, "0" * 16))
     indices = [[frame["index"] for frame in run["frames"]] for run in told]
     assert indices == [[], [0], [0, 1], [0, 1, 2], [1, 2, 3], [0, 1, 2, 3]]
     assert len({run["run"] for run in told}) == 1
@@ -137,14 +137,16 @@ def test_progress_of_a_run(model, tmp_path):
         assert (_pixels(shown["x_t"]) == frame.x_t).all()
         assert frame.x_0 is None or (_pixels(shown["x_0"]) == frame.x_0).all()
     assert told[-1]["frames"][0]["x_0"] is None
-    gif = told[-1]["gif"]["path"]
+    gif, png = (told[-1][name]["path"] for name in ("gif", "png"))
     assert Image.open(gif).n_frames == 4
-    assert read_settings(gif) == GOOD
+    assert (np.asarray(Image.open(png))[::16, ::16] == frames[-1].x_t).all()
+    for path in (gif, png):
+        assert read_settings(path).items() >= GOOD.items()
 
 
 def test_the_first_news_comes_before_any_work(model, tmp_path):
     frames = (1 / 0 for _ in range(1))
-    assert next(generation.progress(frames, check(), tmp_path))["frames"] == []
+    assert next(generation.progress(frames, check(), tmp_path, ""))["frames"] == []
 
 
 def test_the_page_starts_with_a_whole_run(model):
@@ -155,16 +157,25 @@ def test_the_page_starts_with_a_whole_run(model):
 def test_each_run_has_a_file_of_its_own(model, tmp_path):
     request = check(steps=1)
     frames = [frame.x_t for frame in generation.denoise_frames(model, request)]
-    assert generation.save_gif(frames, request, tmp_path) != generation.save_gif(
-        frames, request, tmp_path
-    )
+    paths = {generation.save_gif(frames, request, tmp_path, "") for _ in range(2)}
+    assert len(paths) == 2
 
 
 def test_png_holds_the_image_pixel_for_pixel(model, tmp_path):
     *_, last = generation.denoise_frames(model, check())
-    path = generation.save_png(last.x_t, check(), tmp_path)
+    path = generation.save_png(last.x_t, check(), tmp_path, "")
     assert (np.asarray(Image.open(path)) == last.x_t).all()
-    assert read_settings(path) == GOOD
+    assert read_settings(path).items() >= GOOD.items()
+
+
+def test_a_class_may_have_a_name_that_no_file_can_have(tmp_path):
+    names = ("T-shirt/top", "five-pointed star", "..")
+    for name, wanted in zip(names, ("T-shirt-top", "five-pointed-star", "-")):
+        request = check_request(names, **GOOD | {"label": name})
+        path = generation.save_png(np.zeros((28, 28), np.uint8), request, tmp_path, "")
+        assert path.parent == tmp_path
+        assert path.name.startswith(f"{wanted}-seed-5-")
+        assert read_settings(path)["label"] == name
 
 
 def test_a_run_has_a_deadline(model):

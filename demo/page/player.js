@@ -4,7 +4,6 @@
 const LIVE_MS = 700; // a run is shown over at least this long, or nobody could follow it
 const REPLAY_FRAME_MS = 80; // one frame when playing, as in the GIF ...
 const REPLAY_MS = 4000; // ... unless the whole would take longer than this
-const PNG_SCALE = 16;
 
 const $ = (selector) => element.querySelector(selector);
 const player = $(".player");
@@ -12,7 +11,7 @@ const scrubber = $(".scrubber");
 const tiles = $(".tiles");
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
-let run = null; // {id, settings, frames, gif, closed}
+let run = null; // {id, settings, frames, gif, png, closed}
 let shown = -1; // index of the frame on the screens
 let shownAt = 0; // when it got there
 let following = false; // the newest frame is shown as it comes, until somebody scrubs
@@ -35,6 +34,7 @@ function receive(news) {
     fillTile(frame.index);
   }
   run.gif = news.gif?.url;
+  run.png = news.png?.url;
   tick();
 }
 
@@ -59,7 +59,7 @@ function settle() {
   const name = `${run.settings.label}-seed-${run.settings.seed}`;
   setState("done", `Done in ${count(run.settings.steps)}.`);
   offer("gif", run.gif, `${name}.gif`);
-  offerPng(`${name}.png`);
+  offer("png", run.png, `${name}.png`);
   history.replaceState(history.state, "", link());
 }
 
@@ -199,19 +199,6 @@ function offer(what, url, name) {
   anchor.setAttribute("aria-disabled", !url);
   if (url) Object.assign(anchor, { href: url, download: name });
   else anchor.removeAttribute("href");
-}
-
-async function offerPng(name) {
-  const picture = new Image();
-  picture.src = run.frames.at(-1).x_t;
-  await picture.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = picture.width * PNG_SCALE;
-  canvas.height = picture.height * PNG_SCALE;
-  const context = canvas.getContext("2d");
-  context.imageSmoothingEnabled = false;
-  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
-  offer("png", canvas.toDataURL(), name);
 }
 
 function link() {
