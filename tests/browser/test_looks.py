@@ -101,6 +101,30 @@ def test_no_horizontal_scrolling(open_page):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_long_seed_is_shown_whole_on_a_phone(open_page):
+    page = open_page("?seed=4294967295&sampler=dpmpp_2m", **PHONE)
+    page.wait_for_function("document.querySelector('#seed input').value === '4294967295'")
+    generate(page)
+    line = page.locator(".settings")
+    assert line.inner_text().endswith("seed 4294967295")
+    assert line.evaluate("node => node.scrollHeight <= node.clientHeight")
+    assert line.evaluate("node => node.scrollWidth <= node.clientWidth")
+
+
+def test_tiles_wait_unseen_for_their_pictures(open_page):
+    page = open_page()
+    # In the page itself: the run goes on meanwhile.
+    empty = page.evaluate("""() => new Promise((resolve) => {
+      new MutationObserver((_, observer) => {
+        const empty = [...document.querySelectorAll(".tiles img:not([src])")];
+        if (empty.length) resolve(empty.map((tile) => getComputedStyle(tile).visibility));
+        if (empty.length) observer.disconnect();
+      }).observe(document.querySelector(".tiles"), {childList: true});
+      document.querySelector("#generate").click();
+    })""")
+    assert set(empty) == {"hidden"}
+
+
 def test_touch_targets_are_large_enough(open_page):
     page = open_page(**PHONE)
     targets = (

@@ -50,6 +50,19 @@ def step(page):
     return page.inner_text(".step")
 
 
+def wait_for_step(page, index):
+    """Some input (a drag, a tap) reaches the page only after the call that made it."""
+    page.wait_for_function(
+        "text => document.querySelector('.step').textContent === text",
+        arg=f"Step {index} of {STEPS}",
+    )
+
+
+def choose_label(page, name):
+    page.click(f"#label label:has-text('{name}')")
+    page.wait_for_selector(f"#label label.selected:has-text('{name}')")
+
+
 def pixels(data_uri):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data_uri.split(",")[1]))))
 
@@ -114,25 +127,32 @@ def test_scrubbing_and_playing_make_no_request(open_page):
     page.focus(".scrubber")
     for key, expected in (("Home", 0), ("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1)):
         page.keyboard.press(key)
-        assert step(page) == f"Step {expected} of {STEPS}"
+        wait_for_step(page, expected)
     page.keyboard.press("Home")
+    wait_for_step(page, 0)
     assert page.is_visible(".nothing") and not page.is_visible(".x_0")
     page.keyboard.press("End")
-    assert step(page) == f"Step {STEPS} of {STEPS}"
+    wait_for_step(page, STEPS)
 
     box = page.locator(".scrubber").bounding_box()
     y = box["y"] + box["height"] / 2
     page.mouse.move(box["x"] + box["width"] - 5, y)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, y, steps=5)
-    assert step(page) == f"Step {STEPS // 2} of {STEPS}"
+    wait_for_step(page, STEPS // 2)
     page.mouse.move(box["x"], y, steps=5)
     page.mouse.up()
-    assert step(page) == f"Step 0 of {STEPS}"
+    wait_for_step(page, 0)
 
+    # Kept in the page itself: between two calls from here a whole replay could pass.
+    page.evaluate("""() => {
+      const play = document.querySelector(".play");
+      window.labels = [];
+      new MutationObserver(() => labels.push(play.ariaLabel))
+        .observe(play, {attributeFilter: ["aria-label"]});
+    }""")
     page.keyboard.press("Space")
-    page.wait_for_selector(".play[aria-label=Pause]")
-    page.wait_for_selector(".play[aria-label=Play]")
+    page.wait_for_function("labels.includes('Pause') && labels.at(-1) === 'Play'")
     assert step(page) == f"Step {STEPS} of {STEPS}"
     assert requests == []
 
@@ -161,7 +181,7 @@ def test_a_finger_scrubs(open_page):
     page = open_page(width=375, height=812, has_touch=True, is_mobile=True)
     box = page.locator(".scrubber").bounding_box()
     page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    assert step(page) == f"Step {STEPS // 2} of {STEPS}"
+    wait_for_step(page, STEPS // 2)
 
 
 def test_stop_stops_and_the_next_run_works(open_page):
@@ -212,17 +232,28 @@ def test_a_second_press_starts_no_second_run(open_page):
     runs = []
     page.on("request", lambda r: "queue/join" in r.url and runs.append(r.post_data))
     set_steps(page, 20)
-    page.evaluate("for (let i = 0; i < 3; i++) document.querySelector('#generate').click()")
-    page.wait_for_selector(".player[data-state=running]")
-    page.click("#generate")
+    # In the page itself: between two calls from here the whole run could pass.
+    page.evaluate("""() => {
+      const press = () => document.querySelector("#generate").click();
+      const player = document.querySelector(".player");
+      window.pressedWhile = [];
+      new MutationObserver(() => {
+        const state = player.dataset.state;
+        if (state !== "running" || pressedWhile.includes(state)) return;
+        pressedWhile.push(state);
+        press();
+      }).observe(player, {attributeFilter: ["data-state"]});
+      for (let i = 0; i < 3; i++) press();
+    }""")
     wait_for_state(page, "done")
+    assert page.evaluate("pressedWhile") == ["running"]
     assert len(runs) == 1
 
 
 def test_two_people_at_once(open_page):
     pages = [open_page(), open_page()]
     for page, label in zip(pages, "25"):
-        page.click(f"#label label:has-text('{label}')")
+        choose_label(page, label)
         page.click("#generate")
     for page, label in zip(pages, "25"):
         wait_for_state(page, "done")
@@ -279,7 +310,7 @@ def client(server, tmp_path_factory):
 
 def test_link_brings_the_settings_back(open_page):
     page = open_page()
-    page.click("#label label:has-text('4')")
+    choose_label(page, "4")
     set_steps(page, 5)
     page.click("#dice")
     page.wait_for_function("document.querySelector('#seed input').value !== '7'")
@@ -290,6 +321,12 @@ def test_link_brings_the_settings_back(open_page):
 
     page = open_page(query)
     page.wait_for_selector("#label label.selected:has-text('4')")
+    # All five values need not come at once.
+    seed = re.search(r"seed=(\d+)", query)[1]
+    for field, value in (("#seed input", seed), ("[aria-label='number input for Steps']", "5")):
+        page.wait_for_function(
+            "([field, value]) => document.querySelector(field).value === value", arg=[field, value]
+        )
     generate(page)
     assert page.inner_text(".settings") == settings
     assert page.get_attribute(".x_t", "src") == picture
