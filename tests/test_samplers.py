@@ -14,15 +14,6 @@ SPREAD = torch.tensor([2.0, 0.7, 0.2], dtype=torch.float64)
 BASIS = torch.linalg.qr(torch.tensor([[1.0, 2, 0], [-1, 1, 1], [0, 1, -2]], dtype=torch.float64))[0]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Tensors as small as these only suffer from a second thread."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def spread_at(t):
     """x_t = signal MEAN + BASIS diag(spread_at(t)) normal: deviations along BASIS, (..., 3)."""
     signal, sigma = (level[..., None] for level in SCHEDULE.levels(t))
