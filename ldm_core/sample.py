@@ -110,7 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", "overwrite the file", action="store_true", default=False)
     add("--weights", "folder of the checkpoints (weights)", metavar="DIR", default="weights")
     add("--device", "auto (a GPU if there is one), cpu or cuda", metavar="NAME", default="auto")
-    add("--label", "class name, number, range (0-9) or any; else all classes in turn")
+    add(
+        "--label",
+        "a class of the weights: name, number, range (0-9) or any; else all in turn",
+    )
     add("--count", "how many images (one of each label)", type=int)
     add("--seed", "of the first image; image i has seed + i (drawn at random)", type=int)
     add_sampling_options(parser)

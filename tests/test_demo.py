@@ -6,6 +6,7 @@ import math
 import re
 import socket
 
+import gradio as gr
 import numpy as np
 import pytest
 import torch
@@ -166,6 +167,17 @@ def test_png_holds_the_image_pixel_for_pixel(model, tmp_path):
     path = generation.save_png(last.x_t, check(), tmp_path, "")
     assert (np.asarray(Image.open(path)) == last.x_t).all()
     assert read_settings(path).items() >= GOOD.items()
+
+
+def test_the_page_offers_the_classes_by_their_names():
+    names = ("circle", "five-pointed star")
+    with gr.Blocks():
+        controls = app._controls(names)
+    assert [value for _, value in controls.values[0].choices] == [*names, "any"]
+    request = check_request(names, **GOOD | {"label": "five-pointed star"})
+    assert request.label_index == 1
+    with pytest.raises(RequestError, match="one of circle, five-pointed star, any, not '7'"):
+        check_request(names, **GOOD)
 
 
 def test_a_class_may_have_a_name_that_no_file_can_have(tmp_path):

@@ -10,6 +10,7 @@ from PIL import Image
 from demo.generation import PNG_SCALE, check_request, denoise_frames, save_gif, save_png
 from ldm_core import LatentDiffusion, SamplingSettings
 from ldm_core.animation import read_settings, write_gif
+from ldm_core.config import ConditioningConfig
 from ldm_core.sample import ENDINGS, FileSettings, main
 from ldm_core.sample_files import weights_of
 
@@ -106,6 +107,35 @@ def test_like_warns_of_other_weights(run, tmp_path, capsys):
     )
     assert main(["--like", "b.gif", "--out", "c.gif", "--weights", "other"]) == 0
     assert "warning" not in capsys.readouterr().err
+
+
+# Classes with names
+
+
+@pytest.fixture
+def named_model(tmp_path, monkeypatch):
+    """A model of two classes with names; its weights are in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    names = ConditioningConfig(("circle", "Five-pointed star"))
+    model = randomised(LatentDiffusion(dataclasses.replace(SMALL, conditioning=names)))
+    model.vae.save("vae.safetensors", {})
+    model.save_unet("unet.safetensors", {})
+    return model
+
+
+@pytest.mark.parametrize("label", ["five-pointed STAR", "1", "1-1"])
+def test_a_class_is_drawn_by_its_name_and_by_its_number(named_model, label):
+    line = ["--label", label, "--seed", "3", "--steps", "1", "--weights", ".", "--out", "a.npz"]
+    assert main(line) == 0
+    with np.load("a.npz") as arrays:
+        assert arrays["labels"].tolist() == [1]
+        assert np.array_equal(arrays["images"], named_model.generate([1], seeds=[3], steps=1))
+
+
+def test_an_unknown_label_is_told_the_names_of_the_classes(named_model, capsys):
+    assert main(["--label", "square", "--weights", ".", "--out", "a.npz"]) == 2
+    message = "label must be a class (circle, Five-pointed star), its number from 0 to 1"
+    assert message in capsys.readouterr().err
 
 
 # Nothing is overwritten, nothing is left half
