@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from .config import check_choice
-from .onnx_networks import decoder_graph, prepare, unet_graph
+from .onnx_networks import context_graph, decoder_graph, unet_graph
 
 BACKENDS = ("auto", "onnxruntime", "torch", "torch-bf16")
 Predict = Callable[[Tensor, Tensor], Tensor]
@@ -94,14 +94,18 @@ class OnnxRuntimeBackend:
     CHUNK = 16  # images in one run at most: more are no faster, and take more memory
 
     def __init__(self, model: nn.Module, threads: int):
-        self.unet, self.threads = model.unet, threads
-        self._unet_session = _session(unet_graph(model.unet, model.config.conditioning.n_tokens))
+        self.threads = threads
+        n_tokens = model.config.conditioning.n_tokens
+        self._context_session = _session(context_graph(model.unet, n_tokens))
+        self._unet_session = _session(unet_graph(model.unet, n_tokens))
         self._decoder_session = _session(decoder_graph(model.vae))
         self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def predictor(self, context: Tensor) -> Predict:
         conditions, images = context.shape[:2]
-        inputs = prepare(self.unet, context.flatten(0, 1))
+        names = [output.name for output in self._context_session.get_outputs()]
+        outputs = self._context_session.run(None, {"context": context.flatten(0, 1).numpy()})
+        inputs = dict(zip(names, outputs))
         apart = images < self.threads
         parts = [
             (rows, columns, _part(inputs, context.shape[:2], rows, columns))

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .backends import BACKENDS
 from .checkpoint import CheckpointError
 from .classifier import Classifier
 from .datasets import DATASETS, LabelledImages, load_dataset
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=10_000, help="samples, labels in turn")
     parser.add_argument("--seed", type=int, default=0, help="of the first sample; then one each")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     for field in fields(SamplingSettings):
         flag, pair = f"--{field.name.replace('_', '-')}", isinstance(field.default, tuple)
@@ -45,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = SamplingSettings.from_dict({k: v for k, v in given.items() if v is not None})
         if not 100 <= args.count <= 60_000:
             raise ValueError(f"--count must be from 100 to 60000, not {args.count}.")
-        model = LatentDiffusion.load(args.weights, args.device)
+        model = LatentDiffusion.load(args.weights, args.device, args.backend)
         judge = Classifier.load(args.weights / "classifier.safetensors", args.device)
         data = load_dataset(args.dataset, args.data_dir, train=True)
         test = load_dataset(args.dataset, args.data_dir, train=False)

@@ -2,7 +2,7 @@
 
 The mathematics of `unet.py`, `attention.py` and `vae.py`, arranged for one run after another:
 
-- What the context alone decides is computed once, by `prepare`. A score of cross-attention is
+- What the context alone decides is computed once, by `context_graph`. A score of cross-attention is
   q . k = (W_q x) . (W_k c) = x . (W_q^T W_k c), so the queries' matrix goes into the keys, and
   likewise the output's matrix into the values: two small products are left of each layer.
 - The conditions of guidance share x_t, so what comes before the first layer that knows the
@@ -26,27 +26,41 @@ from .vae import ResidualBlock as PlainResidualBlock
 SIDE = 8  # of a latent
 
 
-def prepare(unet: UNet, context: Tensor) -> dict[str, np.ndarray]:
-    """The inputs of `unet_graph` that depend on the context (N, n_tokens, d_context) alone:
+def context_graph(unet: UNet, n_tokens: int) -> bytes:
+    """A model that takes context (N, n_tokens, d_context) and returns what `unet_graph` asks for:
 
-    pooled (N, d_time), and per transformer i keys_i (N, C, n_tokens heads) and values_i
-    (N, n_tokens heads, C), whose rows and columns go through the tokens of one head after another.
+    pooled (N, d_time), and per transformer i keys_i (N, C, heads n_tokens) and values_i
+    (N, heads n_tokens, C).
     """
-    inputs = {"pooled": unet.pooled_context(context.mean(dim=1))}
+    graph = _Layers()
+    context = graph.input("context", ("N", n_tokens, unet.config.d_context))
+    mean = graph.add("ReduceMean", context, graph.constant(np.array([1])), keepdims=0)
+    outputs = {"pooled": graph.gemm(mean, unet.pooled_context.weight, unet.pooled_context.bias)}
     for i, transformer in enumerate(_transformers(unet)):
         attention = transformer.cross_attention
-        d_head = attention.d_head
-        k, v = (to(context).unflatten(-1, (-1, d_head)) for to in (attention.to_k, attention.to_v))
-        w_q = attention.to_q.weight.unflatten(0, (-1, d_head)) / d_head**0.5
+        d_head, channels = attention.d_head, attention.to_q.in_features
+        w_q, w_k, w_v = (
+            layer.weight.unflatten(0, (-1, d_head))
+            for layer in (attention.to_q, attention.to_k, attention.to_v)
+        )
         w_out = attention.to_out.weight.unflatten(1, (-1, d_head))
-        inputs[f"keys_{i}"] = torch.einsum("nmhd,hdc->nchm", k, w_q).flatten(2)
-        inputs[f"values_{i}"] = torch.einsum("nmhd,chd->nhmc", v, w_out).flatten(1, 2)
-    return {name: tensor.contiguous().numpy() for name, tensor in inputs.items()}
+        keys, values = (
+            graph.reshape(graph.linear(context, matrices.flatten(0, 1)), 0, n_tokens, -1, channels)
+            for matrices in (
+                torch.einsum("hdc,hde->hce", w_q, w_k) / d_head**0.5,
+                torch.einsum("chd,hde->hce", w_out, w_v),
+            )
+        )  # each (N, n_tokens, heads, C)
+        keys = graph.add("Transpose", keys, perm=(0, 3, 2, 1))
+        outputs[f"keys_{i}"] = graph.reshape(keys, 0, channels, -1)
+        values = graph.add("Transpose", values, perm=(0, 2, 1, 3))
+        outputs[f"values_{i}"] = graph.reshape(values, 0, -1, channels)
+    return graph.model(outputs)
 
 
 def unet_graph(unet: UNet, n_tokens: int) -> bytes:
-    """A model that takes x_t (B, 4, 8, 8), t (B,), and what `prepare` makes of N contexts, N a
-    multiple of B: those of the whole batch for the first condition, then for the next, and so on.
+    """A model that takes x_t (B, 4, 8, 8), t (B,), and what `context_graph` makes of N contexts,
+    N a multiple of B: of the whole batch for the first condition, then for the next, and so on.
     Returns "prediction" (N, 4, 8, 8)."""
     return _UNetGraph(unet, n_tokens).build()
 
@@ -77,7 +91,7 @@ def decoder_graph(vae: VAE) -> bytes:
 
 
 def _transformers(unet: UNet) -> list[SpatialTransformer]:
-    """In an order that `prepare` and the graph agree on."""
+    """In an order on which the graphs agree."""
     return [module for module in unet.modules() if isinstance(module, SpatialTransformer)]
 
 
@@ -100,6 +114,10 @@ class _Layers(Graph):
         """x (B, n, in) -> (B, n, out)."""
         y = self.add("MatMul", x, self.weights(weight.T))
         return y if bias is None else self.add("Add", y, self.weights(bias))
+
+    def gemm(self, x: str, weight: Tensor, bias: Tensor) -> str:
+        """x (rows, in) -> (rows, out). Faster than `linear` with a bias, where x is a matrix."""
+        return self.add("Gemm", x, self.weights(weight.T), self.weights(bias))
 
     def silu(self, x: str) -> str:
         return self.add("Mul", x, self.add("Sigmoid", x))
@@ -161,18 +179,14 @@ class _UNetGraph(_Layers):
         t = self.reshape(t, -1, 1)
         angle = self.add("Mul", t, self.weights(frequencies(self.unet.config.d_time)))
         embedding = self.add("Concat", self.add("Cos", angle), self.add("Sin", angle), axis=1)
-        h = self.silu(self._gemm(embedding, first.weight, first.bias))
-        h = self._copied(self._gemm(h, second.weight, second.bias), 1)
+        h = self.silu(self.gemm(embedding, first.weight, first.bias))
+        h = self._copied(self.gemm(h, second.weight, second.bias), 1)
         return self.silu(self.add("Add", h, pooled))
 
     def _copied(self, x: str, n_dims: int) -> str:
         """x (B, ...) with n_dims dimensions after the first -> (N, ...): a copy per condition."""
         ones = self.constant(np.ones(n_dims, np.int64))
         return self.add("Tile", x, self.add("Concat", self.copies, ones, axis=0))
-
-    def _gemm(self, x: str, weight: Tensor, bias: Tensor) -> str:
-        """x (rows, in) -> (rows, out). Faster than `linear` with a bias, where x is a matrix."""
-        return self.add("Gemm", x, self.weights(weight.T), self.weights(bias))
 
     def _stage(self, x: str, stage, side: int, shared: bool = False) -> str:
         return self._transformer(
@@ -191,9 +205,9 @@ class _UNetGraph(_Layers):
         (w_scale, w_shift), (b_scale, b_shift) = (
             parameter.chunk(2) for parameter in (block.time.weight, block.time.bias)
         )
-        scale = self._gemm(self.time, gain[:, None] * w_scale, gain * (1 + b_scale))
+        scale = self.gemm(self.time, gain[:, None] * w_scale, gain * (1 + b_scale))
         weight, bias = offset[:, None] * w_scale + w_shift, offset * (1 + b_scale) + b_shift
-        shift = self._gemm(self.time, weight, bias)
+        shift = self.gemm(self.time, weight, bias)
         scale, shift = (self.reshape(level, 0, -1, 1) for level in (scale, shift))
         h = self.add("Add", self.add("Mul", h, scale), shift)
         h = self.reshape(self.silu(h), 0, block.conv_2.in_channels, side, side)
@@ -240,11 +254,11 @@ class _UNetGraph(_Layers):
         channels = layer.to_out.out_features
         rows = self.reshape(x, -1, channels)
         value, gate = (
-            self._gemm(rows, weight, bias)
+            self.gemm(rows, weight, bias)
             for weight, bias in zip(layer.to_hidden.weight.chunk(2), layer.to_hidden.bias.chunk(2))
         )
         hidden = self.add("Mul", value, self.add("Gelu", gate))
-        y = self._gemm(hidden, layer.to_out.weight, layer.to_out.bias)
+        y = self.gemm(hidden, layer.to_out.weight, layer.to_out.bias)
         return self.reshape(y, -1, side * side, channels)
 
     def _twice_as_large(self, x: str) -> str:

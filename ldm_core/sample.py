@@ -30,6 +30,7 @@ from .animation import (
     step_frames,
     write_animation,
 )
+from .backends import BACKENDS
 from .checkpoint import CheckpointError, fingerprint
 from .config import check_choice, check_whole
 from .images import (
@@ -229,7 +230,7 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
     stored = read_settings(args.like) if args.like else {}
     weights = stored.pop(WEIGHTS, None)
     settings = FileSettings.from_dict(stored | given)
-    model = LatentDiffusion.load(args.weights, _device(args.device))
+    model = LatentDiffusion.load(args.weights, _device(args.device), args.backend)
     if weights not in (None, weights_of(model)):
         _complain(f"warning: {args.like} was made with other weights than those in {args.weights}")
     settings = write(out, model, settings)
@@ -291,6 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", "overwrite the file", action="store_true", default=False)
     add("--weights", "folder of the checkpoints (weights)", metavar="DIR", default="weights")
     add("--device", "auto (a GPU if there is one), cpu or cuda", metavar="NAME", default="auto")
+    add("--backend", f"{', '.join(BACKENDS)} (auto)", metavar="NAME", default="auto")
     add("--label", "class name, number, range (0-9) or any; else all classes in turn")
     add("--count", "how many images (one of each label)", type=int)
     add("--seed", "of the first image; image i has seed + i (drawn at random)", type=int)
