@@ -140,12 +140,16 @@ class OnnxRuntimeBackend:
         return [slice(first, first + size) for first in range(0, images, size)]
 
     def _together(self, jobs: Sequence[Callable]) -> list:
-        """The results of all jobs. This thread works too, and takes over what no other thread has
-        begun: where all are busy with other requests, nobody waits for them."""
-        if self._others is None:
+        """The results of all jobs. Other threads begin at the front, this one takes from the end
+        what none has begun: where all are busy with other requests, nobody waits for them."""
+        *others, last = jobs
+        if self._others is None or not others:
             return [job() for job in jobs]
-        futures = [self._others.submit(job) for job in jobs]
-        return [job() if f.cancel() else f.result() for job, f in zip(jobs, futures)]
+        futures = [self._others.submit(job) for job in others]
+        results = [last()]
+        for job, future in zip(reversed(others), reversed(futures)):
+            results.append(job() if future.cancel() else future.result())
+        return results[::-1]
 
 
 def _part(
