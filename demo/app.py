@@ -26,6 +26,7 @@ from demo.generation import (  # noqa: E402
     Run,
 )
 from ldm_core import (  # noqa: E402
+    BACKENDS,
     MAX_SEED,
     SAMPLERS,
     CheckpointError,
@@ -46,7 +47,7 @@ SAMPLER_NAMES = {
 }
 KEEP_FILES_S = 3600  # how long a finished file can be fetched
 MAX_WAITING = 20  # runs of a second or so each: nobody waits longer than that for a digit
-# One core a run (see `main`), so as many runs at once as there are cores.
+# As many runs at once as there are cores (see `main`).
 RUNS = {"concurrency_id": "runs", "concurrency_limit": os.cpu_count()}
 
 
@@ -99,13 +100,15 @@ def launch_options() -> dict:
 def main(argv: list[str] | None = None) -> None:
     """Serve the page; exits with a message a person understands if that cannot be done."""
     args = _parse(argv)
-    # One image is too little work for two cores: sharing it gains a little on an idle machine, and
-    # on a busy one, where each waits for the other at every layer, a run takes minutes.
-    torch.set_num_threads(1)
     try:
-        page = build(LatentDiffusion.load(args.weights))
-    except CheckpointError as error:
+        model = LatentDiffusion.load(args.weights, backend=args.backend)
+    except (CheckpointError, ValueError) as error:
         sys.exit(str(error))
+    # After loading, as ONNX Runtime makes good use of all cores. To PyTorch one image is too little
+    # work for two: sharing it gains a little on an idle machine, and on a busy one, where each
+    # waits for the other at every layer, a run takes minutes.
+    torch.set_num_threads(1)
+    page = build(model)
     try:
         page.launch(
             server_name=args.host, server_port=args.port, share=args.share, **launch_options()
@@ -127,6 +130,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--weights", default=ROOT / "weights", help="folder of the checkpoints (%(default)s)"
     )
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what runs the model")
     parser.add_argument("--share", action="store_true", help="also open a public link, by Gradio")
     return parser.parse_args(argv)
 

@@ -3,6 +3,8 @@
 Vaswani et al. 2017; Rombach et al. 2022, sec. 3.3 and appendix E.2.1.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +34,7 @@ class MultiHeadAttention(nn.Module):
         q, k, v = self._heads(q), self._heads(k), self._heads(v)
         # In float32 also under autocast: in bfloat16 on a CPU, the gradient of attention takes
         # longer than all the rest of the network.
-        with torch.autocast(x.device.type, enabled=False):
+        with _no_autocast(x.device.type):
             wide = torch.promote_types(q.dtype, torch.float32)
             h = F.scaled_dot_product_attention(q.to(wide), k.to(wide), v.to(wide))
         return self.to_out(h.transpose(1, 2).flatten(2))
@@ -40,6 +42,11 @@ class MultiHeadAttention(nn.Module):
     def _heads(self, x: Tensor) -> Tensor:
         """(B, n, d_model) -> (B, heads, n, d_head)."""
         return x.unflatten(-1, (-1, self.d_head)).transpose(1, 2)
+
+
+def _no_autocast(device: str) -> AbstractContextManager:
+    available = torch.amp.is_autocast_available(device)  # not on "meta"
+    return torch.autocast(device, enabled=False) if available else nullcontext()
 
 
 class FeedForward(nn.Module):

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from .backends import BACKENDS
 from .checkpoint import CheckpointError
 from .classifier import Classifier
 from .datasets import DATASETS, LabelledImages, load_dataset
@@ -44,6 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         "--seed", type=int, default=0, help="of the first sample; sample i has seed + i (0)"
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (cpu)")
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="what runs the networks (auto)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     add_sampling_options(parser)
     args = parser.parse_args(argv)
@@ -51,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         settings = SamplingSettings.from_dict(given_options(args))
         if not 100 <= args.count <= 60_000:
             raise ValueError(f"--count must be from 100 to 60000, not {args.count}.")
-        model = LatentDiffusion.load(args.weights, args.device)
+        model = LatentDiffusion.load(args.weights, args.device, args.backend)
         judge = Classifier.load(args.weights / "classifier.safetensors", args.device)
         data = load_dataset(args.dataset, args.data_dir, train=True)
         test = load_dataset(args.dataset, args.data_dir, train=False)

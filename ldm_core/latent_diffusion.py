@@ -6,12 +6,14 @@ classifier-free guidance happens. Rombach et al. 2022; Ho & Salimans 2022.
 
 import secrets
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from .backends import Predict, TorchBackend, make_backend
 from .checkpoint import (
     CheckpointError,
     build,
@@ -51,6 +53,7 @@ class LatentDiffusion(nn.Module):
         self.unet = UNet(config.unet)
         self.conditioning = LabelConditioning(config.conditioning, config.unet.d_context)
         self.schedule = NoiseSchedule(config.noise_schedule)
+        self.backend = TorchBackend(self)  # what runs the networks while sampling
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -78,28 +81,34 @@ class LatentDiffusion(nn.Module):
 
             prediction = uncond + guidance_scale * (cond - uncond)     (Ho & Salimans 2022, eq. 6)
 
-        (their w is guidance_scale - 1). A guidance scale of 1 or 0, a batch without labels and a
-        time outside the guidance interval cost one pass of the U-Net; all else costs two, as one
-        batch.
+        (their w is guidance_scale - 1). A guidance scale of 1 or 0, a batch without labels and
+        times outside the guidance interval cost one pass of the U-Net; all else costs two.
+        labels and t (B,) are on the CPU, whatever the device of x_t: what depends on them is
+        decided without waiting for a GPU.
         """
         w = settings.guidance_scale
         low, high = settings.guidance_interval
-        always = (low, high) == (0, 1)
         null_labels = torch.full_like(labels, self.conditioning.null_label)
-        uncond = self.conditioning(null_labels)
-        cond = uncond if w == 0 else self.conditioning(labels)
         guides = w not in (0, 1) and bool((labels != null_labels).any())
-        both = torch.cat([cond, uncond]) if guides else cond
+        conditions = [null_labels] if w == 0 else [labels, null_labels] if guides else [labels]
+        context = self.conditioning(torch.stack(conditions).to(self.device).flatten())
+        context = context.unflatten(0, (len(conditions), -1))
+
+        @cache
+        def predict(conditions: int) -> Predict:
+            return self.backend.predictor(context[:conditions])
 
         def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-            # The comparison waits for a GPU, so it is made only where it can matter.
-            if not guides or not (always or low <= t[0].item() <= high):
-                return self.schedule.x_0_from_v(x_t, self.unet(x_t, t, cond), t)
-            doubled = self.unet(torch.cat([x_t, x_t]), torch.cat([t, t]), both)
-            v_cond, v_uncond = doubled.chunk(2)
+            guided = (low <= t) & (t <= high)
+            if not guides or not guided.any():
+                (v,) = predict(1)(x_t, t)
+                return self.schedule.x_0_from_v(x_t, v, t)
+            v_cond, v_uncond = predict(2)(x_t, t)
             v = v_uncond + w * (v_cond - v_uncond)
             if settings.guidance_rescale:
                 v = rescale(v, v_cond, settings.guidance_rescale)
+            if not guided.all():
+                v = torch.where(guided.to(v.device).view(-1, 1, 1, 1), v, v_cond)
             return self.schedule.x_0_from_v(x_t, v, t)
 
         return denoise
@@ -120,7 +129,7 @@ class LatentDiffusion(nn.Module):
         Raises ValueError, before any work, for a label, seed or option that is not allowed.
         """
         settings = SamplingSettings.from_dict(options)
-        label_tensor = self.conditioning.to_tensor(labels).to(self.device)
+        label_tensor = self.conditioning.to_tensor(labels)
         seeds = check_seeds(seeds, len(labels))
         sampler = get_sampler(settings.sampler)
         extra = {"eta": settings.eta} if settings.eta else {}
@@ -153,7 +162,7 @@ class LatentDiffusion(nn.Module):
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
         """latents (B, 4, 8, 8) -> uint8 (B, 28, 28)."""
-        return to_pixels(self.vae.decode(latents))
+        return to_pixels(self.backend.decode(latents))
 
     # Checkpoints
 
@@ -164,10 +173,14 @@ class LatentDiffusion(nn.Module):
         save_checkpoint(path, "unet", _unet_part(self).state_dict(), about)
 
     @classmethod
-    def load(cls, folder: str | Path = "weights", device: str = "cpu") -> "LatentDiffusion":
+    def load(
+        cls, folder: str | Path = "weights", device: str = "cpu", backend: str = "auto"
+    ) -> "LatentDiffusion":
         """The model in folder/vae.safetensors and folder/unet.safetensors, ready to sample.
 
-        Raises CheckpointError if a file is missing, damaged, foreign, or belongs to another VAE.
+        backend: what runs it (see `backends.make_backend`), with the weights as they are now.
+        Raises CheckpointError if a file is missing, damaged, foreign, or belongs to another VAE;
+        ValueError for a backend that is unknown or not possible here.
         """
         vae_path, unet_path = Path(folder) / "vae.safetensors", Path(folder) / "unet.safetensors"
         vae = VAE.load(vae_path)
@@ -179,7 +192,9 @@ class LatentDiffusion(nn.Module):
                 f"{unet_path} was trained on the latents of another VAE than {vae_path}. Use the "
                 "two files of one run, or train the U-Net again with python train.py --stage unet."
             )
-        return model.eval().requires_grad_(False).to(device)
+        model.eval().requires_grad_(False).to(device)
+        model.backend = make_backend(backend, model, model.device)
+        return model
 
     @classmethod
     def around(cls, vae: VAE, config: dict) -> "LatentDiffusion":

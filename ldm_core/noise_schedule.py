@@ -106,5 +106,5 @@ class NoiseSchedule:
         return torch.cat([times, times.new_zeros(1)])
 
     def _levels_like(self, x: Tensor, t: Tensor) -> list[Tensor]:
-        """Levels at t (B,), in x's dtype, shaped to multiply x (B, ...)."""
-        return [level.to(x.dtype).view(-1, *[1] * (x.dim() - 1)) for level in self.levels(t)]
+        """Levels at t (B,), on x's device, in its dtype, shaped to multiply x (B, ...)."""
+        return [level.to(x).view(-1, *[1] * (x.dim() - 1)) for level in self.levels(t)]

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from .animation import VIEWS, check_ending
+from .backends import BACKENDS
 from .checkpoint import CheckpointError
 from .config import check_choice
 from .formats import WRITERS
@@ -49,7 +50,7 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
     stored = read_settings(args.like) if args.like else {}
     weights = stored.pop(WEIGHTS, None)
     settings = FileSettings.from_dict(stored | given)
-    model = LatentDiffusion.load(args.weights, _device(args.device))
+    model = LatentDiffusion.load(args.weights, _device(args.device), args.backend)
     if weights not in (None, weights_of(model)):
         _complain(f"warning: {args.like} was made with other weights than those in {args.weights}")
     settings = write(out, model, settings)
@@ -110,6 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--force", "overwrite the file", action="store_true", default=False)
     add("--weights", "folder of the checkpoints (weights)", metavar="DIR", default="weights")
     add("--device", "auto (a GPU if there is one), cpu or cuda", metavar="NAME", default="auto")
+    add("--backend", f"{', '.join(BACKENDS)} (auto)", metavar="NAME", default="auto")
     add(
         "--label",
         "a class of the weights: name, number, range (0-9) or any; else all in turn",

@@ -4,7 +4,8 @@ Every sampler is called as
 
     sampler(denoise, x, times, *, schedule, noise)
 
-denoise:  callable (x_t, t (B,)) -> estimate of x_0. The sampler knows neither network nor guidance.
+denoise:  callable (x_t, t (B,)) -> estimate of x_0, with t on the CPU. The sampler knows neither
+          network nor guidance.
 x:        x_t at times[0], (B, ...).
 times:    float64 (steps + 1,), falling, ending at 0 (see `NoiseSchedule.times`).
 schedule: the NoiseSchedule.
@@ -19,6 +20,7 @@ of the last pair is the sample. In the code, as in the papers, a step goes from 
 from collections.abc import Callable, Iterator
 from math import expm1, sqrt
 
+import torch
 from torch import Tensor
 
 from .config import check_choice
@@ -180,4 +182,5 @@ def _steps(times: Tensor, schedule: NoiseSchedule):
 
 
 def _full(x: Tensor, t: float) -> Tensor:
-    return x.new_full((len(x),), t)
+    """t for each image, on the CPU: where it decides something, nothing waits for a GPU."""
+    return torch.full((len(x),), t, dtype=x.dtype)

@@ -21,9 +21,14 @@ from .config import UNetConfig
 def sinusoidal_embedding(t: Tensor, d: int) -> Tensor:
     """t (B,) in [0, 1] -> (B, d): cos and sin of 1000 t / 10000^(2i/d), i = 0 ... d/2 - 1
     (Vaswani et al. 2017, sec. 3.5, at the usual scale of a thousand times)."""
-    i = torch.arange(d // 2, device=t.device, dtype=torch.float32)
-    angle = 1000 * t.float()[:, None] * torch.exp(-math.log(10000) * 2 * i / d)
+    angle = t.float()[:, None] * frequencies(d, t.device)
     return torch.cat([angle.cos(), angle.sin()], dim=1)
+
+
+def frequencies(d: int, device: torch.device | None = None) -> Tensor:
+    """1000 / 10000^(2i/d), i = 0 ... d/2 - 1: (d/2,)."""
+    i = torch.arange(d // 2, device=device, dtype=torch.float32)
+    return 1000 * torch.exp(-math.log(10000) * 2 * i / d)
 
 
 class ResidualBlock(nn.Module):

@@ -47,19 +47,19 @@ class VAE(nn.Module):
         self.encoder = nn.Sequential(
             nn.PixelUnshuffle(2),  # (B, 4, 16, 16)
             nn.Conv2d(4, width, 3, padding=1),
-            _ResidualBlock(width),
+            ResidualBlock(width),
             nn.Conv2d(width, wide, 3, stride=2, padding=1),  # (B, wide, 8, 8)
-            *[_ResidualBlock(wide) for _ in range(config.n_blocks)],
+            *[ResidualBlock(wide) for _ in range(config.n_blocks)],
             nn.GroupNorm(8, wide),
             nn.SiLU(),
             nn.Conv2d(wide, 2 * z, 3, padding=1),
         )
         self.decoder = nn.Sequential(
             nn.Conv2d(z, wide, 3, padding=1),
-            *[_ResidualBlock(wide) for _ in range(config.n_blocks)],
+            *[ResidualBlock(wide) for _ in range(config.n_blocks)],
             nn.Conv2d(wide, 4 * width, 1),
             nn.PixelShuffle(2),  # (B, width, 16, 16)
-            _ResidualBlock(width),
+            ResidualBlock(width),
             nn.GroupNorm(8, width),
             nn.SiLU(),
             nn.Conv2d(width, 4, 3, padding=1),
@@ -103,7 +103,7 @@ class VAE(nn.Module):
         return vae.eval().requires_grad_(False)
 
 
-class _ResidualBlock(nn.Module):
+class ResidualBlock(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.norm_1 = nn.GroupNorm(8, channels)
