@@ -11,7 +11,7 @@ const scrubber = $(".scrubber");
 const tiles = $(".tiles");
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
-let run = null; // {id, settings, frames, gif, png, closed}
+let run = null; // {id, settings, frames, seen (the last frame that was), gif, png, closed}
 let shown = -1; // index of the frame on the screens
 let shownAt = 0; // when it got there
 let following = false; // the newest frame is shown as it comes, until somebody scrubs
@@ -39,7 +39,7 @@ function receive(news) {
 }
 
 function open({ run: id, settings }) {
-  run = { id, settings: { ...settings }, frames: [] };
+  run = { id, settings: { ...settings }, frames: [], seen: -1 };
   shown = -1;
   following = true;
   pause();
@@ -69,7 +69,9 @@ function stop() {
   if (stopping) setState("waiting", "Stopping…");
   if (player.dataset.state !== "running") return;
   trigger("cancel");
-  const steps = Math.max(run.frames.length - 1, 0);
+  run.frames.length = run.seen + 1; // what has come and was not seen would be news after the stop
+  layTiles();
+  const steps = Math.max(run.seen, 0);
   close("stopped", `Stopped after ${count(steps)}. Generate starts it again.`);
 }
 
@@ -97,6 +99,7 @@ function show(index) {
   const position = `Step ${index} of ${run.settings.steps}`;
   const noise = `${Math.round(100 * noise_level)}% noise`;
   shown = index;
+  run.seen = Math.max(run.seen, index);
   shownAt = performance.now();
   $(".x_t").src = x_t;
   if (x_0) $(".x_0").src = x_0;
