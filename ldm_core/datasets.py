@@ -1,5 +1,6 @@
 """Data sets as two tensors in memory, and the way from pixels to model images and back."""
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,6 +44,15 @@ def load_dataset(name: str, data_dir: str | Path, *, train: bool) -> LabelledIma
         ) from error
     names = tuple(c.split(" - ")[0] for c in data.classes)  # MNIST's are "0 - zero", ...
     return LabelledImages(data.data, data.targets.long(), names)
+
+
+def data_fingerprint(data: LabelledImages) -> str:
+    """Tells data sets apart by their pixels, labels and class names."""
+    digest = hashlib.sha256(data.pixels.contiguous().numpy())
+    digest.update(data.labels.contiguous().numpy())
+    digest.update(repr(data.class_names).encode())
+    count, classes = len(data.labels), len(data.class_names)
+    return f"{count} images, {classes} classes, SHA-256 {digest.hexdigest()[:16]}"
 
 
 def to_image(pixels: Tensor) -> Tensor:
