@@ -45,6 +45,7 @@ from ldm_core.vae import VAE
 STAGES = {"vae": ["vae"], "unet": ["unet"], "all": ["vae", "unet"], "classifier": ["classifier"]}
 VAE_SHARE = 0.2  # of the time of a whole run: past that, a sharper VAE gains less than a U-Net does
 DEFAULT_MINUTES = 10.0
+SKIPPED_SHOWN = 10
 GRID_BYTES = 20_000_000  # room for sample grids, their film and logs
 
 
@@ -83,6 +84,13 @@ class Training:
             "data": data_fingerprint(self.data),
             "training": self.config.to_dict(),
         }
+        for part, skipped in (("training", self.data.skipped), ("test", self.test.skipped)):
+            if skipped:
+                more = ", ..." if len(skipped) > SKIPPED_SHOWN else ""
+                self.say(
+                    f"{len(skipped)} {part} files could not be read and are skipped: "
+                    f"{', '.join(skipped[:SKIPPED_SHOWN])}{more}"
+                )
         processes.check_same("data", self.settings["data"])
         with mixed_precision(self.device):
             half = torch.is_autocast_enabled(self.device.type)

@@ -28,7 +28,7 @@ REFERENCES = 10_000  # training images that precision, recall, density and cover
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m ldm_core.evaluate", description=__doc__)
     parser.add_argument("--weights", type=Path, default=Path("weights"))
-    parser.add_argument("--dataset", choices=DATASETS, default="mnist")
+    parser.add_argument("--dataset", default="mnist", help=f"{', '.join(DATASETS)}, or a folder")
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("--count", type=int, default=10_000, help="samples, labels in turn")
     parser.add_argument("--seed", type=int, default=0, help="of the first sample; then one each")
@@ -49,6 +49,12 @@ def main(argv: list[str] | None = None) -> int:
         judge = Classifier.load(args.weights / "classifier.safetensors", args.device)
         data = load_dataset(args.dataset, args.data_dir, train=True)
         test = load_dataset(args.dataset, args.data_dir, train=False)
+        for what, names in (("weights", model.class_names), ("judge", judge.config.class_names)):
+            if names != data.class_names:
+                raise ValueError(
+                    f"The {what} in {args.weights} know other classes ({', '.join(names)}) than "
+                    f"--dataset {args.dataset} has ({', '.join(data.class_names)})."
+                )
         report = evaluate(model, judge, data, test, settings, args.count, args.seed)
     except (CheckpointError, RuntimeError, ValueError) as error:
         print(f"evaluate: {error}", file=sys.stderr)

@@ -54,8 +54,7 @@ class Processes:
         """loss_at, such that its gradients for `module` are the mean over all processes."""
         if self.count == 1:
             return loss_at
-        # Nothing here changes buffers in training, so they need not be sent at every step.
-        return DistributedDataParallel(_Loss(module, loss_at), broadcast_buffers=False)
+        return DistributedDataParallel(_Loss(module, loss_at))
 
     def agree(self, loss: Tensor, stop: bool) -> tuple[Tensor, bool | Tensor]:
         """The mean loss, and whether any process wants to stop (true or above 0)."""

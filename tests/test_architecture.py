@@ -12,6 +12,7 @@ LAYERS = [
     "config",
     "files",
     "checkpoint",
+    "image_folder",
     "datasets",
     "randomness",
     "noise_schedule",
