@@ -58,6 +58,7 @@ class StateFile:
         self.path, self.settings, self.environment = path, settings, environment
         self.clock, self.resume, self.replaces = clock, resume, replaces
         self.processes, self.say = processes, say
+        self.loaded = None
         self.every, self.next_save = every, time.monotonic() + (every or SAVE_SECONDS)
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -65,12 +66,11 @@ class StateFile:
 
         Raises ValueError naming each setting that differs, CheckpointError for a damaged file.
         """
-        if not self.resume:
-            return None
-        found = self.processes.from_first(self._read)
-        if found:
-            self.clock.resume_at(found[1]["elapsed"])
-        return found
+        if self.resume and self.loaded is None:
+            self.loaded = self.processes.from_first(self._read)
+            if self.loaded:
+                self.clock.resume_at(self.loaded[1]["elapsed"])
+        return self.loaded
 
     def _read(self):
         if not self.path.exists():

@@ -4,6 +4,7 @@ import dataclasses
 import sys
 
 import train
+from ldm_core import training_run
 from ldm_core.config import ConditioningConfig, ModelConfig
 
 from .conftest import SMALL
@@ -14,5 +15,5 @@ def small_parts(class_names: tuple[str, ...]) -> ModelConfig:
 
 
 if __name__ == "__main__":
-    train.model_config = small_parts
+    training_run.model_config = small_parts
     sys.exit(train.main())

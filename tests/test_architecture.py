@@ -32,6 +32,7 @@ LAYERS = [
     "training_progress",
     "training",
     "classifier",
+    "training_run",
     "metrics",
     "evaluate",
     "sample",

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 
 from ldm_core import LatentDiffusion, SamplingSettings
 from ldm_core.classifier import Classifier
@@ -46,6 +47,15 @@ def test_every_figure_stands_beside_its_floor(weights, slice_of_mnist, capsys):
 def test_mistakes_are_told(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_data_of_other_classes_are_refused(weights, tmp_path, capsys):
+    for name in ("apple", "pear"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for i in range(2):
+            Image.new("L", (28, 28)).save(tmp_path / "own" / name / f"{i}.png")
+    assert main(["--weights", str(weights), "--dataset", str(tmp_path / "own")]) == 2
+    assert "know other classes (0, 1, 2" in capsys.readouterr().err
 
 
 def test_the_weights_of_this_repository_draw_the_digits_asked_for():

@@ -22,7 +22,7 @@ STEPS = 30
 
 @pytest.fixture(autouse=True)
 def parts(monkeypatch):
-    monkeypatch.setattr(command, "model_config", small_parts)
+    monkeypatch.setattr("ldm_core.training_run.model_config", small_parts)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def arguments(slice_of_mnist):
 def uninterrupted(arguments, tmp_path_factory):
     out = tmp_path_factory.mktemp("uninterrupted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "model_config", small_parts)
+        patch.setattr("ldm_core.training_run.model_config", small_parts)
         assert command.main([*arguments, "--out", str(out)]) == 0
     return out
 
@@ -126,7 +126,7 @@ def test_resuming_nothing_starts_from_the_beginning_and_says_so(slice_of_mnist, 
 
 
 def test_a_disk_without_room_is_told_before_training(arguments, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "GRID_BYTES", 10**18)
+    monkeypatch.setattr("ldm_core.training_run.GRID_BYTES", 10**18)
     assert command.main([*arguments, "--out", str(tmp_path)]) == 1
     assert "MB free; this run may write" in capsys.readouterr().err
 
