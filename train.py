@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ldm_core import CheckpointError
 from ldm_core.datasets import DATASETS
-from ldm_core.processes import joined
+from ldm_core.processes import device_type, joined
 from ldm_core.training_loop import NonFiniteLoss
-from ldm_core.training_run import STAGES, RunOptions, TrainingRun, device_type
+from ldm_core.training_run import STAGES, RunOptions, TrainingRun
 
 DEFAULT_MINUTES = 10.0
 

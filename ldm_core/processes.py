@@ -6,6 +6,7 @@ so that all hold the same weights at every step. One process alone pays nothing 
 
 import os
 import pickle
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,6 +121,37 @@ def joined(device_type: str) -> Iterator[Processes]:
         raise
     finally:
         dist.destroy_process_group()
+
+
+def choose_device(name: str, processes: Processes) -> torch.device:
+    """The device of this process: under torchrun, each has a GPU of its own.
+
+    Raises ValueError where there is none.
+    """
+    if device_type(name) == "cpu":
+        return torch.device("cpu")
+    count = torch.cuda.device_count()
+    if processes.count > 1:
+        if ":" in name:
+            raise ValueError(f"--device {name} is one GPU for all processes; use --device cuda.")
+        name = f"cuda:{processes.local_rank}"
+    device = torch.device(name)
+    if (device.index or 0) >= count:
+        raise ValueError(
+            f"--device {name}: PyTorch finds {count or 'no'} CUDA device{'s'[: count != 1]} here. "
+            "Use --device cpu, or fewer processes."
+        )
+    torch.cuda.set_device(device)
+    return device
+
+
+def device_type(name: str) -> str:
+    """cpu or cuda; raises ValueError for anything else."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise ValueError(f"--device must be auto, cpu, cuda or cuda:N, not {name}.")
+    return name.partition(":")[0]
 
 
 class _Loss(nn.Module):

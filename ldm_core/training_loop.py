@@ -90,30 +90,13 @@ def train(
     total, seconds_before, losses = _begin(budget, module, optimiser, average, run)
     loss_at = run.processes.shared_loss(module, loss_at)
     progress_seconds = 0.0 if losses else _show_progress(0, average, run)
-    begun_at, started, interrupted = len(losses), time.perf_counter(), False
-
-    def save() -> None:
-        if not all(p.isfinite().all() for p in average.parameters):
-            raise NonFiniteLoss(
-                _not_finite(name, "weights became infinite or NaN", len(losses) - 1)
-            )
-        seconds = seconds_before + time.perf_counter() - started
-        tensors = state_tensors(module, optimiser, average.average, losses)
-        run.state.save(tensors, total=total, seconds=seconds)
-
-    bar = tqdm(
-        total=total,
-        initial=begun_at,
-        desc=name,
-        unit="image",
-        unit_scale=batch,
-        dynamic_ncols=True,
-        mininterval=1,
-        disable=not run.processes.first,
-    )
+    started, interrupted = time.perf_counter(), False
     try:
-        with bar, _CtrlC(insist=run.processes.count > 1) as ctrl_c:
-            while total is None or len(losses) < total:
+        with (
+            _progress_bar(name, len(losses), total, batch, run) as bar,
+            _CtrlC(insist=run.processes.count > 1) as ctrl_c,
+        ):
+            while not interrupted and (total is None or len(losses) < total):
                 step = len(losses)
                 rate = learning_rate * rate_factor(step, total)
                 for group in optimiser.param_groups:
@@ -127,33 +110,59 @@ def train(
                 losses.append(loss)
                 if total is None and step + 1 == WARM_UP_STEPS:
                     seconds = budget.seconds - PROGRESS_CALLS * progress_seconds
-                    total = _steps_that_fit(seconds, started, WARM_UP_STEPS)
-                    total = bar.total = run.processes.from_first(partial(int, total))
+                    fit = partial(_steps_that_fit, seconds, started, WARM_UP_STEPS)
+                    total = bar.total = run.processes.from_first(fit)
                 bar.update()
                 due = total is not None and is_progress_step(step + 1, total)
                 if not (loss.device.type == "cpu" or step % GPU_CHECK_STEPS == 0 or due):
                     continue
-                value = loss.item()
-                if not math.isfinite(value):
-                    raise NonFiniteLoss(_not_finite(name, f"the loss became {value}", step))
-                bar.set_postfix(loss=f"{value:.4f}", refresh=False)
-                if run.processes.first and (step % LOG_STEPS == 0 or due):
-                    speed = (bar.format_dict["rate"] or 0.0) * batch
-                    run.log(step + 1, {"loss": value, "rate": rate, "images_per_second": speed})
+                _check_and_log(name, step, loss.item(), rate, bar, batch, run)
                 if due:
                     _show_progress(step + 1, average, run)
                 interrupted = bool(stop) and step + 1 != total
                 if run.state and total and (interrupted or run.state.due()):
-                    save()
-                if interrupted:
-                    break
+                    _check_weights(name, step, average)
+                    seconds = seconds_before + time.perf_counter() - started
+                    tensors = state_tensors(module, optimiser, average.average, losses)
+                    run.state.save(tensors, total=total, seconds=seconds)
     finally:
         average.swap()
     if interrupted and run.processes.first:
         tqdm.write(f"{name}: stopped by Ctrl-C after {len(losses)} steps; keeping the weights.")
-    values = torch.stack(losses).tolist() if losses else []
     seconds = seconds_before + time.perf_counter() - started
+    values = torch.stack(losses).tolist() if losses else []
     return TrainingResult(len(losses), values, seconds, interrupted)
+
+
+def _progress_bar(name: str, done: int, total: int | None, batch: int, run: Run) -> tqdm:
+    """Images, images a second and the time left; the first process alone shows it."""
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=name,
+        unit="image",
+        unit_scale=batch,
+        dynamic_ncols=True,
+        mininterval=1,
+        disable=not run.processes.first,
+    )
+
+
+def _check_and_log(
+    name: str, step: int, loss: float, rate: float, bar: tqdm, batch: int, run: Run
+) -> None:
+    if not math.isfinite(loss):
+        raise NonFiniteLoss(_not_finite(name, f"the loss became {loss}", step))
+    bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+    if run.processes.first and step % LOG_STEPS == 0:
+        speed = (bar.format_dict["rate"] or 0.0) * batch
+        run.log(step, {"loss": loss, "learning_rate": rate, "images_per_second": speed})
+
+
+def _check_weights(name: str, step: int, average: "Average") -> None:
+    """A finite loss may have a gradient that is not; such weights are not worth saving."""
+    if not all(p.isfinite().all() for p in average.parameters):
+        raise NonFiniteLoss(_not_finite(name, "weights became infinite or NaN", step))
 
 
 def _begin(

@@ -1,7 +1,6 @@
 """A run of training, from options to checkpoints: what there is, what is left, what is kept."""
 
 import platform
-import re
 import shutil
 import tempfile
 import time
@@ -21,7 +20,7 @@ from .config import ClassifierConfig, ConditioningConfig, ModelConfig, TrainingC
 from .datasets import data_fingerprint, load_dataset
 from .files import remove_leftovers
 from .latent_diffusion import LatentDiffusion
-from .processes import Processes
+from .processes import Processes, choose_device
 from .training import (
     encode_dataset,
     reconstruction_psnr,
@@ -273,8 +272,9 @@ class TrainingRun:
     ) -> TrainingResult:
         """Write the checkpoint of a stage, finished or interrupted, and say so."""
         path = self.checkpoint(stage)
+        record = self.record(stage, result, **quality)  # by all: it asks the first for the VAE
         if self.processes.first:
-            save(path, self.record(stage, result, **quality))
+            save(path, record)
         found = "".join(f", {key} {value}" for key, value in quality.items())
         self.say(f"{stage}: {result.steps} steps in {result.seconds:.0f} s{found} -> {path}")
         self.processes.from_first(lambda: None)  # the others read it next
@@ -307,10 +307,13 @@ def model_config(class_names: tuple[str, ...]) -> ModelConfig:
 
 
 def check_room(folder: Path, stages: list[str]) -> None:
-    """Make the folder; raise OSError or ValueError where it cannot hold what is to be written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
+    """Make the folder; raise ValueError where it cannot hold what is to be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be written to ({error.strerror}).") from error
     with torch.device("meta"):
         model = LatentDiffusion()
     parts = {"vae": model.vae, "unet": model.unet, "classifier": Classifier()}
@@ -322,34 +325,3 @@ def check_room(folder: Path, stages: list[str]) -> None:
             f"{folder.absolute()} has {free / 1e6:.0f} MB free; this run may write "
             f"{needed / 1e6:.0f} MB. Make room, or choose another disk with --out."
         )
-
-
-def choose_device(name: str, processes: Processes) -> torch.device:
-    """The device of this process: under torchrun, each has a GPU of its own.
-
-    Raises ValueError where there is none.
-    """
-    if device_type(name) == "cpu":
-        return torch.device("cpu")
-    count = torch.cuda.device_count()
-    if processes.count > 1:
-        if ":" in name:
-            raise ValueError(f"--device {name} is one GPU for all processes; use --device cuda.")
-        name = f"cuda:{processes.local_rank}"
-    device = torch.device(name)
-    if (device.index or 0) >= count:
-        raise ValueError(
-            f"--device {name}: PyTorch finds {count or 'no'} CUDA device{'s'[: count != 1]} here. "
-            "Use --device cpu, or fewer processes."
-        )
-    torch.cuda.set_device(device)
-    return device
-
-
-def device_type(name: str) -> str:
-    """cpu or cuda; raises ValueError for anything else."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise ValueError(f"--device must be auto, cpu, cuda or cuda:N, not {name}.")
-    return name.partition(":")[0]

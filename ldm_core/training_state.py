@@ -107,10 +107,9 @@ def state_tensors(
     """All that a step changes. Data order and noise are functions of the step, so that is all."""
     tensors = {"losses": torch.stack(losses)}
     for (name, parameter), mean in zip(module.named_parameters(), average):
-        moments = optimiser.state[parameter]
         tensors[f"parameter.{name}"], tensors[f"average.{name}"] = parameter.data, mean
-        for key in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{key}.{name}"] = moments[key]
+    for index, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
     return tensors
 
 
@@ -118,28 +117,33 @@ def state_tensors(
 def restore(
     tensors: Mapping[str, Tensor],
     module: nn.Module,
-    optimiser: torch.optim.AdamW,
+    optimiser: torch.optim.Optimizer,
     average: list[Tensor],
 ) -> list[Tensor]:
-    """Put `state_tensors` back where they came from; returns the losses, one per step done."""
+    """Put `state_tensors` back where they came from; returns the losses, one per step done.
+
+    Raises CheckpointError where names or shapes do not fit.
+    """
     losses = list(tensors["losses"].to(average[0].device).unbind())
     if not losses:  # saved before the first step: everything is as it was built
         return losses
-    state = {}
     try:
-        for i, (name, parameter) in enumerate(module.named_parameters()):
-            if tensors[f"parameter.{name}"].shape != parameter.shape:
-                raise ValueError(f"{name} has another shape")
-            parameter.copy_(tensors[f"parameter.{name}"])
-            average[i].copy_(tensors[f"average.{name}"])
-            state[i] = {key: tensors[f"{key}.{name}"] for key in ("exp_avg", "exp_avg_sq")}
-            state[i]["step"] = torch.tensor(float(len(losses)))
+        for (name, parameter), mean in zip(module.named_parameters(), average):
+            for kind, target in (("parameter", parameter), ("average", mean)):
+                if tensors[f"{kind}.{name}"].shape != target.shape:
+                    raise ValueError(f"{name} has another shape")
+                target.copy_(tensors[f"{kind}.{name}"])
+        state = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimiser."):
+                _, index, key = name.split(".")
+                state.setdefault(int(index), {})[key] = tensor
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"The saved state does not fit this version of the code ({error}). Start anew with "
             "--force."
         ) from error
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     return losses
 
 

@@ -39,9 +39,9 @@ def uninterrupted(arguments, tmp_path_factory):
     return out
 
 
-def start(*arguments, launcher=()):
+def start(*arguments):
     return subprocess.Popen(
-        [sys.executable, *launcher, "-m", "tests.small_training", *map(str, arguments)],
+        [sys.executable, "-m", "tests.small_training", *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -131,6 +131,12 @@ def test_a_disk_without_room_is_told_before_training(arguments, tmp_path, capsys
     assert "MB free; this run may write" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_training(arguments, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert command.main([*arguments, "--out", str(tmp_path / "file" / "out")]) == 1
+    assert "file/out cannot be written to" in capsys.readouterr().err
+
+
 # The loop, with a model of one weight
 
 
@@ -211,11 +217,26 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_state(tmp_path):
     line.loss_at = lambda step: (
         loss_at(step) + (line.module.weight * (step != 20)).abs().sqrt().sum()
     )
-    with pytest.raises(NonFiniteLoss, match="line: weights became infinite or NaN at step 20"):
+    with pytest.raises(NonFiniteLoss, match="weights became infinite or NaN at step 20"):
         line.train()
     tensors, about = read_checkpoint(line.state.path, "training state")
     assert len(tensors["losses"]) == 20
     assert all(t.isfinite().all() for t in tensors.values())
+
+
+def test_a_disk_that_fills_up_leaves_the_last_save(tmp_path):
+    resource = pytest.importorskip("resource")
+    state = Line(tmp_path / "state.safetensors").state
+    state.save({"losses": torch.ones(3)}, total=9, seconds=0.0)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="state.safetensors could not be written"):
+            state.save({"losses": torch.ones(10**6)}, total=9, seconds=0.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [p.name for p in tmp_path.iterdir()] == ["state.safetensors"]
+    assert len(read_checkpoint(state.path, "training state")[0]["losses"]) == 3
 
 
 def test_another_environment_is_told(tmp_path):
