@@ -23,7 +23,10 @@ def main(argv: list[str] | None = None) -> int:
             who = f"process {processes.rank} of {processes.count}: " if processes.count > 1 else ""
             return TrainingRun(options, processes).run()
     except KeyboardInterrupt:
-        print(f"train.py: {who}stopped at once; --resume goes on where the last save was.")
+        print(
+            f"train.py: {who}stopped at once; --resume goes on where the last save was.",
+            file=sys.stderr,
+        )
         return 130
     except (CheckpointError, NonFiniteLoss, RuntimeError, ValueError, OSError) as error:
         print(f"train.py: {who}{error}", file=sys.stderr)

@@ -14,6 +14,7 @@ from .training_data import batch_at, generator_at, mixed_precision
 from .training_loop import Budget, Run, TrainingResult, train
 from .vae import LatentDistribution, kl_divergence
 
+GRID_CLASSES = 26  # that a grid shows at most
 NORMALISATION_IMAGES = 5000  # enough for two digits of a mean and a deviation per channel
 
 
@@ -112,9 +113,13 @@ def train_unet(
 
 
 def sample_grid(model: LatentDiffusion, rows: int = 4) -> Tensor:
-    """One column per class, from the same noise at every call: uint8 (rows * classes, 28, 28)."""
-    labels = list(range(len(model.class_names))) * rows
+    """One column per class, from the same noise at every call: uint8 (rows * columns, 28, 28)."""
+    labels = list(range(grid_columns(model))) * rows
     return model.generate(labels, seeds=range(len(labels)))
+
+
+def grid_columns(model: LatentDiffusion) -> int:
+    return min(len(model.class_names), GRID_CLASSES)
 
 
 def reconstructions(model: LatentDiffusion, pixels: Tensor, columns: int = 10) -> Tensor:

@@ -125,6 +125,7 @@ def train(
                     seconds = seconds_before + time.perf_counter() - started
                     tensors = state_tensors(module, optimiser, average.average, losses)
                     run.state.save(tensors, total=total, seconds=seconds)
+        _check_weights(name, len(losses) - 1, average)
     finally:
         average.swap()
     if interrupted and run.processes.first:
@@ -160,7 +161,7 @@ def _check_and_log(
 
 
 def _check_weights(name: str, step: int, average: "Average") -> None:
-    """A finite loss may have a gradient that is not; such weights are not worth saving."""
+    """A finite loss may have a gradient that is not; such weights must not replace good ones."""
     if not all(p.isfinite().all() for p in average.parameters):
         raise NonFiniteLoss(_not_finite(name, "weights became infinite or NaN", step))
 

@@ -23,6 +23,7 @@ from .latent_diffusion import LatentDiffusion
 from .processes import Processes, choose_device
 from .training import (
     encode_dataset,
+    grid_columns,
     reconstruction_psnr,
     reconstructions,
     sample_grid,
@@ -195,7 +196,8 @@ class TrainingRun:
     def vae(self) -> TrainingResult:
         torch.manual_seed(self.options.seed)  # the initial weights
         model = LatentDiffusion(model_config(self.data.class_names)).to(self.device)
-        some = self.test.pixels[:40]
+        spread = torch.linspace(0, len(self.test.pixels) - 1, min(40, len(self.test.pixels)))
+        some = self.test.pixels[spread.long()]  # of all classes, in whatever order they come
         columns = min(10, len(some))
         draw = lambda: (reconstructions(model, some, columns), columns)
         with self.surroundings("vae", draw) as run:
@@ -207,7 +209,7 @@ class TrainingRun:
         torch.manual_seed(self.options.seed + 1)
         parts = model_config(self.data.class_names)
         model = LatentDiffusion.around(self.load_vae(), parts.to_dict()).to(self.device)
-        draw = lambda: (sample_grid(model), len(model.class_names))
+        draw = lambda: (sample_grid(model), grid_columns(model))
         with self.surroundings("unet", draw) as run:
             latents = encode_dataset(model, self.data.pixels)
             budget = self.budget()
