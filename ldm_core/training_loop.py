@@ -197,8 +197,8 @@ def _not_finite(name: str, what: str, step: int) -> str:
 class _CtrlC:
     """Ctrl-C as a wish that the loop reads between steps, where its state is whole.
 
-    A second one ends the program at once, unless insist: torchrun passes on what the terminal has
-    already sent to all.
+    A second one ends the program at once, unless insist, which does not hear it: torchrun passes on
+    what the terminal has already sent to all, and that may come while the checkpoint is written.
     """
 
     def __init__(self, insist: bool):
@@ -212,7 +212,8 @@ class _CtrlC:
 
     def __exit__(self, *error) -> None:
         if self.before:
-            signal.signal(signal.SIGINT, self.before)
+            deaf = self.pressed and self.insist
+            signal.signal(signal.SIGINT, signal.SIG_IGN if deaf else self.before)
 
     def _press(self, *_) -> None:
         if self.pressed and not self.insist:
