@@ -29,10 +29,16 @@ class CheckpointError(RuntimeError):
 def save_checkpoint(
     path: str | Path, kind: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
 ) -> None:
-    """Write tensors and the JSON-able `about` beside `path`, then rename: never half a file."""
+    """Write tensors and the JSON-able `about` beside `path`, then rename: never half a file.
+
+    Raises OSError where it cannot be written, as on a full disk; what was at `path` stays.
+    """
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with whole_file(path) as partial:
-        save_file(contiguous, partial, metadata={_KEY: json.dumps({"kind": kind, **about})})
+        try:
+            save_file(contiguous, partial, metadata={_KEY: json.dumps({"kind": kind, **about})})
+        except SafetensorError as error:
+            raise OSError(f"{path} could not be written ({error}).") from error
         partial.chmod(0o644)  # safetensors makes it readable by its owner alone
 
 

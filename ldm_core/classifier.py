@@ -3,7 +3,6 @@
 It is trained on real images alone and never takes part in making one.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -14,7 +13,9 @@ from .checkpoint import build, load_tensors, read_checkpoint, save_checkpoint
 from .config import ClassifierConfig, TrainingConfig
 from .datasets import LabelledImages
 from .training_data import batch_at, generator_at, mixed_precision
-from .training_loop import Budget, TrainingResult, train
+from .training_loop import Budget, Run, TrainingResult, train
+
+DROPOUT = 0.3
 
 
 class Classifier(nn.Module):
@@ -37,7 +38,7 @@ class Classifier(nn.Module):
             nn.Linear(16 * w, config.d_features),
         )
         self.head = nn.Sequential(
-            nn.ReLU(), nn.Dropout(0.3), nn.Linear(config.d_features, len(config.class_names))
+            nn.ReLU(), nn.Identity(), nn.Linear(config.d_features, len(config.class_names))
         )
 
     def features(self, pixels: Tensor) -> Tensor:
@@ -72,28 +73,35 @@ def train_classifier(
     budget: Budget,
     config: TrainingConfig,
     device: torch.device,
-    on_progress: Callable[[int], None] = lambda step: None,
+    run: Run = Run(),
 ) -> TrainingResult:
-    """Train on randomly rotated, scaled and shifted images."""
+    """Train on randomly rotated, scaled and shifted images, dropping features at random."""
     classifier.train().to(device)
+    part = run.processes.part(config.batch)  # of every batch; draws are made for all of it
+    shape = (config.batch, classifier.config.d_features)
     pixels, labels = data.pixels.to(device), data.labels.to(device)
 
     def loss_at(step: int) -> Tensor:
         generator = generator_at(config.seed, step, device)
         indices = batch_at(step, len(labels), config.batch, config.seed)
+        augmented = _augment(pixels[indices].float(), generator)[part]
+        # Not nn.Dropout, whose draws would depend on more than seed and step.
+        kept = (torch.rand(shape, generator=generator, device=device) >= DROPOUT)[part]
         with mixed_precision(device):
-            logits = classifier(_augment(pixels[indices].float(), generator))
-        return F.cross_entropy(logits.float(), labels[indices], label_smoothing=0.05)
+            features = classifier.features(augmented) * kept / (1 - DROPOUT)
+            logits = classifier.head(features)
+        return F.cross_entropy(logits.float(), labels[indices][part], label_smoothing=0.05)
 
     result = train(
         classifier,
         loss_at,
         budget,
         name="classifier",
+        batch=config.batch,
         learning_rate=config.classifier_learning_rate,
         weight_decay=config.weight_decay,
         ema_width=config.ema_width,
-        on_progress=on_progress,
+        run=run,
     )
     classifier.eval()
     return result

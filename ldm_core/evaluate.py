@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         "--weights", type=Path, default=Path("weights"), help="folder of the checkpoints (weights)"
     )
     parser.add_argument(
-        "--dataset", choices=DATASETS, default="mnist", help="the real images (mnist)"
+        "--dataset", default="mnist", help=f"{', '.join(DATASETS)}, or a folder (mnist)"
     )
     parser.add_argument(
         "--data-dir",
@@ -59,6 +59,12 @@ def main(argv: list[str] | None = None) -> int:
         judge = Classifier.load(args.weights / "classifier.safetensors", args.device)
         data = load_dataset(args.dataset, args.data_dir, train=True)
         test = load_dataset(args.dataset, args.data_dir, train=False)
+        for what, names in (("weights", model.class_names), ("judge", judge.config.class_names)):
+            if names != data.class_names:
+                raise ValueError(
+                    f"The {what} in {args.weights} know other classes ({', '.join(names)}) than "
+                    f"--dataset {args.dataset} has ({', '.join(data.class_names)})."
+                )
         report = evaluate(model, judge, data, test, settings, args.count, args.seed)
     except (CheckpointError, RuntimeError, ValueError) as error:
         print(f"evaluate: {error}", file=sys.stderr)

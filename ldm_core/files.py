@@ -23,3 +23,10 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove what processes that were killed had begun to write beside `path`."""
+    path = Path(path)
+    for partial in path.parent.glob(f".{path.stem}.*.partial{path.suffix}"):
+        partial.unlink(missing_ok=True)

@@ -4,8 +4,6 @@ Two stages as in Rombach et al. 2022: the latents of the whole training set fit 
 the first stage no image is encoded again.
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -13,9 +11,10 @@ from .config import TrainingConfig
 from .datasets import LabelledImages, to_image
 from .latent_diffusion import LatentDiffusion
 from .training_data import batch_at, generator_at, mixed_precision
-from .training_loop import Budget, TrainingResult, train
+from .training_loop import Budget, Run, TrainingResult, train
 from .vae import LatentDistribution, kl_divergence
 
+GRID_CLASSES = 26  # that a grid shows at most
 NORMALISATION_IMAGES = 5000  # enough for two digits of a mean and a deviation per channel
 
 
@@ -24,18 +23,20 @@ def train_vae(
     data: LabelledImages,
     budget: Budget,
     config: TrainingConfig,
-    on_progress: Callable[[int], None] = lambda step: None,
+    run: Run = Run(),
 ) -> TrainingResult:
     """Train `model.vae` on squared error + kl_weight * KL, then fix its normalisation."""
     vae, pixels = model.vae.train(), data.pixels.to(model.device)
+    part = run.processes.part(config.batch)  # of every batch; draws are made for all of it
+    latent = (config.batch, vae.config.latent_channels, 8, 8)
 
     def loss_at(step: int) -> Tensor:
         generator = generator_at(config.seed, step, model.device)
-        image = to_image(pixels[batch_at(step, len(pixels), config.batch, config.seed)])
+        image = to_image(pixels[batch_at(step, len(pixels), config.batch, config.seed)[part]])
+        noise = torch.randn(latent, generator=generator, device=model.device)[part]
         with mixed_precision(model.device):
             mean, log_var = vae.posterior(image)
             mean, log_var = mean.float(), log_var.float()
-            noise = torch.randn(mean.shape, generator=generator, device=model.device)
             decoded = vae.decoder(mean + (0.5 * log_var).exp() * noise)
         squared_error = (decoded.float() - image).square().sum(dim=(1, 2, 3))
         loss = squared_error + config.kl_weight * kl_divergence(mean, log_var)
@@ -46,10 +47,11 @@ def train_vae(
         loss_at,
         budget,
         name="VAE",
+        batch=config.batch,
         learning_rate=config.vae_learning_rate,
         weight_decay=0.0,
         ema_width=config.ema_width,
-        on_progress=on_progress,
+        run=run,
     )
     vae.eval()
     vae.set_normalisation(torch.zeros(1), torch.ones(1))
@@ -74,11 +76,12 @@ def train_unet(
     labels: Tensor,
     budget: Budget,
     config: TrainingConfig,
-    on_progress: Callable[[int], None] = lambda step: None,
+    run: Run = Run(),
 ) -> TrainingResult:
     """Train `model.unet` and `model.conditioning` on cached latents, dropping labels at random."""
     labels = labels.to(model.device)
     null_label = model.conditioning.null_label
+    part = run.processes.part(config.batch)  # of every batch; draws are made for all of it
 
     def loss_at(step: int) -> Tensor:
         generator = generator_at(config.seed, step, model.device)
@@ -91,7 +94,7 @@ def train_unet(
         dropped = torch.rand(len(z), **draw) < config.label_dropout
         kept = labels[indices].masked_fill(dropped, null_label)
         with mixed_precision(model.device):
-            return model.loss(z, kept, t, noise).mean()
+            return model.loss(z[part], kept[part], t[part], noise[part]).mean()
 
     learning = torch.nn.ModuleList([model.unet.train(), model.conditioning.train()])
     result = train(
@@ -99,19 +102,24 @@ def train_unet(
         loss_at,
         budget,
         name="U-Net",
+        batch=config.batch,
         learning_rate=config.unet_learning_rate,
         weight_decay=config.weight_decay,
         ema_width=config.ema_width,
-        on_progress=on_progress,
+        run=run,
     )
     learning.eval()
     return result
 
 
 def sample_grid(model: LatentDiffusion, rows: int = 4) -> Tensor:
-    """One column per class, from the same noise at every call: uint8 (rows * classes, 28, 28)."""
-    labels = list(range(len(model.class_names))) * rows
+    """One column per class, from the same noise at every call: uint8 (rows * columns, 28, 28)."""
+    labels = list(range(grid_columns(model))) * rows
     return model.generate(labels, seeds=range(len(labels)))
+
+
+def grid_columns(model: LatentDiffusion) -> int:
+    return min(len(model.class_names), GRID_CLASSES)
 
 
 def reconstructions(model: LatentDiffusion, pixels: Tensor, columns: int = 10) -> Tensor:

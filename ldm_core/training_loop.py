@@ -6,16 +6,24 @@ number to the loss and holds no generator whose state would have to be kept.
 
 import copy
 import math
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .processes import ALONE, Processes
+from .training_state import StateFile, restore, state_tensors
+
 WARM_UP_STEPS = 50  # the learning rate rises over these; the speed is measured in them too
 PROGRESS_CALLS = 10
+GPU_CHECK_STEPS = 50  # reading a loss waits for the GPU; now and then is often enough
+LOG_STEPS = 10
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,21 @@ class Budget:
 
     steps: int | None = None
     seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What surrounds a training: who watches, where its state is kept, who takes part.
+
+    on_progress(step) is called, with the averaged weights in place, before the first step and then
+    PROGRESS_CALLS times in equal distances, the last time at the end. log(step, values) is called
+    every LOG_STEPS steps or more. Both in the first process alone.
+    """
+
+    on_progress: Callable[[int], None] = lambda step: None
+    log: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
+    state: StateFile | None = None
+    processes: Processes = ALONE
 
 
 @dataclass(frozen=True)
@@ -44,16 +67,17 @@ def train(
     budget: Budget,
     *,
     name: str,
+    batch: int,
     learning_rate: float,
     weight_decay: float,
     ema_width: float,
-    on_progress: Callable[[int], None] = lambda step: None,
+    run: Run = Run(),
 ) -> TrainingResult:
     """Train `module` in place; at the end it holds the exponential moving average of its weights.
 
-    loss_at(step) -> scalar loss of step 0, 1, ... on_progress(step) is called, with the averaged
-    weights in place, PROGRESS_CALLS times in equal distances, the last time at the end.
-    Ctrl-C ends the run early. Raises NonFiniteLoss, with the averaged weights in place.
+    loss_at(step) -> scalar loss of step 0, 1, ..., the mean over `run.processes.part(batch)` of
+    `batch` examples. Goes on where `run.state` ends. Ctrl-C ends the run after the current step.
+    Raises NonFiniteLoss, with the averaged weights in place.
     """
     optimiser = torch.optim.AdamW(
         module.parameters(),
@@ -63,46 +87,138 @@ def train(
         fused=True,
     )
     average = Average(module, ema_width)
-    total = budget.steps
-    losses: list[Tensor] = []
-    started = time.perf_counter()
-    interrupted = False
-    bar = tqdm(total=total, desc=name, unit="step", dynamic_ncols=True, mininterval=1)
+    total, seconds_before, losses = _begin(budget, module, optimiser, average, run)
+    loss_at = run.processes.shared_loss(module, loss_at)
+    progress_seconds = 0.0 if losses else _show_progress(0, average, run)
+    started, interrupted = time.perf_counter(), False
     try:
-        while total is None or len(losses) < total:
-            step = len(losses)
-            rate = learning_rate * rate_factor(step, total)
-            for group in optimiser.param_groups:
-                group["lr"] = rate
-            loss = loss_at(step)
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-            average.update()
-            losses.append(loss.detach())
-            if total is None and step + 1 == WARM_UP_STEPS:
-                total = bar.total = _steps_that_fit(budget.seconds, started, step + 1)
-            bar.update()
-            # On a GPU reading a loss waits for the step; now and then is often enough.
-            if loss.device.type == "cpu" or step % 50 == 0 or step + 1 == total:
-                value = loss.item()
-                if not math.isfinite(value):
-                    raise NonFiniteLoss(
-                        f"{name}: the loss became {value} at step {step}. Lower the learning rate."
-                    )
-                bar.set_postfix(loss=f"{value:.4f}", refresh=False)
-            if total and is_progress_step(step + 1, total):
-                with average.in_place():
-                    on_progress(step + 1)
-    except KeyboardInterrupt:
-        interrupted = True
-        tqdm.write(f"{name}: stopped by Ctrl-C after {len(losses)} steps; keeping the weights.")
+        with (
+            _progress_bar(name, len(losses), total, batch, run) as bar,
+            _CtrlC(insist=run.processes.count > 1) as ctrl_c,
+        ):
+            while not interrupted and (total is None or len(losses) < total):
+                step = len(losses)
+                rate = learning_rate * rate_factor(step, total)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate
+                loss = loss_at(step)
+                loss.backward()
+                optimiser.step()
+                optimiser.zero_grad(set_to_none=True)
+                average.update()
+                loss, stop = run.processes.agree(loss.detach(), ctrl_c.pressed)
+                losses.append(loss)
+                if total is None and step + 1 == WARM_UP_STEPS:
+                    seconds = budget.seconds - PROGRESS_CALLS * progress_seconds
+                    fit = partial(_steps_that_fit, seconds, started, WARM_UP_STEPS)
+                    total = bar.total = run.processes.from_first(fit)
+                bar.update()
+                due = total is not None and is_progress_step(step + 1, total)
+                if not (loss.device.type == "cpu" or step % GPU_CHECK_STEPS == 0 or due):
+                    continue
+                _check_and_log(name, step, loss.item(), rate, bar, batch, run)
+                if due:
+                    _show_progress(step + 1, average, run)
+                interrupted = bool(stop) and step + 1 != total
+                if run.state and total and (interrupted or run.state.due()):
+                    _check_weights(name, step, average)
+                    seconds = seconds_before + time.perf_counter() - started
+                    tensors = state_tensors(module, optimiser, average.average, losses)
+                    run.state.save(tensors, total=total, seconds=seconds)
+        _check_weights(name, len(losses) - 1, average)
     finally:
-        bar.close()
         average.swap()
-    seconds = time.perf_counter() - started
+    if interrupted and run.processes.first:
+        tqdm.write(f"{name}: stopped by Ctrl-C after {len(losses)} steps; keeping the weights.")
+    seconds = seconds_before + time.perf_counter() - started
     values = torch.stack(losses).tolist() if losses else []
     return TrainingResult(len(losses), values, seconds, interrupted)
+
+
+def _progress_bar(name: str, done: int, total: int | None, batch: int, run: Run) -> tqdm:
+    """Images, images a second and the time left; the first process alone shows it."""
+    return tqdm(
+        total=total,
+        initial=done,
+        desc=name,
+        unit="image",
+        unit_scale=batch,
+        dynamic_ncols=True,
+        mininterval=1,
+        disable=not run.processes.first,
+    )
+
+
+def _check_and_log(
+    name: str, step: int, loss: float, rate: float, bar: tqdm, batch: int, run: Run
+) -> None:
+    if not math.isfinite(loss):
+        raise NonFiniteLoss(_not_finite(name, f"the loss became {loss}", step))
+    bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+    if run.processes.first and step % LOG_STEPS == 0:
+        speed = (bar.format_dict["rate"] or 0.0) * batch
+        run.log(step, {"loss": loss, "learning_rate": rate, "images_per_second": speed})
+
+
+def _check_weights(name: str, step: int, average: "Average") -> None:
+    """A finite loss may have a gradient that is not; such weights must not replace good ones."""
+    if not all(p.isfinite().all() for p in average.parameters):
+        raise NonFiniteLoss(_not_finite(name, "weights became infinite or NaN", step))
+
+
+def _begin(
+    budget: Budget, module: nn.Module, optimiser: torch.optim.AdamW, average: "Average", run: Run
+) -> tuple[int | None, float, list[Tensor]]:
+    """What the state file holds, else a fresh one: (total steps, seconds so far, losses so far)."""
+    found = run.state.load() if run.state else None
+    if found is None:
+        if run.state:
+            run.state.save({"losses": torch.zeros(0)}, total=budget.steps, seconds=0.0)
+        return budget.steps, 0.0, []
+    tensors, about = found
+    losses = restore(tensors, module, optimiser, average.average)
+    average.updates = len(losses)
+    return about["total"], about["seconds"], losses
+
+
+def _show_progress(step: int, average: "Average", run: Run) -> float:
+    """Returns the seconds that it took."""
+    started = time.perf_counter()
+    if run.processes.first:
+        with average.in_place():
+            run.on_progress(step)
+    return time.perf_counter() - started
+
+
+def _not_finite(name: str, what: str, step: int) -> str:
+    return f"{name}: {what} at step {step}. What was saved before is kept. Lower the learning rate."
+
+
+class _CtrlC:
+    """Ctrl-C as a wish that the loop reads between steps, where its state is whole.
+
+    A second one ends the program at once, unless insist, which does not hear it: torchrun passes on
+    what the terminal has already sent to all, and that may come while the checkpoint is written.
+    """
+
+    def __init__(self, insist: bool):
+        self.insist, self.pressed, self.before = insist, False, None
+
+    def __enter__(self) -> "_CtrlC":
+        in_main = threading.current_thread() is threading.main_thread()
+        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self.before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self.before:
+            deaf = self.pressed and self.insist
+            signal.signal(signal.SIGINT, signal.SIG_IGN if deaf else self.before)
+
+    def _press(self, *_) -> None:
+        if self.pressed and not self.insist:
+            raise KeyboardInterrupt
+        self.pressed = True
 
 
 def rate_factor(step: int, total: int | None) -> float:

@@ -36,3 +36,15 @@ def test_judges_each_image_by_itself():
     together = classifier.judge(pixels)[0]
     alone = torch.cat([classifier.judge(p[None])[0] for p in pixels])
     torch.testing.assert_close(alone, together, atol=1e-5, rtol=1e-5)
+
+
+def test_training_draws_depend_on_seed_and_step_alone():
+    made = []
+    for state in (1, 2):
+        torch.manual_seed(0)
+        classifier = Classifier(CONFIG)
+        torch.manual_seed(state)  # of the generator that nn.Dropout would draw from
+        config = TrainingConfig(batch=16)
+        train_classifier(classifier, halves(64), Budget(steps=3), config, torch.device("cpu"))
+        made.append(classifier.head[-1].weight)
+    assert torch.equal(*made)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from PIL import Image
 
 from ldm_core import LatentDiffusion, SamplingSettings
 from ldm_core.classifier import Classifier
@@ -74,6 +75,15 @@ def test_every_sampling_option_reaches_the_settings():
         2.5, 3, "ddim", "karras", 0.5, (0.2, 0.8), 0.3
     )
     assert given.keys() == SamplingSettings().to_dict().keys()
+
+
+def test_data_of_other_classes_are_refused(weights, tmp_path, capsys):
+    for name in ("apple", "pear"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for i in range(2):
+            Image.new("L", (28, 28)).save(tmp_path / "own" / name / f"{i}.png")
+    assert main(["--weights", str(weights), "--dataset", str(tmp_path / "own")]) == 2
+    assert "know other classes (0, 1, 2" in capsys.readouterr().err
 
 
 def test_the_weights_of_this_repository_draw_the_digits_asked_for():
