@@ -72,7 +72,8 @@ class Training:
         self.device = choose_device(args.device, processes)
         self.stages = STAGES[args.stage]
         self.config = TrainingConfig(seed=args.seed)
-        processes.part(self.config.batch)  # an error now rather than after the data
+        for batch in (self.config.batch, self.config.unet_batch):
+            processes.part(batch)  # an error now rather than after the data
         if args.log_dir:
             summary_writer()
         self.begin = processes.from_first(self.first_unfinished)
@@ -82,6 +83,7 @@ class Training:
             "length": f"{args.steps} steps" if args.steps else f"{args.minutes:g} minutes",
             "data": data_fingerprint(self.data),
             "training": self.config.to_dict(),
+            "compiled": self.args.compile,
         }
         processes.check_same("data", self.settings["data"])
         with mixed_precision(self.device):
@@ -197,7 +199,9 @@ class Training:
         draw = lambda: (sample_grid(model), len(model.class_names))
         with self.surroundings("unet", draw) as run:
             budget = self.budget()
-            result = train_unet(model, latents, self.data.labels, budget, self.config, run)
+            result = train_unet(
+                model, latents, self.data.labels, budget, self.config, run, self.args.compile
+            )
         if self.processes.first and not result.interrupted:
             self.progress.write_film(self.args.out / "training.gif")
         return self.keep("unet", model.save_unet, result)
@@ -331,6 +335,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     length.add_argument("--steps", type=positive(int), help="of each stage, instead of a time")
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same weights")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the U-Net first: pays in runs of an hour"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
         "--log-dir", type=Path, help="write TensorBoard logs there (needs: pip install tensorboard)"

@@ -9,7 +9,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .muon import Muon
 from .processes import ALONE, Processes
 from .training_state import StateFile, restore, state_tensors
 
@@ -71,23 +72,23 @@ def train(
     learning_rate: float,
     weight_decay: float,
     ema_width: float,
+    matrices: Iterable[nn.Parameter] = (),
+    matrix_learning_rate: float = 0.0,
     run: Run = Run(),
 ) -> TrainingResult:
     """Train `module` in place; at the end it holds the exponential moving average of its weights.
+
+    matrices: the parameters that are left to Muon; AdamW trains the others, or all.
 
     loss_at(step) -> scalar loss of step 0, 1, ..., the mean over `run.processes.part(batch)` of
     `batch` examples. Goes on where `run.state` ends. Ctrl-C ends the run after the current step.
     Raises NonFiniteLoss, with the averaged weights in place.
     """
-    optimiser = torch.optim.AdamW(
-        module.parameters(),
-        lr=learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=weight_decay,
-        fused=True,
+    optimisers = make_optimisers(
+        module, learning_rate, matrices, matrix_learning_rate, weight_decay
     )
     average = Average(module, ema_width)
-    total, seconds_before, losses = _begin(budget, module, optimiser, average, run)
+    total, seconds_before, losses = _begin(budget, module, optimisers, average, run)
     loss_at = run.processes.shared_loss(module, loss_at)
     progress_seconds = 0.0 if losses else _show_progress(0, average, run)
     begun_at, started, interrupted = len(losses), time.perf_counter(), False
@@ -98,7 +99,7 @@ def train(
                 _not_finite(name, "weights became infinite or NaN", len(losses) - 1)
             )
         seconds = seconds_before + time.perf_counter() - started
-        tensors = state_tensors(module, optimiser, average.average, losses)
+        tensors = state_tensors(module, optimisers, average.average, losses)
         run.state.save(tensors, total=total, seconds=seconds)
 
     bar = tqdm(
@@ -115,13 +116,15 @@ def train(
         with bar, _CtrlC(insist=run.processes.count > 1) as ctrl_c:
             while total is None or len(losses) < total:
                 step = len(losses)
-                rate = learning_rate * rate_factor(step, total)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
+                factor = rate_factor(step, total)
+                for optimiser in optimisers:
+                    for group in optimiser.param_groups:
+                        group["lr"] = group["initial_lr"] * factor
                 loss = loss_at(step)
                 loss.backward()
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
+                for optimiser in optimisers:
+                    optimiser.step()
+                    optimiser.zero_grad(set_to_none=True)
                 average.update()
                 loss, stop = run.processes.agree(loss.detach(), ctrl_c.pressed)
                 losses.append(loss)
@@ -139,7 +142,10 @@ def train(
                 bar.set_postfix(loss=f"{value:.4f}", refresh=False)
                 if run.processes.first and (step % LOG_STEPS == 0 or due):
                     speed = (bar.format_dict["rate"] or 0.0) * batch
-                    run.log(step + 1, {"loss": value, "rate": rate, "images_per_second": speed})
+                    run.log(
+                        step + 1,
+                        {"loss": value, "rate": learning_rate * factor, "images_per_second": speed},
+                    )
                 if due:
                     _show_progress(step + 1, average, run)
                 interrupted = bool(stop) and step + 1 != total
@@ -157,7 +163,11 @@ def train(
 
 
 def _begin(
-    budget: Budget, module: nn.Module, optimiser: torch.optim.AdamW, average: "Average", run: Run
+    budget: Budget,
+    module: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    average: "Average",
+    run: Run,
 ) -> tuple[int | None, float, list[Tensor]]:
     """What the state file holds, else a fresh one: (total steps, seconds so far, losses so far)."""
     found = run.state.load() if run.state else None
@@ -166,7 +176,7 @@ def _begin(
             run.state.save({"losses": torch.zeros(0)}, total=budget.steps, seconds=0.0)
         return budget.steps, 0.0, []
     tensors, about = found
-    losses = restore(tensors, module, optimiser, average.average)
+    losses = restore(tensors, module, optimisers, average.average)
     average.updates = len(losses)
     return about["total"], about["seconds"], losses
 
@@ -208,6 +218,31 @@ class _CtrlC:
         if self.pressed and not self.insist:
             raise KeyboardInterrupt
         self.pressed = True
+
+
+def make_optimisers(
+    module: nn.Module,
+    learning_rate: float,
+    matrices: Iterable[nn.Parameter],
+    matrix_learning_rate: float,
+    weight_decay: float,
+) -> list[torch.optim.Optimizer]:
+    """AdamW, and before it Muon where there are matrices for it. Each group of parameters keeps its
+    peak learning rate as "initial_lr"."""
+    matrices = list(matrices)
+    chosen = set(map(id, matrices))
+    others = [p for p in module.parameters() if id(p) not in chosen]
+    optimisers = [
+        torch.optim.AdamW(
+            others, lr=learning_rate, betas=(0.9, 0.99), weight_decay=weight_decay, fused=True
+        )
+    ]
+    if matrices:
+        optimisers.insert(0, Muon(matrices, lr=matrix_learning_rate, weight_decay=weight_decay))
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["initial_lr"] = group["lr"]
+    return optimisers
 
 
 def rate_factor(step: int, total: int | None) -> float:

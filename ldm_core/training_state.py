@@ -14,10 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from .checkpoint import CheckpointError, read_checkpoint, save_checkpoint
+from .muon import Muon
 from .processes import ALONE, Processes
 
 SAVE_SECONDS = 30.0  # at most this is lost by a kill
 SAVE_SHARE = 0.02
+MOMENTS = {torch.optim.AdamW: ("exp_avg", "exp_avg_sq"), Muon: ("momentum",)}  # of a parameter
 
 
 class Clock:
@@ -102,15 +104,18 @@ class StateFile:
 
 
 def state_tensors(
-    module: nn.Module, optimiser: torch.optim.Optimizer, average: list[Tensor], losses: list[Tensor]
+    module: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    average: list[Tensor],
+    losses: list[Tensor],
 ) -> dict[str, Tensor]:
     """All that a step changes. Data order and noise are functions of the step, so that is all."""
     tensors = {"losses": torch.stack(losses)}
     for (name, parameter), mean in zip(module.named_parameters(), average):
-        moments = optimiser.state[parameter]
         tensors[f"parameter.{name}"], tensors[f"average.{name}"] = parameter.data, mean
-        for key in ("exp_avg", "exp_avg_sq"):
-            tensors[f"{key}.{name}"] = moments[key]
+        optimiser = _optimiser_of(parameter, optimisers)
+        for key in MOMENTS[type(optimiser)]:
+            tensors[f"{key}.{name}"] = optimiser.state[parameter][key]
     return tensors
 
 
@@ -118,29 +123,35 @@ def state_tensors(
 def restore(
     tensors: Mapping[str, Tensor],
     module: nn.Module,
-    optimiser: torch.optim.AdamW,
+    optimisers: list[torch.optim.Optimizer],
     average: list[Tensor],
 ) -> list[Tensor]:
     """Put `state_tensors` back where they came from; returns the losses, one per step done."""
     losses = list(tensors["losses"].to(average[0].device).unbind())
     if not losses:  # saved before the first step: everything is as it was built
         return losses
-    state = {}
     try:
         for i, (name, parameter) in enumerate(module.named_parameters()):
             if tensors[f"parameter.{name}"].shape != parameter.shape:
                 raise ValueError(f"{name} has another shape")
             parameter.copy_(tensors[f"parameter.{name}"])
             average[i].copy_(tensors[f"average.{name}"])
-            state[i] = {key: tensors[f"{key}.{name}"] for key in ("exp_avg", "exp_avg_sq")}
-            state[i]["step"] = torch.tensor(float(len(losses)))
+            optimiser = _optimiser_of(parameter, optimisers)
+            state = {k: tensors[f"{k}.{name}"].to(parameter) for k in MOMENTS[type(optimiser)]}
+            step = torch.tensor(float(len(losses)), device=parameter.device)  # AdamW counts too
+            optimiser.state[parameter] = {**state, "step": step}
     except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"The saved state does not fit this version of the code ({error}). Start anew with "
             "--force."
         ) from error
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     return losses
+
+
+def _optimiser_of(
+    parameter: nn.Parameter, optimisers: list[torch.optim.Optimizer]
+) -> torch.optim.Optimizer:
+    return next(o for o in optimisers if any(p is parameter for p in o.param_groups[0]["params"]))
 
 
 def check_settings(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

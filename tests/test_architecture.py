@@ -25,6 +25,7 @@ LAYERS = [
     "images",
     "animation",
     "training_data",
+    "muon",
     "processes",
     "training_state",
     "training_loop",

@@ -99,10 +99,10 @@ def test_draws_are_functions_of_seed_step_and_stream():
 
 def test_training_times_are_logistic_normal():
     normal = torch.randn(100_000, generator=torch.Generator().manual_seed(0))
-    t = training_times(normal, 1.2)
+    t = training_times(normal, 0.5, 1.2)
     assert ((t > 0) & (t < 1)).all()
     logit = torch.log(t / (1 - t))
-    assert logit.mean().abs() < 0.02
+    assert logit.mean().item() == pytest.approx(0.5, abs=0.02)
     assert logit.std().item() == pytest.approx(1.2, abs=0.02)
 
 
