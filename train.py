@@ -56,6 +56,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     length.add_argument("--steps", type=positive(int), help="of each stage, instead of a time")
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same weights")
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the U-Net first: pays in runs of an hour"
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
         "--log-dir", type=Path, help="write TensorBoard logs there (needs: pip install tensorboard)"

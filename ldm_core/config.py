@@ -96,17 +96,20 @@ class TrainingConfig(Config):
     """How weights are made. On one machine, the same configuration makes the same weights."""
 
     seed: int = 0
-    batch: int = 64  # at these sizes more steps beat larger batches
+    batch: int = 64  # of VAE and classifier: at these sizes more steps beat larger batches
+    unet_batch: int = 128  # larger, because a step of Muon costs the same for any batch
     vae_learning_rate: float = 4e-3
     # Nats of KL against squared error of an image (beta of Higgins et al. 2017, in those units).
     # Small: latents need to be bounded and smooth, not Gaussian; diffusion sees to the rest.
     kl_weight: float = 2e-3
     unet_learning_rate: float = 1.5e-3
+    unet_matrix_learning_rate: float = 3e-3  # of Muon
     classifier_learning_rate: float = 2e-3
     weight_decay: float = 0.01
     label_dropout: float = 0.1  # share of labels replaced by the null label, for guidance
-    # Spread of the logistic-normal distribution of training times (Esser et al. 2024, eq. 19):
-    # both ends are easy (copy the noise; guess the mean), the middle is where a digit is decided.
+    # The logistic-normal distribution of training times (Esser et al. 2024, eq. 19): both ends are
+    # easy (copy the noise; guess the mean), the noisier middle is where a digit is decided.
+    time_shift: float = 0.5
     time_spread: float = 1.2
     # Relative width of the power-function EMA (Karras et al. 2023, eq. 3): its horizon grows with
     # the run, so short and long runs need no other value.

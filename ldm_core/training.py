@@ -12,6 +12,7 @@ from .datasets import LabelledImages, to_image
 from .latent_diffusion import LatentDiffusion
 from .training_data import batch_at, generator_at, mixed_precision
 from .training_loop import Budget, Run, TrainingResult, train
+from .unet import UNet
 from .vae import LatentDistribution, kl_divergence
 
 GRID_CLASSES = 26  # that a grid shows at most
@@ -77,24 +78,29 @@ def train_unet(
     budget: Budget,
     config: TrainingConfig,
     run: Run = Run(),
+    compiled: bool = False,
 ) -> TrainingResult:
-    """Train `model.unet` and `model.conditioning` on cached latents, dropping labels at random."""
+    """Train `model.unet` and `model.conditioning` on cached latents, dropping labels at random.
+
+    compiled: by torch.compile, which takes a C++ compiler and minutes, and then saves time.
+    """
     labels = labels.to(model.device)
     null_label = model.conditioning.null_label
-    part = run.processes.part(config.batch)  # of every batch; draws are made for all of it
+    loss = torch.compile(model.loss) if compiled else model.loss
+    part = run.processes.part(config.unet_batch)  # of every batch; draws are made for all of it
 
     def loss_at(step: int) -> Tensor:
         generator = generator_at(config.seed, step, model.device)
         draw = {"generator": generator, "device": model.device}
-        indices = batch_at(step, len(labels), config.batch, config.seed)
+        indices = batch_at(step, len(labels), config.unet_batch, config.seed)
         mean, std = latents.mean[indices], latents.std[indices]
         z = mean + std * torch.randn(mean.shape, **draw)
         noise = torch.randn(mean.shape, **draw)
-        t = training_times(torch.randn(len(z), **draw), config.time_spread)
+        t = training_times(torch.randn(len(z), **draw), config.time_shift, config.time_spread)
         dropped = torch.rand(len(z), **draw) < config.label_dropout
         kept = labels[indices].masked_fill(dropped, null_label)
         with mixed_precision(model.device):
-            return model.loss(z[part], kept[part], t[part], noise[part]).mean()
+            return loss(z[part], kept[part], t[part], noise[part]).mean()
 
     learning = torch.nn.ModuleList([model.unet.train(), model.conditioning.train()])
     result = train(
@@ -102,10 +108,12 @@ def train_unet(
         loss_at,
         budget,
         name="U-Net",
-        batch=config.batch,
+        batch=config.unet_batch,
         learning_rate=config.unet_learning_rate,
         weight_decay=config.weight_decay,
         ema_width=config.ema_width,
+        matrices=hidden_matrices(model.unet),
+        matrix_learning_rate=config.unet_matrix_learning_rate,
         run=run,
     )
     learning.eval()
@@ -129,9 +137,16 @@ def reconstructions(model: LatentDiffusion, pixels: Tensor, columns: int = 10) -
     return torch.cat([row for pair in pairs for row in pair])
 
 
-def training_times(normal: Tensor, spread: float) -> Tensor:
-    """t = 1 / (1 + exp(-spread * normal)): logistic-normal (Esser et al. 2024, eq. 19)."""
-    return torch.sigmoid(spread * normal)
+def hidden_matrices(unet: UNet) -> list[torch.nn.Parameter]:
+    """The weights that Muon trains: all but the first and last layer, biases and scales."""
+    edges = (unet.conv_in.weight, unet.conv_out.weight)
+    return [p for p in unet.parameters() if p.dim() > 1 and not any(p is edge for edge in edges)]
+
+
+def training_times(normal: Tensor, shift: float, spread: float) -> Tensor:
+    """t = 1 / (1 + exp(-(shift + spread * normal))): logistic-normal (Esser et al. 2024, eq. 19,
+    m = shift, s = spread)."""
+    return torch.sigmoid(shift + spread * normal)
 
 
 def reconstruction_psnr(model: LatentDiffusion, pixels: Tensor) -> float:

@@ -4,12 +4,11 @@ Data order and noise are functions of (seed, step) (Karras et al. 2023): the loo
 number to the loss and holds no generator whose state would have to be kept.
 """
 
-import copy
 import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .averaging import Average
+from .muon import Muon
 from .processes import ALONE, Processes
 from .training_state import StateFile, restore, state_tensors
 
@@ -71,23 +72,23 @@ def train(
     learning_rate: float,
     weight_decay: float,
     ema_width: float,
+    matrices: Iterable[nn.Parameter] = (),
+    matrix_learning_rate: float = 0.0,
     run: Run = Run(),
 ) -> TrainingResult:
     """Train `module` in place; at the end it holds the exponential moving average of its weights.
+
+    matrices: the parameters that are left to Muon; AdamW trains the others, or all.
 
     loss_at(step) -> scalar loss of step 0, 1, ..., the mean over `run.processes.part(batch)` of
     `batch` examples. Goes on where `run.state` ends. Ctrl-C ends the run after the current step.
     Raises NonFiniteLoss, with the averaged weights in place.
     """
-    optimiser = torch.optim.AdamW(
-        module.parameters(),
-        lr=learning_rate,
-        betas=(0.9, 0.99),
-        weight_decay=weight_decay,
-        fused=True,
+    optimisers = make_optimisers(
+        module, learning_rate, matrices, matrix_learning_rate, weight_decay
     )
     average = Average(module, ema_width)
-    total, seconds_before, losses = _begin(budget, module, optimiser, average, run)
+    total, seconds_before, losses = _begin(budget, module, optimisers, average, run)
     loss_at = run.processes.shared_loss(module, loss_at)
     progress_seconds = 0.0 if losses else _show_progress(0, average, run)
     started, interrupted = time.perf_counter(), False
@@ -98,13 +99,15 @@ def train(
         ):
             while not interrupted and (total is None or len(losses) < total):
                 step = len(losses)
-                rate = learning_rate * rate_factor(step, total)
-                for group in optimiser.param_groups:
-                    group["lr"] = rate
+                factor = rate_factor(step, total)
+                for optimiser in optimisers:
+                    for group in optimiser.param_groups:
+                        group["lr"] = group["initial_lr"] * factor
                 loss = loss_at(step)
                 loss.backward()
-                optimiser.step()
-                optimiser.zero_grad(set_to_none=True)
+                for optimiser in optimisers:
+                    optimiser.step()
+                    optimiser.zero_grad(set_to_none=True)
                 average.update()
                 loss, stop = run.processes.agree(loss.detach(), ctrl_c.pressed)
                 losses.append(loss)
@@ -116,6 +119,7 @@ def train(
                 due = total is not None and is_progress_step(step + 1, total)
                 if not (loss.device.type == "cpu" or step % GPU_CHECK_STEPS == 0 or due):
                     continue
+                rate = learning_rate * factor
                 _check_and_log(name, step, loss.item(), rate, bar, batch, run)
                 if due:
                     _show_progress(step + 1, average, run)
@@ -123,7 +127,7 @@ def train(
                 if run.state and total and (interrupted or run.state.due()):
                     _check_weights(name, step, average)
                     seconds = seconds_before + time.perf_counter() - started
-                    tensors = state_tensors(module, optimiser, average.average, losses)
+                    tensors = state_tensors(module, optimisers, average.average, losses)
                     run.state.save(tensors, total=total, seconds=seconds)
         _check_weights(name, len(losses) - 1, average)
     finally:
@@ -167,7 +171,11 @@ def _check_weights(name: str, step: int, average: "Average") -> None:
 
 
 def _begin(
-    budget: Budget, module: nn.Module, optimiser: torch.optim.AdamW, average: "Average", run: Run
+    budget: Budget,
+    module: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    average: "Average",
+    run: Run,
 ) -> tuple[int | None, float, list[Tensor]]:
     """What the state file holds, else a fresh one: (total steps, seconds so far, losses so far)."""
     found = run.state.load() if run.state else None
@@ -176,7 +184,7 @@ def _begin(
             run.state.save({"losses": torch.zeros(0)}, total=budget.steps, seconds=0.0)
         return budget.steps, 0.0, []
     tensors, about = found
-    losses = restore(tensors, module, optimiser, average.average)
+    losses = restore(tensors, module, optimisers, average.average)
     average.updates = len(losses)
     return about["total"], about["seconds"], losses
 
@@ -221,6 +229,28 @@ class _CtrlC:
         self.pressed = True
 
 
+def make_optimisers(
+    module: nn.Module,
+    learning_rate: float,
+    matrices: Iterable[nn.Parameter],
+    matrix_learning_rate: float,
+    weight_decay: float,
+) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon where there are matrices for it. Each group of parameters keeps its peak
+    learning rate as "initial_lr"."""
+    matrices = list(matrices)
+    chosen = set(map(id, matrices))
+    others = [p for p in module.parameters() if id(p) not in chosen]
+    options = {"lr": learning_rate, "weight_decay": weight_decay}
+    optimisers = [torch.optim.AdamW(others, betas=(0.9, 0.99), fused=True, **options)]
+    if matrices:
+        optimisers.append(Muon(matrices, lr=matrix_learning_rate, weight_decay=weight_decay))
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            group["initial_lr"] = group["lr"]
+    return optimisers
+
+
 def rate_factor(step: int, total: int | None) -> float:
     """Learning rate at a step, as a share of its peak: a linear rise over WARM_UP_STEPS, then half
     a cosine down to zero at `total` (Loshchilov & Hutter 2017, eq. 5)."""
@@ -233,59 +263,6 @@ def rate_factor(step: int, total: int | None) -> float:
 def is_progress_step(done: int, total: int) -> bool:
     """Whether `done` of `total` steps completes another of PROGRESS_CALLS equal parts."""
     return done * PROGRESS_CALLS // total > (done - 1) * PROGRESS_CALLS // total
-
-
-class Average:
-    """Power-function exponential moving average of a module's parameters (Karras et al. 2023,
-    eq. 2): average_t = beta_t average_(t-1) + (1 - beta_t) parameters_t, beta_t = (1 - 1/t)^(g+1).
-
-    g follows from the relative width w of the average, w = sqrt(g + 1) / ((g + 2) sqrt(g + 3))
-    (appendix C): the weights of the last w of the run count most, however long it is.
-    """
-
-    def __init__(self, module: nn.Module, width: float):
-        self.parameters = list(module.parameters())
-        self.average = [copy.deepcopy(p.data) for p in self.parameters]
-        self.exponent = exponent_of_width(width)
-        self.updates = 0
-
-    @torch.no_grad()
-    def update(self) -> None:
-        self.updates += 1
-        beta = (1 - 1 / self.updates) ** (self.exponent + 1)
-        torch._foreach_lerp_(self.average, [p.data for p in self.parameters], 1 - beta)
-
-    def swap(self) -> None:
-        """Exchange the parameters and their average; a second call takes it back."""
-        for parameter, average in zip(self.parameters, self.average):
-            held = parameter.data.clone()
-            parameter.data.copy_(average)
-            average.copy_(held)
-
-    def in_place(self) -> "_Swapped":
-        """A context in which the module holds its average."""
-        return _Swapped(self)
-
-
-class _Swapped:
-    def __init__(self, average: Average):
-        self.average = average
-
-    def __enter__(self):
-        self.average.swap()
-
-    def __exit__(self, *error):
-        self.average.swap()
-
-
-def exponent_of_width(width: float) -> float:
-    """Solve width = sqrt(g + 1) / ((g + 2) sqrt(g + 3)) for g, by bisection. 0 < width < 0.28."""
-    low, high = 0.0, 1e6
-    for _ in range(100):
-        g = (low + high) / 2
-        wider = math.sqrt(g + 1) / ((g + 2) * math.sqrt(g + 3)) > width
-        low, high = (g, high) if wider else (low, g)
-    return low
 
 
 def _steps_that_fit(seconds: float, started: float, done: int) -> int:

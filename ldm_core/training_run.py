@@ -54,6 +54,7 @@ class RunOptions:
     steps: int | None
     seed: int
     device: str
+    compile: bool
     log_dir: Path | None
     save_seconds: float | None
     resume: bool
@@ -71,7 +72,8 @@ class TrainingRun:
         self.device = choose_device(options.device, processes)
         self.stages = STAGES[options.stage]
         self.config = TrainingConfig(seed=options.seed)
-        processes.part(self.config.batch)  # an error now rather than after the data
+        for batch in (self.config.batch, self.config.unet_batch):
+            processes.part(batch)  # an error now rather than after the data
         if options.log_dir:
             summary_writer()
         self.begin = processes.from_first(self.first_unfinished)
@@ -81,6 +83,7 @@ class TrainingRun:
             "length": f"{options.steps} steps" if options.steps else f"{options.minutes:g} minutes",
             "data": data_fingerprint(self.data),
             "training": self.config.to_dict(),
+            "compiled": self.options.compile,
         }
         for part, skipped in (("training", self.data.skipped), ("test", self.test.skipped)):
             if skipped:
@@ -213,7 +216,9 @@ class TrainingRun:
         with self.surroundings("unet", draw) as run:
             latents = encode_dataset(model, self.data.pixels)
             budget = self.budget()
-            result = train_unet(model, latents, self.data.labels, budget, self.config, run)
+            result = train_unet(
+                model, latents, self.data.labels, budget, self.config, run, self.options.compile
+            )
         if self.processes.first and not result.interrupted:
             self.progress.write_film(self.options.out / "training.gif")
         return self.keep("unet", model.save_unet, result)

@@ -102,14 +102,18 @@ class StateFile:
 
 
 def state_tensors(
-    module: nn.Module, optimiser: torch.optim.Optimizer, average: list[Tensor], losses: list[Tensor]
+    module: nn.Module,
+    optimisers: list[torch.optim.Optimizer],
+    average: list[Tensor],
+    losses: list[Tensor],
 ) -> dict[str, Tensor]:
     """All that a step changes. Data order and noise are functions of the step, so that is all."""
     tensors = {"losses": torch.stack(losses)}
     for (name, parameter), mean in zip(module.named_parameters(), average):
         tensors[f"parameter.{name}"], tensors[f"average.{name}"] = parameter.data, mean
-    for index, values in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{key}": value for key, value in values.items()}
+    for i, optimiser in enumerate(optimisers):
+        for index, values in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{i}.{index}.{key}": value for key, value in values.items()}
     return tensors
 
 
@@ -117,7 +121,7 @@ def state_tensors(
 def restore(
     tensors: Mapping[str, Tensor],
     module: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimisers: list[torch.optim.Optimizer],
     average: list[Tensor],
 ) -> list[Tensor]:
     """Put `state_tensors` back where they came from; returns the losses, one per step done.
@@ -133,12 +137,13 @@ def restore(
                 if tensors[f"{kind}.{name}"].shape != target.shape:
                     raise ValueError(f"{name} has another shape")
                 target.copy_(tensors[f"{kind}.{name}"])
-        state = {}
+        states: list[dict] = [{} for _ in optimisers]
         for name, tensor in tensors.items():
             if name.startswith("optimiser."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = tensor
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+                _, i, index, key = name.split(".")
+                states[int(i)].setdefault(int(index), {})[key] = tensor
+        for optimiser, state in zip(optimisers, states):
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
     except (KeyError, ValueError) as error:
         raise CheckpointError(
             f"The saved state does not fit this version of the code ({error}). Start anew with "

@@ -31,6 +31,8 @@ LAYERS = [
     "formats",
     "animation",
     "training_data",
+    "averaging",
+    "muon",
     "processes",
     "training_state",
     "training_loop",
