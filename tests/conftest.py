@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from pathlib import Path
 
@@ -9,13 +10,26 @@ import pytest
 import torch
 
 from ldm_core import LatentDiffusion
-from ldm_core.config import ModelConfig, UNetConfig, VAEConfig
+from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
 from ldm_core.datasets import load_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ModelConfig(
     vae=VAEConfig(width=8, n_blocks=1), unet=UNetConfig(channels=(16, 32), d_head=8, d_time=32)
 )
+
+
+def small_parts(class_names: tuple[str, ...]) -> ModelConfig:
+    """SMALL for other classes: what trains in seconds."""
+    return dataclasses.replace(SMALL, conditioning=ConditioningConfig(class_names))
+
+
+@pytest.fixture(scope="module")
+def small_training():
+    """train.py makes small parts; in processes of their own, tests.small_training does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ldm_core.training_run.model_config", small_parts)
+        yield
 
 
 def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
