@@ -1,3 +1,4 @@
+import dataclasses
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from ldm_core import LatentDiffusion
-from ldm_core.config import ModelConfig, UNetConfig, VAEConfig
+from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
 from ldm_core.datasets import load_dataset
 from ldm_core.sample import main
 
@@ -20,6 +21,19 @@ SMALL = ModelConfig(
 )
 # Of a file: what each format must give back.
 SETTINGS = {"label": "7", "seed": 4294967295, "guidance_interval": [0.1, 0.9], "name": "é" * 300}
+
+
+def small_parts(class_names: tuple[str, ...]) -> ModelConfig:
+    """SMALL for other classes: what trains in seconds."""
+    return dataclasses.replace(SMALL, conditioning=ConditioningConfig(class_names))
+
+
+@pytest.fixture(scope="module")
+def small_training():
+    """train.py makes small parts; in processes of their own, tests.small_training does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ldm_core.training_run.model_config", small_parts)
+        yield
 
 
 def randomised(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:

@@ -13,12 +13,8 @@ from ldm_core.checkpoint import read_checkpoint
 from ldm_core.processes import ALONE, Processes, joined
 
 from .conftest import ROOT
-from .small_training import small_parts
 
-
-@pytest.fixture(autouse=True)
-def parts(monkeypatch):
-    monkeypatch.setattr("ldm_core.training_run.model_config", small_parts)
+pytestmark = pytest.mark.usefixtures("small_training")
 
 
 def torchrun(*arguments):

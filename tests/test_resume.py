@@ -15,14 +15,9 @@ from ldm_core.training_loop import Budget, NonFiniteLoss, Run, train
 from ldm_core.training_state import Clock, StateFile, differences
 
 from .conftest import ROOT
-from .small_training import small_parts
 
 STEPS = 30
-
-
-@pytest.fixture(autouse=True)
-def parts(monkeypatch):
-    monkeypatch.setattr("ldm_core.training_run.model_config", small_parts)
+pytestmark = pytest.mark.usefixtures("small_training")
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +26,9 @@ def arguments(slice_of_mnist):
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(arguments, tmp_path_factory):
+def uninterrupted(small_training, arguments, tmp_path_factory):
     out = tmp_path_factory.mktemp("uninterrupted")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ldm_core.training_run.model_config", small_parts)
-        assert command.main([*arguments, "--out", str(out)]) == 0
+    assert command.main([*arguments, "--out", str(out)]) == 0
     return out
 
 

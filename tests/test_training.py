@@ -26,6 +26,8 @@ from ldm_core.training_loop import (
 
 from .conftest import ROOT
 
+pytestmark = pytest.mark.usefixtures("small_training")
+
 
 def test_learning_rate_rises_in_a_line_and_falls_along_half_a_cosine():
     assert rate_factor(0, None) == 1 / WARM_UP_STEPS
@@ -126,7 +128,7 @@ def test_ctrl_c_keeps_what_was_learned():
 
 
 @pytest.fixture(scope="module")
-def trained(slice_of_mnist, tmp_path_factory):
+def trained(small_training, slice_of_mnist, tmp_path_factory):
     out = tmp_path_factory.mktemp("weights")
     args = ["--steps", "60", "--data-dir", str(slice_of_mnist), "--out", str(out)]
     assert command.main([*args, "--device", "cpu"]) == 0
@@ -203,7 +205,7 @@ def test_bad_arguments_are_refused(arguments, message, capsys):
 def test_ctrl_c_on_the_command_line_leaves_a_usable_checkpoint(slice_of_mnist, tmp_path):
     args = ["--stage", "vae", "--steps", "100000", "--out", str(tmp_path), "--device", "cpu"]
     process = subprocess.Popen(
-        [sys.executable, "train.py", *args, "--data-dir", str(slice_of_mnist)],
+        [sys.executable, "-m", "tests.small_training", *args, "--data-dir", str(slice_of_mnist)],
         cwd=ROOT,
         stderr=subprocess.PIPE,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
