@@ -18,14 +18,15 @@ from ldm_core.metrics import frechet_distance
 STEPS = (5, 10, 20)
 GUIDANCE = [
     {"guidance_scale": 1.0},
+    {"guidance_scale": 1.15},
     {"guidance_scale": 1.25},
+    {"guidance_scale": 1.35},
     {"guidance_scale": 1.5},
     {"guidance_scale": 2.0},
-    {"guidance_scale": 3.0},
     {"guidance_scale": 1.5, "guidance_interval": (0.3, 1.0)},
     {"guidance_scale": 1.5, "guidance_interval": (0.3, 0.8)},
-    {"guidance_scale": 2.0, "guidance_interval": (0.3, 0.8)},
 ]
+TABLES = ("guidance", "spacing", "samplers")
 SPACINGS = ("log_snr", "karras")
 
 
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path("weights"))
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     args = parser.parse_args()
 
     model = LatentDiffusion.load(args.weights)
@@ -51,19 +53,22 @@ def main() -> None:
         return f"{accuracy:.1%}, {frechet_distance(train_features, features):.3f}"
 
     print(f"{args.count} samples, seeds from 0. Accuracy, Fréchet distance (floor {floor:.3f}).\n")
-    print("| guidance scale | interval | |\n|---|---|---|")
-    for options in GUIDANCE:
-        low, high = options.get("guidance_interval", (0, 1))
-        row = f"| {options['guidance_scale']} | {low:g} to {high:g} | {score(**options)} |"
-        print(row, flush=True)
-    print("\n| spacing | |\n|---|---|")
-    for spacing in SPACINGS:
-        print(f"| {spacing} | {score(spacing=spacing)} |", flush=True)
-    print("\n| sampler | " + " | ".join(f"{steps} steps" for steps in STEPS) + " |")
-    print("|---|" + "---|" * len(STEPS))
-    for sampler in SAMPLERS:
-        row = [score(sampler=sampler, steps=steps) for steps in STEPS]
-        print(f"| {sampler} | " + " | ".join(row) + " |", flush=True)
+    if "guidance" in args.tables:
+        print("| guidance scale | guided where t is | |\n|---|---|---|")
+        for options in GUIDANCE:
+            low, high = options.get("guidance_interval", (0, 1))
+            row = f"| {options['guidance_scale']} | {low:g} to {high:g} | {score(**options)} |"
+            print(row, flush=True)
+    if "spacing" in args.tables:
+        print("\n| spacing | |\n|---|---|")
+        for spacing in SPACINGS:
+            print(f"| {spacing} | {score(spacing=spacing)} |", flush=True)
+    if "samplers" in args.tables:
+        print("\n| sampler | " + " | ".join(f"{steps} steps" for steps in STEPS) + " |")
+        print("|---|" + "---|" * len(STEPS))
+        for sampler in SAMPLERS:
+            row = [score(sampler=sampler, steps=steps) for steps in STEPS]
+            print(f"| {sampler} | " + " | ".join(row) + " |", flush=True)
 
 
 if __name__ == "__main__":
