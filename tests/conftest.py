@@ -1,5 +1,7 @@
 import dataclasses
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 # Small tensors gain nothing from a second thread, and on a busy machine threads that wait for each
@@ -11,6 +13,7 @@ import pytest
 import torch
 
 from ldm_core import LatentDiffusion
+from ldm_core.checkpoint import read_checkpoint
 from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
 from ldm_core.datasets import load_dataset
 from ldm_core.sample import main
@@ -26,6 +29,18 @@ SETTINGS = {"label": "7", "seed": 4294967295, "guidance_interval": [0.1, 0.9], "
 def small_parts(class_names: tuple[str, ...]) -> ModelConfig:
     """SMALL for other classes: what trains in seconds."""
     return dataclasses.replace(SMALL, conditioning=ConditioningConfig(class_names))
+
+
+def steps_saved(state: Path) -> int:
+    """Steps in a state file that another process may be replacing: copied, because a reader that
+    opens it twice could see two files."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / state.name
+        try:
+            shutil.copyfile(state, copy)
+        except FileNotFoundError:
+            return 0
+        return len(read_checkpoint(copy, "training state")[0]["losses"])
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import train as command
 from ldm_core.checkpoint import read_checkpoint
 from ldm_core.processes import ALONE, Processes, joined
 
-from .conftest import ROOT
+from .conftest import ROOT, steps_saved
 
 pytestmark = pytest.mark.usefixtures("small_training")
 
@@ -55,14 +55,14 @@ def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist
     arguments += ["--out", tmp_path, "--save-seconds", "0.1", "--steps", "200"]
     run = torchrun(*arguments)
     state = tmp_path / "vae.resume.safetensors"
-    while not state.exists() or not len(read_checkpoint(state, "training state")[0]["losses"]):
+    while not steps_saved(state):
         assert run.poll() is None, run.communicate()[1]
         time.sleep(0.02)
     children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True)
     os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
     err = run.communicate()[1]
     assert run.returncode == 1
-    assert "train.py: process 0 of 2: another process ended" in err
+    assert "Signal 9 (SIGKILL)" in err  # by torchrun, which may end the other before it notices
     done = len(read_checkpoint(state, "training state")[0]["losses"])
     assert 0 < done < 200
     alone(*arguments, "--resume")

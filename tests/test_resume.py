@@ -14,7 +14,7 @@ from ldm_core.checkpoint import CheckpointError, read_checkpoint
 from ldm_core.training_loop import Budget, NonFiniteLoss, Run, train
 from ldm_core.training_state import Clock, StateFile, differences
 
-from .conftest import ROOT
+from .conftest import ROOT, steps_saved
 
 STEPS = 30
 pytestmark = pytest.mark.usefixtures("small_training")
@@ -42,13 +42,6 @@ def start(*arguments):
     )
 
 
-def steps_saved(out, stage):
-    path = out / f"{stage}.resume.safetensors"
-    if not path.exists():
-        return 0
-    return len(read_checkpoint(path, "training state")[0]["losses"])
-
-
 def wait_until(happened, process):
     while not happened():
         assert process.poll() is None, process.communicate()[0]
@@ -70,10 +63,12 @@ def test_a_run_killed_twice_ends_with_the_same_bits(arguments, uninterrupted, tm
     again = [*arguments, "--out", str(tmp_path), "--save-seconds", "0.01"]
     for stage, extra in (("vae", []), ("unet", ["--resume"])):
         process = start(*again, *extra)
-        wait_until(lambda stage=stage: steps_saved(tmp_path, stage) > 3, process)
+        wait_until(
+            lambda stage=stage: steps_saved(tmp_path / f"{stage}.resume.safetensors") > 3, process
+        )
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        assert 0 < steps_saved(tmp_path, stage) < STEPS
+        assert 0 < steps_saved(tmp_path / f"{stage}.resume.safetensors") < STEPS
         assert not (tmp_path / f"{stage}.safetensors").exists()
     (tmp_path / ".unet.resume.123.partial.safetensors").write_bytes(b"of a killed process")
     assert command.main([*again, "--resume"]) == 0

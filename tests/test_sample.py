@@ -129,7 +129,9 @@ def test_a_class_is_drawn_by_its_name_and_by_its_number(named_model, label):
     assert main(line) == 0
     with np.load("a.npz") as arrays:
         assert arrays["labels"].tolist() == [1]
-        assert np.array_equal(arrays["images"], named_model.generate([1], seeds=[3], steps=1))
+        wanted = named_model.generate([1], seeds=[3], steps=1).numpy()
+        # Another backend may have drawn it, so a grey on the edge may have been rounded elsewhere.
+        assert np.abs(arrays["images"].astype(int) - wanted).max() <= 1
 
 
 def test_an_unknown_label_is_told_the_names_of_the_classes(named_model, capsys):
