@@ -1,156 +1,179 @@
-"""Speed beside a peer, in one run: python -m benchmarks (or make bench).
+"""Speed beside a peer and beside the machine's limit, in one run: python -m benchmarks.
 
-The peer is diffusers, eager, as its users run it: a UNet2DConditionModel and an AutoencoderKL of
-about these widths, DDIM. Pairs of runs, ours and theirs in turn, so that a machine whose speed
-drifts slows both; the ratio is taken pair by pair.
+The peer is diffusers with parts of about our widths, eager and compiled. Ours and theirs take
+turns, and ratios are taken round by round. The limit is how fast this machine multiplies matrices;
+beside it stands what our networks, as written in PyTorch, would need to do in that time.
 """
 
 import argparse
+import importlib.metadata
 import json
 import platform
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import diffusers
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from PIL import Image
 
 from ldm_core import LatentDiffusion
-from ldm_core.animation import write_gif
-from ldm_core.datasets import to_pixels
+from ldm_core.animation import step_frames, write_gif
 
-STEPS, GUIDANCE_SCALE = 25, 1.5
+from .measure import fresh_process, gflop, in_turn, matrix_product_limits, ratios
+from .peer import GUIDANCE_SCALE, Peer
+
+STEPS, BATCH, LATENTS = 25, 64, 50
+IN_A_ROW = 10  # steps, as in sampling: the weights of the network are in the caches by then
 RESULTS = Path(__file__).parent / "results" / "latest.json"
-
-
-class Peer:
-    """diffusers' parts of about our widths, with random weights: speed does not depend on them."""
-
-    def __init__(self):
-        self.unet = UNet2DConditionModel(
-            sample_size=8,
-            in_channels=4,
-            out_channels=4,
-            block_out_channels=(64, 128),
-            layers_per_block=1,
-            down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-            cross_attention_dim=128,
-            attention_head_dim=(2, 4),  # the number of heads, for historical reasons: 32 wide each
-            norm_num_groups=16,
-        ).eval()
-        self.vae = AutoencoderKL(
-            in_channels=1,
-            out_channels=1,
-            latent_channels=4,
-            block_out_channels=(32, 64, 96),
-            down_block_types=("DownEncoderBlock2D",) * 3,
-            up_block_types=("UpDecoderBlock2D",) * 3,
-            norm_num_groups=16,
-        ).eval()
-        self.scheduler = DDIMScheduler()
-        self.context = torch.randn(2, 4, 128)
-
-    def guided_step(self, x_t: torch.Tensor, t: int = 500) -> torch.Tensor:
-        doubled = self.unet(torch.cat([x_t, x_t]), t, self.context.repeat_interleave(len(x_t), 0))
-        uncond, cond = doubled.sample.chunk(2)
-        return uncond + GUIDANCE_SCALE * (cond - uncond)
-
-    def animation(self, path: Path) -> None:
-        self.scheduler.set_timesteps(STEPS)
-        x_t, frames = torch.randn(1, 4, 8, 8), []
-        for t in self.scheduler.timesteps:
-            x_t = self.scheduler.step(self.guided_step(x_t, t), t, x_t).prev_sample
-            picture = Image.fromarray(to_pixels(self.vae.decode(x_t).sample)[0].numpy())
-            frames.append(picture.resize((224, 224), Image.Resampling.NEAREST).convert("RGB"))
-        diffusers.utils.export_to_gif(frames, str(path))
+START_UP = """
+import time; begin = time.perf_counter()
+from ldm_core import LatentDiffusion; imported = time.perf_counter()
+model = LatentDiffusion.load({weights!r}, backend={backend!r}); loaded = time.perf_counter()
+model.generate([7], seeds=[0])
+print(imported - begin, loaded - imported, time.perf_counter() - loaded)
+"""
 
 
 class Ours:
-    def __init__(self, weights: Path):
-        self.model = LatentDiffusion.load(weights)
-        self.context = torch.randn(2, 4, self.model.config.unet.d_context)
+    def __init__(self, weights: Path, backend: str):
+        self.model = LatentDiffusion.load(weights, backend=backend)
+        context = torch.randn(2, 1, 4, self.model.config.unet.d_context)
+        self.predict = {
+            n: self.model.backend.predictor(context.expand(-1, n, -1, -1)) for n in (1, BATCH)
+        }
 
     def guided_step(self, x_t: torch.Tensor) -> torch.Tensor:
-        t = x_t.new_full((2 * len(x_t),), 0.5)
-        context = self.context.repeat_interleave(len(x_t), 0)
-        cond, uncond = self.model.unet(torch.cat([x_t, x_t]), t, context).chunk(2)
+        cond, uncond = self.predict[len(x_t)](x_t, x_t.new_full((len(x_t),), 0.5))
         return uncond + GUIDANCE_SCALE * (cond - uncond)
 
-    def animation(self, path: Path) -> None:
-        model, seeds = self.model, [0]
-        frames = [model.decode(model.starting_noise(seeds))[0]]
-        steps = model.denoise([7], seeds=seeds, steps=STEPS, sampler="ddim")
-        frames += [model.decode(step.x_t)[0] for step in steps]
-        write_gif(path, torch.stack(frames).numpy(), settings={}, scale=8)
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return self.model.backend.decode(z)
+
+    def generate(self, count: int, steps: int) -> torch.Tensor:
+        labels = [i % 10 for i in range(count)]
+        return self.model.generate(labels, seeds=range(count), steps=steps, sampler="ddim")
+
+    def animation(self, steps: int, path: Path) -> None:
+        stream = self.model.denoise([7], seeds=[0], steps=steps, sampler="ddim")
+        frames = step_frames(self.model, [0], stream, "noisy")
+        write_gif(path, (frame.pictures[0, 0] for frame in frames), settings={}, scale=8)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--weights", type=Path, default=Path("weights"))
-    parser.add_argument("--pairs", type=int, default=20, help="of runs, for each row")
+    parser.add_argument("--rounds", type=int, default=20, help="of all columns, for each row (20)")
+    parser.add_argument("--quick", action="store_true", help="few rounds, nothing compiled")
+    parser.add_argument("--count", type=int, help="samples that memory is measured with (20000)")
     args = parser.parse_args()
-    ours, peer = Ours(args.weights), Peer()
-    one, many, latents = (torch.randn(n, 4, 8, 8) for n in (1, 64, 50))
-    with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        gif = Path(folder) / "a.gif"
-        rows = {
-            "guided step, 1 image": (lambda: ours.guided_step(one), lambda: peer.guided_step(one)),
-            "guided step, 64 images": (
-                lambda: ours.guided_step(many),
-                lambda: peer.guided_step(many),
-            ),
-            "decode 50 latents": (
-                lambda: ours.model.vae.decode(latents),
-                lambda: peer.vae.decode(latents),
-            ),
-            f"{STEPS}-step animation, every step decoded, GIF written": (
-                lambda: ours.animation(gif),
-                lambda: peer.animation(gif),
-            ),
-        }
-        figures = {name: compare(*pair, args.pairs) for name, pair in rows.items()}
+    rounds = 3 if args.quick else args.rounds
+    count = args.count or (3_000 if args.quick else 20_000)
+
     about = {
-        "torch": torch.__version__,
-        "diffusers": diffusers.__version__,
-        "threads": torch.get_num_threads(),
+        **{name: importlib.metadata.version(name) for name in ("torch", "diffusers", "numpy")},
+        "onnxruntime": _version("onnxruntime"),
+        "python": platform.python_version(),
         "machine": platform.machine(),
-        "pairs": args.pairs,
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
     }
-    print(", ".join(f"{key} {value}" for key, value in about.items()) + "\n")
-    print("| | ours | diffusers | ratio: median (min to max) |\n|---|---|---|---|")
-    for name, row in figures.items():
-        print(
-            f"| {name} | {row['ours_ms']:.1f} ms | {row['peer_ms']:.1f} ms | "
-            f"{row['ratio']:.2f} ({row['ratio_min']:.2f} to {row['ratio_max']:.2f}) |"
-        )
+    print(", ".join(f"{name} {value}" for name, value in about.items()))
+    limits = matrix_product_limits()
+    print("matrix products: " + ", ".join(f"{n} {v:.0f} GFLOP/s" for n, v in limits.items()) + "\n")
+    with torch.inference_mode():
+        speed = _speed(args.weights, rounds, max(limits.values()), compiled=not args.quick)
+    print(flush=True)
+    start_up = _start_up(args.weights)
+    print(flush=True)
+    memory = _memory(args.weights, (1_000, count))
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(about | {"rows": figures}, indent=1))
+    report = {"matrix_product_gflops": limits, "speed": speed, "start_up": start_up}
+    report = about | report | {"peak_memory_mb": memory}
+    RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def compare(ours: Callable, peer: Callable, pairs: int) -> dict[str, float]:
-    """Median times in ms, and the ratio peer / ours pair by pair: above 1, ours is faster."""
-    for _ in range(2):  # the first runs allocate and choose kernels
-        ours(), peer()
-    times = [(seconds(ours), seconds(peer)) for _ in range(pairs)]
-    ratios = [theirs / own for own, theirs in times]
-    return {
-        "ours_ms": 1000 * statistics.median(own for own, _ in times),
-        "peer_ms": 1000 * statistics.median(theirs for _, theirs in times),
-        "ratio": statistics.median(ratios),
-        "ratio_min": min(ratios),
-        "ratio_max": max(ratios),
-    }
+def _speed(weights: Path, rounds: int, limit: float, *, compiled: bool) -> dict:
+    ours, eager, peer = Ours(weights, "auto"), Ours(weights, "torch"), Peer()
+    columns = {"ours": ours, "ours, torch": eager, "diffusers": peer}
+    if compiled:
+        columns["diffusers, compiled"] = peer.compiled()
+    one, many, latents = (torch.randn(n, 4, 8, 8) for n in (1, BATCH, LATENTS))
+    with tempfile.TemporaryDirectory() as folder:
+        gif = Path(folder) / "a.gif"
+        rows: dict[str, Callable] = {
+            f"{IN_A_ROW} guided steps, 1 image": lambda it: _repeat(it.guided_step, one),
+            f"guided step, {BATCH} images": lambda it: it.guided_step(many),
+            f"decode {LATENTS} latents": lambda it: it.decode(latents),
+            f"{STEPS}-step animation, every step decoded, GIF": lambda it: it.animation(STEPS, gif),
+            f"{BATCH} images in {STEPS} steps": lambda it: it.generate(BATCH, STEPS),
+        }
+        print("| | " + " | ".join(columns) + " | ratio: median (min to max) | of the limit |")
+        print("|---" * (len(columns) + 3) + "|")
+        return {name: _row(name, call, columns, rounds, limit) for name, call in rows.items()}
 
 
-def seconds(call: Callable) -> float:
-    started = time.perf_counter()
-    call()
-    return time.perf_counter() - started
+def _repeat(step: Callable, x_t: torch.Tensor) -> None:
+    for _ in range(IN_A_ROW):
+        step(x_t)
+
+
+def _row(name: str, call: Callable, columns: dict, rounds: int, limit: float) -> dict:
+    """Measure a row and print it."""
+    calls, missing = {}, {}
+    for column, it in columns.items():
+        try:
+            call(it)
+            calls[column] = lambda it=it: call(it)
+        except Exception as error:  # torch.compile raises anything where there is no compiler
+            if "compiled" not in column:
+                raise
+            missing[column] = type(error).__name__
+    times = in_turn(calls, rounds)
+    medians = {column: 1000 * statistics.median(values) for column, values in times.items()}
+    work = gflop(lambda: call(columns["ours, torch"]))
+    against = {c: ratios(times["ours"], times[c]) for c in times if c != "ours"}
+    share = work / (medians["ours"] / 1000) / limit
+    cells = [f"{medians[c]:.1f} ms" if c in medians else f"none: {missing[c]}" for c in columns]
+    peer = against["diffusers"]
+    span = f"{peer['ratio']:.2f} ({peer['ratio_min']:.2f} to {peer['ratio_max']:.2f})"
+    print(f"| {name} | " + " | ".join(cells) + f" | {span} | {share:.0%} |", flush=True)
+    return {"ms": medians, "ratios": against, "gflop": work, "share_of_limit": share} | (
+        {"missing": missing} if missing else {}
+    )
+
+
+def _start_up(weights: Path) -> dict:
+    """Seconds in a fresh process, the best of three."""
+    print("| start | imports | load | first image |\n|---|---|---|---|")
+    found = {}
+    for backend in ("auto", "torch"):
+        code = START_UP.format(weights=str(weights.resolve()), backend=backend)
+        runs = [fresh_process("-c", code)[0].split() for _ in range(3)]
+        imports, load, image = (min(float(run[i]) for run in runs) for i in range(3))
+        found[backend] = {"imports_s": imports, "load_s": load, "first_image_s": image}
+        print(f"| {backend} | {imports:.2f} s | {load:.2f} s | {image:.2f} s |", flush=True)
+    return found
+
+
+def _memory(weights: Path, counts: tuple[int, ...]) -> dict:
+    """Peak memory in MB of a process that writes so many samples to disk."""
+    print("| samples to disk (1 step each) | peak memory |\n|---|---|")
+    found = {}
+    for count in counts:
+        with tempfile.TemporaryDirectory() as folder:
+            options = ["--weights", str(weights.resolve()), "--out", f"{folder}/a.npz"]
+            options += ["--count", str(count), "--steps", "1", "--seed", "0"]
+            _, megabytes = fresh_process("-m", "ldm_core.sample", *options)
+        found[count] = megabytes
+        print(f"| {count:,} | {megabytes:.0f} MB |", flush=True)
+    return found
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 if __name__ == "__main__":

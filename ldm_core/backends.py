@@ -186,6 +186,6 @@ def _onnxruntime_or_notice() -> bool:
     found = _has_onnxruntime()
     if not found:
         logging.getLogger(__name__).warning(
-            "Sampling with PyTorch. ONNX Runtime is several times faster on a CPU. %s", _REMEDY
+            "Sampling with PyTorch. ONNX Runtime is about twice as fast on a CPU. %s", _REMEDY
         )
     return found

@@ -58,17 +58,16 @@ def _gif_header(height: int, width: int, comment: bytes) -> bytes:
 
 
 def _gif_frame(update: Update) -> bytes:
-    """What did not change can be transparent, which compresses better or worse: both are tried.
+    """What did not change is transparent, which compresses better (all but always).
 
     The transparent colour is a grey that this frame does not need, so nothing is lost.
     """
-    encoded = [_gif_image(update, update.patch)]
     needed = np.bincount(update.patch[update.changed], minlength=256)
-    if not needed.all() and not update.changed.all():
-        clear = int(needed.argmin())
-        masked = np.where(update.changed, update.patch, np.uint8(clear))
-        encoded.append(_gif_image(update, masked, transparency=clear))
-    return min(encoded, key=len)
+    if needed.all() or update.changed.all():
+        return _gif_image(update, update.patch)
+    clear = int(needed.argmin())
+    masked = np.where(update.changed, update.patch, np.uint8(clear))
+    return _gif_image(update, masked, transparency=clear)
 
 
 def _gif_image(update: Update, pixels: np.ndarray, **options) -> bytes:

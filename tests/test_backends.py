@@ -173,7 +173,7 @@ def test_without_onnx_runtime_auto_takes_torch_and_says_so_once(torch_model, mon
     backends._onnxruntime_or_notice.cache_clear()
     assert all(isinstance(backend, TorchBackend) for backend in chosen)
     assert [record.getMessage() for record in caplog.records] == [
-        "Sampling with PyTorch. ONNX Runtime is several times faster on a CPU. "
+        "Sampling with PyTorch. ONNX Runtime is about twice as fast on a CPU. "
         "Install it with: pip install onnxruntime"
     ]
     with pytest.raises(ValueError, match="not installed. Install it with: pip install onnxrun"):

@@ -45,6 +45,13 @@ def test_a_file_knows_how_it_was_made_and_is_made_again(run, tmp_path, ending):
     assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
 
 
+def test_every_backend_draws_the_same(run, tmp_path):
+    for backend in ("onnxruntime", "torch"):
+        run(f"--count 5 --seed 3 --backend {backend} --out {backend}.npz")
+    with np.load(tmp_path / "torch.npz") as one, np.load(tmp_path / "onnxruntime.npz") as other:
+        assert np.abs(one["images"].astype(int) - other["images"]).max() <= 1
+
+
 def test_defaults_are_those_of_the_settings(run, tmp_path):
     run("--label 1 --out a.gif", steps="")
     stored = FileSettings.from_dict(
@@ -177,6 +184,7 @@ def test_nothing_is_overwritten_without_force(run, tmp_path):
         ("--out a.png --hold-ms 900", "--hold-ms has no effect on a .png file: leave it out"),
         ("--out a.npz --scale 2", "--scale has no effect on a .npz file: leave it out"),
         ("--out a.gif --device tpu", "device must be one of auto, cpu, cuda, not 'tpu'"),
+        ("--out a.gif --backend magic", "backend must be one of auto, onnxruntime, torch, torch-b"),
         ("--out a.gif --like missing.gif", "missing.gif: No such file or directory"),
         ("--out a.gif --like text.gif", "text.gif holds no settings"),
         ("--out a.gif --like foreign.gif", "FileSettings does not know made_by; it knows"),
