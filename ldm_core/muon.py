@@ -10,6 +10,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from .training_data import has_bfloat16
+
 # Of an odd polynomial whose iteration drives singular values from (0, 1] to about 1, fast rather
 # than exactly (between 0.7 and 1.2).
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -18,9 +20,9 @@ _ITERATIONS = 5
 
 def orthogonalise(matrices: Tensor) -> Tensor:
     """About U V^T of each matrix U S V^T in a batch (N, rows, columns), by Newton-Schulz iteration:
-    X <- a X + b (X X^T) X + c (X X^T)^2 X. In bfloat16, where its products are twice as fast."""
+    X <- a X + b (X X^T) X + c (X X^T)^2 X. In bfloat16 where the hardware has it."""
     a, b, c = _COEFFICIENTS
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if has_bfloat16(matrices.device) else matrices
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

@@ -1,6 +1,6 @@
 """What a training step draws, as functions of (seed, step), and in which precision it computes."""
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -28,11 +28,15 @@ def generator_at(seed: int, step: int, device: torch.device, stream: int = 0) ->
     return torch.Generator(device).manual_seed(int(hashed >> np.uint64(1)))
 
 
+@cache
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the hardware computes in bfloat16; elsewhere it is slower than float32."""
+    if device.type == "cpu":
+        # Older releases cannot tell; there it counts as missing.
+        return getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False)
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
 def mixed_precision(device: torch.device) -> torch.autocast:
     """bfloat16 where the hardware has it: half the time on such CPUs, and more on GPUs."""
-    if device.type == "cpu":
-        # Older releases cannot tell; there it stays in float32.
-        supported = getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False)
-    else:
-        supported = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, torch.bfloat16, enabled=supported)
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device))

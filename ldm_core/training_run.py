@@ -30,7 +30,7 @@ from .training import (
     train_unet,
     train_vae,
 )
-from .training_data import mixed_precision
+from .training_data import has_bfloat16
 from .training_loop import Budget, Run, TrainingResult
 from .training_progress import Progress, summary_writer
 from .training_state import Clock, StateFile, check_settings
@@ -93,11 +93,9 @@ class TrainingRun:
                     f"{', '.join(skipped[:SKIPPED_SHOWN])}{more}"
                 )
         processes.check_same("data", self.settings["data"])
-        with mixed_precision(self.device):
-            half = torch.is_autocast_enabled(self.device.type)
         self.environment = {
             "device": self.device.type,
-            "precision": "bfloat16" if half else "float32",
+            "precision": "bfloat16" if has_bfloat16(self.device) else "float32",
             "torch": torch.__version__,
             "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
             "processes": processes.count,
