@@ -43,6 +43,7 @@ SAMPLER_NAMES = {
     "euler": "Euler",
     "heun": "Heun",
     "dpmpp_2m": "DPM-Solver++ (2M)",
+    "dpmpp_2m_sde": "DPM-Solver++ (2M, SDE)",
     "unipc": "UniPC",
 }
 KEEP_FILES_S = 3600  # how long a finished file can be fetched

@@ -60,7 +60,7 @@ def ddim(
     for i, (t, signal_t, sigma_t), (_, signal_s, sigma_s) in _steps(times, schedule):
         x_0 = denoise(x, _full(x, t))
         predicted_noise = (x - signal_t * x_0) / sigma_t
-        fresh = eta * sigma_s / sigma_t * sqrt(1 - (signal_t / signal_s) ** 2)  # eq. 16
+        fresh = _fresh_noise(eta, signal_t, sigma_t, signal_s, sigma_s)
         x = signal_s * x_0 + sqrt(sigma_s**2 - fresh**2) * predicted_noise
         if fresh:
             x = x + fresh * noise(i)
@@ -96,24 +96,47 @@ def heun(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule,
         yield x, x_0
 
 
-def dpmpp_2m(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule, noise: Noise):
+def dpmpp_2m(
+    denoise: Denoise,
+    x: Tensor,
+    times: Tensor,
+    *,
+    schedule: NoiseSchedule,
+    noise: Noise,
+    eta: float = 0.0,
+) -> Steps:
     """DPM-Solver++(2M) (Lu et al. 2022b, algorithm 2): second order, one denoiser call a step.
 
-    x_s = sigma_s / sigma_t x_t - signal_s (exp(-h) - 1) D, where h is the step in half log-SNR and
-    D = (1 + 1/(2r)) x_0 - 1/(2r) x_0_before extrapolates to the middle of the step, r = h_before/h.
-    The last step goes to log-SNR = infinity and is of first order, D = x_0.
+    A step of `ddim`, eta included, in which D = (1 + 1/(2r)) x_0 - 1/(2r) x_0_before takes the
+    place of x_0: the estimate extrapolated to the middle of the step, r = h_before / h, where h is
+    a step in half log-SNR. The last step goes to log-SNR = infinity and is of first order, D = x_0.
+    With eta = 0 that is x_s = sigma_s / sigma_t x_t - signal_s (exp(-h) - 1) D, as in algorithm 2.
     """
     x_0_before = h_before = None
-    for _, (t, signal_t, sigma_t), (s, signal_s, sigma_s) in _steps(times, schedule):
+    for i, (t, signal_t, sigma_t), (s, signal_s, sigma_s) in _steps(times, schedule):
         x_0 = denoise(x, _full(x, t))
         h = float(schedule.half_log_snr(s) - schedule.half_log_snr(t))
         direction = x_0
         if x_0_before is not None and sigma_s > 0:
             direction = x_0 + (x_0 - x_0_before) * (h / (2 * h_before))
-        gain = signal_s - signal_t * sigma_s / sigma_t  # -signal_s (exp(-h) - 1), also at h = inf
-        x = sigma_s / sigma_t * x + gain * direction
+        fresh = _fresh_noise(eta, signal_t, sigma_t, signal_s, sigma_s)
+        kept = sqrt(sigma_s**2 - fresh**2)
+        x = kept / sigma_t * x + (signal_s - kept * signal_t / sigma_t) * direction
+        if fresh:
+            x = x + fresh * noise(i)
         x_0_before, h_before = x_0, h
         yield x, x_0
+
+
+def dpmpp_2m_sde(
+    denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule, noise: Noise
+) -> Steps:
+    """SDE-DPM-Solver++(2M) (Lu et al. 2022b, eq. 18): `dpmpp_2m` with eta = 1, as `ddpm` is `ddim`.
+
+    x_s = sigma_s / sigma_t exp(-h) x_t + signal_s (1 - exp(-2h)) D + sigma_s sqrt(1 - exp(-2h)) z,
+    z fresh noise, which step by step replaces what earlier estimates got wrong.
+    """
+    return dpmpp_2m(denoise, x, times, schedule=schedule, noise=noise, eta=1.0)
 
 
 def unipc(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule, noise: Noise):
@@ -162,7 +185,15 @@ def _unic_weights(h: float, r: float) -> tuple[float, float]:
     return rho_1, b_1 - rho_1
 
 
-SAMPLERS = {f.__name__: f for f in (ddpm, ddim, euler, heun, dpmpp_2m, unipc)}
+def _fresh_noise(
+    eta: float, signal_t: float, sigma_t: float, signal_s: float, sigma_s: float
+) -> float:
+    """The deviation of the noise that a step from t to s adds (Song et al. 2021, eq. 16)."""
+    return eta * sigma_s / sigma_t * sqrt(1 - (signal_t / signal_s) ** 2)
+
+
+SAMPLERS = {f.__name__: f for f in (ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc)}
+WITH_ETA = ("ddim", "dpmpp_2m")
 
 
 def get_sampler(name: str) -> Callable[..., Steps]:

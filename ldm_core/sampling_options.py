@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from .noise_schedule import SPACINGS
-from .samplers import SAMPLERS
+from .samplers import SAMPLERS, WITH_ETA
 from .settings import SamplingSettings
 
 
@@ -26,7 +26,11 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     add("--steps", f"denoising steps ({default.steps})", type=int)
     add("--sampler", f"{', '.join(SAMPLERS)} ({default.sampler})", metavar="NAME")
     add("--spacing", f"of the steps: {', '.join(SPACINGS)} ({default.spacing})", metavar="NAME")
-    add("--eta", f"share of fresh noise per step, for ddim ({eta:g})", type=float)
+    add(
+        "--eta",
+        f"share of fresh noise, for {' and '.join(WITH_ETA)} ({eta:g})",
+        type=float,
+    )
     interval = {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
     add("--guidance-interval", f"times with guidance ({low:g} {high:g})", **interval)
     add("--guidance-rescale", f"0 to 1 ({share:g})", type=float)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .config import Config, check_choice, check_number, check_whole
 from .noise_schedule import SPACINGS
-from .samplers import SAMPLERS
+from .samplers import SAMPLERS, WITH_ETA
 
 MAX_STEPS = 1000
 MAX_GUIDANCE_SCALE = 30.0
@@ -19,7 +19,7 @@ class SamplingSettings(Config):
     steps: denoising steps, 1 to 1000.
     sampler: a name from `ldm_core.SAMPLERS`.
     spacing: where the steps lie: "time", "log_snr" or "karras" (see `NoiseSchedule.times`).
-    eta: share of fresh noise per step, 0 to 1; the "ddim" sampler alone uses it.
+    eta: share of fresh noise per step, 0 to 1; the samplers "ddim" and "dpmpp_2m" use it.
     guidance_interval: guidance is applied where low <= t <= high only, and the plain conditional
         model elsewhere, at half the cost (Kynkäänniemi et al. 2024).
     guidance_rescale: 0 to 1; pulls the deviation of the guided prediction back to that of the
@@ -42,8 +42,10 @@ class SamplingSettings(Config):
         check_choice("spacing", self.spacing, SPACINGS)
         check_number("eta", self.eta, 0, 1)
         check_number("guidance_rescale", self.guidance_rescale, 0, 1)
-        if self.eta and self.sampler != "ddim":
-            raise ValueError(f'eta works with the sampler "ddim" only, not with "{self.sampler}".')
+        if self.eta and self.sampler not in WITH_ETA:
+            raise ValueError(
+                f"eta works with the sampler {' or '.join(WITH_ETA)} only, not with {self.sampler}."
+            )
         if not isinstance(self.guidance_interval, tuple) or len(self.guidance_interval) != 2:
             raise ValueError("guidance_interval must be a pair of times (low, high).")
         for end in self.guidance_interval:

@@ -36,6 +36,7 @@ CASES = [  # sampler, diffusers' class, options that both take
     ("euler", "EulerDiscreteScheduler", {}),
     ("heun", "HeunDiscreteScheduler", {}),
     ("dpmpp_2m", "DPMSolverMultistepScheduler", {}),
+    ("dpmpp_2m_sde", "DPMSolverMultistepScheduler", {}),
     ("unipc", "UniPCMultistepScheduler", {}),
 ]
 
@@ -54,8 +55,9 @@ def test_latents_after_every_step_are_those_of_diffusers(name, scheduler, option
         noise=lambda i: noises[i - 1],
         **options,
     )
-    theirs = run_diffusers(scheduler, times, start, noises, options)
-    tolerance = 1e-5 if name in ("euler", "dpmpp_2m") else 1e-9
+    config = {"algorithm_type": "sde-dpmsolver++"} if name == "dpmpp_2m_sde" else {}
+    theirs = run_diffusers(scheduler, times, start, noises, options, **config)
+    tolerance = 1e-5 if name in ("euler", "dpmpp_2m", "dpmpp_2m_sde") else 1e-9
     for i, ((x, _), expected) in enumerate(zip(ours, theirs, strict=True), start=1):
         error = (x - expected).norm() / expected.norm()
         assert error <= tolerance, f"step {i} of {steps}: relative error {error:.1e}"
@@ -79,7 +81,7 @@ def test_grids_are_those_of_diffusers(spacing, options, steps):
     torch.testing.assert_close((sigma / signal).float(), scheduler.sigmas, rtol=1e-6, atol=0)
 
 
-def run_diffusers(name, times, x, noises, options):
+def run_diffusers(name, times, x, noises, options, **config):
     """Yield diffusers' latents after every step of the grid `times`, from x at times[0]."""
     steps = len(noises)
     signal, sigma = SCHEDULE.levels(times)
@@ -87,6 +89,7 @@ def run_diffusers(name, times, x, noises, options):
         num_train_timesteps=steps,
         prediction_type="v_prediction",
         timestep_spacing="trailing",
+        **config,
         **({"clip_sample": False} if name in ("DDPMScheduler", "DDIMScheduler") else {}),
     )
     scheduler.alphas_cumprod = signal[:-1].square().flip(0)
@@ -105,7 +108,7 @@ def run_diffusers(name, times, x, noises, options):
     x = x / signal[0] if scaled else x
     for call, timestep in enumerate(scheduler.timesteps, start=1):
         step = steps - int(timestep)  # 1 ... steps: the one whose x_t the network sees
-        if name == "DDIMScheduler":
+        if name in ("DDIMScheduler", "DPMSolverMultistepScheduler"):
             options = options | {"variance_noise": noises[step - 1]}
         t = times[step - 1].expand(len(x))
         v = network(scheduler.scale_model_input(x, timestep), t)

@@ -79,8 +79,10 @@ def test_error_falls_with_the_promised_power_of_the_steps(name, order):
     assert slope(counts, errors) == pytest.approx(order, abs=0.05)
 
 
-@pytest.mark.parametrize("name, options", [("ddpm", {}), ("ddim", {"eta": 1.0})])
-def test_stochastic_samples_converge_to_the_mean_and_covariance(name, options):
+@pytest.mark.parametrize(
+    "name, options, order", [("ddpm", {}, 1), ("ddim", {"eta": 1.0}, 1), ("dpmpp_2m_sde", {}, 2)]
+)
+def test_stochastic_samples_converge_to_the_mean_and_covariance(name, options, order):
     """Starting noise and all fresh noise enter linearly, so feeding unit vectors in their place
     gives the mean and the covariance of the samples exactly, without drawing any."""
     counts, mean_errors, covariance_errors = [64, 128, 256, 512], [], []
@@ -94,11 +96,13 @@ def test_stochastic_samples_converge_to_the_mean_and_covariance(name, options):
         signal, exact = SCHEDULE.levels(times[-2])[0], BASIS * spread_at(times[-2]) ** 2 @ BASIS.T
         mean_errors.append(float((mean - signal * MEAN).norm()))
         covariance_errors.append(float((factors.T @ factors - exact).norm()))
-    assert slope(counts, covariance_errors) == pytest.approx(1, abs=0.05)
+    assert slope(counts, covariance_errors) == pytest.approx(order, abs=0.05)
     assert max(mean_errors) < 1e-9  # the mean is exact at any number of steps
 
 
-@pytest.mark.parametrize("name, options", [("ddpm", {}), ("ddim", {"eta": 1.0})])
+@pytest.mark.parametrize(
+    "name, options", [("ddpm", {}), ("ddim", {"eta": 1.0}), ("dpmpp_2m_sde", {})]
+)
 def test_drawn_samples_have_the_mean_and_covariance_of_the_target(name, options):
     x = run(name, normal((20_000, 3), seed=0), SCHEDULE.times(200), **options)[-1][0]
     torch.testing.assert_close(x.mean(0), MEAN, rtol=0, atol=0.05)
@@ -113,6 +117,15 @@ def test_ddim_with_eta_1_is_ddpm(spacing):
     x, times = normal((4, 3), seed=0), SCHEDULE.times(10, spacing)
     for a, b in zip(run("ddim", x, times, eta=1.0), run("ddpm", x, times), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
+def test_the_first_step_of_dpmpp_2m_is_that_of_ddim(eta, spacing):
+    """It has no estimate before it to extrapolate from."""
+    x, times = normal((4, 3), seed=0), SCHEDULE.times(10, spacing)
+    ours, ddims = (run(name, x, times, eta=eta)[0][0] for name in ("dpmpp_2m", "ddim"))
+    torch.testing.assert_close(ours, ddims, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -178,6 +191,8 @@ def test_yields_the_estimate_that_the_denoiser_made_at_the_start_of_the_step(nam
         ("euler", {}, []),
         ("heun", {}, []),
         ("dpmpp_2m", {}, []),
+        ("dpmpp_2m", {"eta": 0.5}, [1, 2, 3, 4]),
+        ("dpmpp_2m_sde", {}, [1, 2, 3, 4]),
         ("unipc", {}, []),
     ],
 )
@@ -216,10 +231,10 @@ def test_float32_stays_float32_and_agrees_with_float64(name, steps):
 
 
 def test_get_sampler_finds_by_name():
-    assert list(SAMPLERS) == ["ddpm", "ddim", "euler", "heun", "dpmpp_2m", "unipc"]
+    assert " ".join(SAMPLERS) == "ddpm ddim euler heun dpmpp_2m dpmpp_2m_sde unipc"
     assert all(get_sampler(name) is sampler for name, sampler in SAMPLERS.items())
 
 
 def test_an_unknown_sampler_lists_the_known_ones():
-    with pytest.raises(ValueError, match="ddpm, ddim, euler, heun, dpmpp_2m, unipc, not 'dpm'"):
+    with pytest.raises(ValueError, match="dpmpp_2m, dpmpp_2m_sde, unipc, not 'dpm'"):
         get_sampler("dpm")
