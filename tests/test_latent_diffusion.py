@@ -126,7 +126,10 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
         ({"labels": [3], "guidance_scale": -1}, "from 0 to 30, not -1"),
         ({"labels": [3], "sampler": "plms"}, "sampler must be one of ddpm, ddim"),
         ({"labels": [3], "spacing": "even"}, "spacing must be one of time, log_snr, karras"),
-        ({"labels": [3], "eta": 0.5}, 'eta works with the sampler "ddim" only'),
+        (
+            {"labels": [3], "sampler": "heun", "eta": 0.5},
+            "eta works with the sampler ddim or dpmpp_2m",
+        ),
         ({"labels": [3], "guidance_interval": (0.6, 0.4)}, "low <= high"),
         ({"labels": [3], "guidance_interval": 0.5}, "pair of times"),
         ({"labels": [3], "guidance_rescale": 1.5}, "guidance_rescale must be a number from 0 to 1"),
