@@ -102,9 +102,6 @@ class TrainingConfig(Config):
     # Nats of KL against squared error of an image (beta of Higgins et al. 2017, in those units).
     # Small: latents need to be bounded and smooth, not Gaussian; diffusion sees to the rest.
     kl_weight: float = 2e-3
-    # Of the loss that makes a latent shrink as its image does (see `training.vae_loss`). It costs
-    # sharpness, and makes latents that are much easier to denoise.
-    scale_weight: float = 0.25
     unet_learning_rate: float = 1.5e-3
     unet_matrix_learning_rate: float = 3e-3  # of Muon
     classifier_learning_rate: float = 2e-3

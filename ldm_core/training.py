@@ -5,7 +5,6 @@ the first stage no image is encoded again.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from .config import TrainingConfig
@@ -14,7 +13,7 @@ from .latent_diffusion import LatentDiffusion
 from .training_data import batch_at, generator_at, mixed_precision
 from .training_loop import Budget, Run, TrainingResult, train
 from .unet import UNet
-from .vae import VAE, LatentDistribution, kl_divergence
+from .vae import LatentDistribution, kl_divergence
 
 GRID_CLASSES = 26  # that a grid shows at most
 NORMALISATION_IMAGES = 5000  # enough for two digits of a mean and a deviation per channel
@@ -27,7 +26,7 @@ def train_vae(
     config: TrainingConfig,
     run: Run = Run(),
 ) -> TrainingResult:
-    """Train `model.vae` on the mean of `vae_loss`, then fix its normalisation."""
+    """Train `model.vae` on squared error + kl_weight * KL, then fix its normalisation."""
     vae, pixels = model.vae.train(), data.pixels.to(model.device)
     part = run.processes.part(config.batch)  # of every batch; draws are made for all of it
     latent = (config.batch, vae.config.latent_channels, 8, 8)
@@ -37,7 +36,12 @@ def train_vae(
         image = to_image(pixels[batch_at(step, len(pixels), config.batch, config.seed)[part]])
         noise = torch.randn(latent, generator=generator, device=model.device)[part]
         with mixed_precision(model.device):
-            return vae_loss(vae, image, noise, config).mean() / image[0].numel()
+            mean, log_var = vae.posterior(image)
+            mean, log_var = mean.float(), log_var.float()
+            decoded = vae.decoder(mean + (0.5 * log_var).exp() * noise)
+        squared_error = (decoded.float() - image).square().sum(dim=(1, 2, 3))
+        loss = squared_error + config.kl_weight * kl_divergence(mean, log_var)
+        return loss.mean() / image[0].numel()
 
     result = train(
         vae,
@@ -57,28 +61,6 @@ def train_vae(
     variance = latents.mean.var(dim=(0, 2, 3)) + latents.std.square().mean(dim=(0, 2, 3))
     vae.set_normalisation(latents.mean.mean(dim=(0, 2, 3)), variance.sqrt())
     return result
-
-
-def vae_loss(vae: VAE, image: Tensor, noise: Tensor, config: TrainingConfig) -> Tensor:
-    """What the VAE is trained to make small, per image (B,), for image (B, 1, 32, 32) and noise
-    (B, 4, 8, 8):
-
-        |D(z) - x|^2 + scale_weight 4 |D(half z) - half x|^2 + kl_weight KL,   z = mean + std noise
-
-    "half" averages 2 x 2 positions, hence 4 times the error: of as many pixels as in the first
-    term. A latent that shrinks as its image does has the coarse shape where the image has it, and
-    no detail that the image does not have: the U-Net meets the shape first and learns it sooner
-    (scale equivariance: Skorokhodov et al. 2025, sec. 4).
-    """
-    mean, log_var = (x.float() for x in vae.posterior(image))
-    z = mean + (0.5 * log_var).exp() * noise
-
-    def squared_error(latent: Tensor, target: Tensor) -> Tensor:
-        return (vae.decoder(latent).float() - target).square().sum(dim=(1, 2, 3))
-
-    scaled = squared_error(F.avg_pool2d(z, 2), F.avg_pool2d(image, 2))
-    reconstruction = squared_error(z, image) + 4 * config.scale_weight * scaled
-    return reconstruction + config.kl_weight * kl_divergence(mean, log_var)
 
 
 @torch.inference_mode()

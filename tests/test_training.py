@@ -12,9 +12,8 @@ from torch import nn
 import train as command
 from ldm_core import LatentDiffusion
 from ldm_core.checkpoint import read_checkpoint
-from ldm_core.config import TrainingConfig
 from ldm_core.datasets import to_image
-from ldm_core.training import reconstruction_psnr, training_times, vae_loss
+from ldm_core.training import reconstruction_psnr, training_times
 from ldm_core.training_data import batch_at, generator_at
 from ldm_core.training_loop import (
     WARM_UP_STEPS,
@@ -24,7 +23,6 @@ from ldm_core.training_loop import (
     rate_factor,
     train,
 )
-from ldm_core.vae import kl_divergence
 
 from .conftest import ROOT
 
@@ -74,23 +72,6 @@ def test_training_times_are_logistic_normal():
     logit = torch.log(t / (1 - t))
     assert logit.mean().item() == pytest.approx(0.5, abs=0.02)
     assert logit.std().item() == pytest.approx(1.2, abs=0.02)
-
-
-def test_vae_loss_follows_its_formula(small_model):
-    vae, generator = small_model.vae, torch.Generator().manual_seed(0)
-    image = torch.rand(2, 1, 32, 32, generator=generator) * 2 - 1
-    noise = torch.randn(2, 4, 8, 8, generator=generator)
-    mean, log_var = vae.posterior(image)
-    z = mean + (log_var / 2).exp() * noise
-
-    def half(x):
-        return (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4
-
-    fine = (vae.decoder(z) - image).square().sum(dim=(1, 2, 3))
-    coarse = (vae.decoder(half(z)) - half(image)).square().sum(dim=(1, 2, 3))
-    expected = fine + 0.3 * 4 * coarse + 0.2 * kl_divergence(mean, log_var)
-    config = TrainingConfig(scale_weight=0.3, kl_weight=0.2)
-    torch.testing.assert_close(vae_loss(vae, image, noise, config), expected)
 
 
 def test_psnr_follows_its_formula(small_model):
