@@ -12,7 +12,7 @@ import torch
 from ldm_core import SAMPLERS, LatentDiffusion, SamplingSettings
 from ldm_core.classifier import Classifier
 from ldm_core.datasets import load_dataset
-from ldm_core.evaluate import make_samples
+from ldm_core.evaluate import labels_like, make_samples
 from ldm_core.metrics import frechet_distance
 
 STEPS = (5, 10, 20)
@@ -42,11 +42,12 @@ def main() -> None:
 
     model = LatentDiffusion.load(args.weights)
     judge = Classifier.load(args.weights / "classifier.safetensors")
-    train_features = judge.judge(load_dataset("mnist", args.data_dir, train=True).pixels)[0]
+    data = load_dataset("mnist", args.data_dir, train=True)
+    train_features = judge.judge(data.pixels)[0]
     test = load_dataset("mnist", args.data_dir, train=False)
     some = torch.randperm(len(test.pixels), generator=torch.Generator().manual_seed(0))
     floor = frechet_distance(train_features, judge.judge(test.pixels[some[: args.count]])[0])
-    labels = torch.arange(args.count) % len(model.class_names)
+    labels = labels_like(data.labels, args.count)
 
     def score(**options) -> str:
         samples = make_samples(model, labels, SamplingSettings(**options), seed=0)

@@ -10,7 +10,7 @@ from PIL import Image
 from ldm_core import LatentDiffusion, SamplingSettings
 from ldm_core.classifier import Classifier
 from ldm_core.config import ClassifierConfig
-from ldm_core.evaluate import main, make_samples
+from ldm_core.evaluate import labels_like, main, make_samples
 from ldm_core.sampling_options import add_sampling_options, given_options
 
 from .conftest import ROOT
@@ -38,6 +38,13 @@ def test_every_figure_stands_beside_its_floor(weights, slice_of_mnist, capsys):
     shown = capsys.readouterr().out
     assert "| | samples | real test images (floor) |" in shown
     assert f"{report['samples']['frechet_distance']:.4f}" in shown
+
+
+def test_labels_are_as_frequent_as_in_the_data():
+    labels = torch.tensor([2] * 50 + [0] * 30 + [1] * 20)
+    assert labels_like(labels, 10).tolist() == [0] * 3 + [1] * 2 + [2] * 5
+    assert labels_like(labels, 7).bincount().tolist() == [2, 1, 4]  # of 2.1, 1.4 and 3.5
+    assert labels_like(labels, 1000).bincount().tolist() == [300, 200, 500]
 
 
 @pytest.mark.parametrize(
