@@ -27,12 +27,12 @@ class SamplingSettings(Config):
     Raises ValueError saying which value is wrong and what is allowed.
     """
 
-    guidance_scale: float = 2.3  # this and the interval: see docs/samplers.md
+    guidance_scale: float = 3.0  # this and the interval: see docs/samplers.md
     steps: int = 12
     sampler: str = "dpmpp_2m"
     spacing: str = "time"
     eta: float = 0.0
-    guidance_interval: tuple[float, float] = (0.4, 0.8)
+    guidance_interval: tuple[float, float] = (0.4, 0.7)
     guidance_rescale: float = 0.0
 
     def __post_init__(self):
