@@ -6,6 +6,7 @@ number to the loss and holds no generator whose state would have to be kept.
 
 import math
 import signal
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -92,6 +93,7 @@ def train(
     loss_at = run.processes.shared_loss(module, loss_at)
     progress_seconds = 0.0 if losses else _show_progress(0, average, run)
     started, interrupted = time.perf_counter(), False
+    marks = [started]  # the ends of steps, until their number is known
     try:
         with (
             _progress_bar(name, len(losses), total, batch, run) as bar,
@@ -111,10 +113,13 @@ def train(
                 average.update()
                 loss, stop = run.processes.agree(loss.detach(), ctrl_c.pressed)
                 losses.append(loss)
-                if total is None and step + 1 == WARM_UP_STEPS:
-                    seconds = budget.seconds - PROGRESS_CALLS * progress_seconds
-                    fit = partial(_steps_that_fit, seconds, started, WARM_UP_STEPS)
-                    total = bar.total = run.processes.from_first(fit)
+                if total is None:
+                    loss.item()  # waits for a GPU, so that steps are timed and not their launches
+                    marks.append(time.perf_counter())
+                    if step + 1 == WARM_UP_STEPS:
+                        seconds = budget.seconds - PROGRESS_CALLS * progress_seconds
+                        fit = partial(_steps_that_fit, seconds, marks)
+                        total = bar.total = run.processes.from_first(fit)
                 bar.update()
                 due = total is not None and is_progress_step(step + 1, total)
                 if not (loss.device.type == "cpu" or step % GPU_CHECK_STEPS == 0 or due):
@@ -265,7 +270,12 @@ def is_progress_step(done: int, total: int) -> bool:
     return done * PROGRESS_CALLS // total > (done - 1) * PROGRESS_CALLS // total
 
 
-def _steps_that_fit(seconds: float, started: float, done: int) -> int:
-    """Steps in `seconds`, at the speed of the steps done so far; never fewer than those done."""
-    per_step = (time.perf_counter() - started) / done
-    return max(done, int(seconds / per_step))
+def _steps_that_fit(seconds: float, marks: list[float]) -> int:
+    """Steps in `seconds` from the first mark, where the others are the ends of those done so far.
+
+    At their median speed: a slow start or a moment of other work must not shorten the whole run.
+    Never fewer than those done.
+    """
+    durations = [end - begin for begin, end in zip(marks, marks[1:])]
+    left = seconds - (marks[-1] - marks[0])
+    return len(durations) + max(0, int(left / statistics.median(durations)))

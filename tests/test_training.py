@@ -19,6 +19,7 @@ from ldm_core.training_loop import (
     WARM_UP_STEPS,
     Budget,
     NonFiniteLoss,
+    _steps_that_fit,
     is_progress_step,
     rate_factor,
     train,
@@ -100,6 +101,12 @@ def test_a_minute_budget_fixes_the_steps_from_the_measured_speed():
     result = fit(loss_at, module, budget=Budget(seconds=0.5))
     assert WARM_UP_STEPS < result.steps <= 250
     assert not result.interrupted
+
+
+def test_a_slow_start_does_not_shorten_the_run():
+    marks = [100, 105, 106, 107, 108]  # four steps in 8 seconds, all but the first in one
+    assert _steps_that_fit(20, marks) == 4 + 12
+    assert _steps_that_fit(3, marks) == 4
 
 
 def test_a_loss_that_is_not_finite_stops_and_says_where():
