@@ -25,7 +25,7 @@ GUIDANCE = [  # scale, interval
     (2.0, (0.4, 0.7)),
     (3.0, (0.4, 0.7)),
     (4.0, (0.4, 0.7)),
-    (3.5, (0.4, 0.6)),
+    (3.5, (0.4, 0.7)),
 ]
 TABLES = ("guidance", "spacing", "samplers")
 SPACINGS = ("time", "log_snr", "karras")

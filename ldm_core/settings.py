@@ -27,7 +27,7 @@ class SamplingSettings(Config):
     Raises ValueError saying which value is wrong and what is allowed.
     """
 
-    guidance_scale: float = 3.0  # this and the interval: see docs/samplers.md
+    guidance_scale: float = 3.5  # this and the interval: see docs/samplers.md
     steps: int = 12
     sampler: str = "dpmpp_2m"
     spacing: str = "time"
