@@ -44,9 +44,9 @@ def main() -> None:
     data = load_dataset("mnist", args.data_dir, train=True)
     train_features = judge.judge(data.pixels)[0]
     test = load_dataset("mnist", args.data_dir, train=False)
-    some = torch.randperm(len(test.pixels), generator=torch.Generator().manual_seed(0))
-    floor = frechet_distance(train_features, judge.judge(test.pixels[some[: args.count]])[0])
     labels = labels_like(data.labels, args.count)
+    real = test.pixels[of_classes(test.labels, labels)]
+    floor = frechet_distance(train_features, judge.judge(real)[0])
 
     def score(**options) -> str:
         samples = make_samples(model, labels, SamplingSettings(**options), seed=0)
@@ -70,6 +70,14 @@ def main() -> None:
         for sampler in SAMPLERS:
             row = [score(sampler=sampler, steps=steps) for steps in STEPS]
             print(f"| {sampler} | " + " | ".join(row) + " |", flush=True)
+
+
+def of_classes(labels: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Indices of random examples, of each class as many as wanted: another mix of classes would be
+    most of their distance."""
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))
+    counts = enumerate(wanted.bincount().tolist())
+    return torch.cat([order[labels[order] == label][:count] for label, count in counts])
 
 
 if __name__ == "__main__":
