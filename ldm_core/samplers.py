@@ -131,7 +131,7 @@ def dpmpp_2m(
 def dpmpp_2m_sde(
     denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule, noise: Noise
 ) -> Steps:
-    """SDE-DPM-Solver++(2M) (Lu et al. 2022b, eq. 18): `dpmpp_2m` with eta = 1, as `ddpm` is `ddim`.
+    """SDE-DPM-Solver++(2M) (Lu et al. 2022b): `dpmpp_2m` with eta = 1, as `ddpm` is `ddim`.
 
     x_s = sigma_s / sigma_t exp(-h) x_t + signal_s (1 - exp(-2h)) D + sigma_s sqrt(1 - exp(-2h)) z,
     z fresh noise, which step by step replaces what earlier estimates got wrong.
