@@ -92,7 +92,7 @@ def test_gif_holds_the_very_steps_that_were_shown(open_page, tmp_path):
     seen = page.evaluate("seen")
     with page.expect_download() as download:
         page.click(".gif")
-    assert re.fullmatch(r"7-seed-7-\w+\.gif", download.value.suggested_filename)
+    assert re.fullmatch(r"7-seed-5-\w+\.gif", download.value.suggested_filename)
     gif = Image.open(download.value.path())
     frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(gif)]
     assert len(frames) == STEPS + 1
@@ -101,7 +101,7 @@ def test_gif_holds_the_very_steps_that_were_shown(open_page, tmp_path):
         scale = len(frame) // len(small)
         assert (frame == small.repeat(scale, 0).repeat(scale, 1)).all()
     settings = read_settings(download.value.path())
-    assert settings["label"] == "7" and settings["seed"] == 7 and settings["steps"] == STEPS
+    assert settings["label"] == "7" and settings["seed"] == 5 and settings["steps"] == STEPS
     line = [sys.executable, "-m", "ldm_core.sample", "--like", download.value.path()]
     subprocess.run([*line, "--out", tmp_path / "again.gif"], cwd=ROOT, check=True)
     assert (tmp_path / "again.gif").read_bytes() == download.value.path().read_bytes()
@@ -298,7 +298,7 @@ def test_http_refuses_with_a_message(client, values, message):
 def test_http_draws_what_the_page_draws(client, open_page):
     page = open_page()
     generate(page)
-    png, gif, settings = client.predict(label="7", seed=7, api_name="/generate")
+    png, gif, settings = client.predict(label="7", seed=5, api_name="/generate")
     assert (np.asarray(Image.open(png)) == pixels(page.get_attribute(".x_t", "src"))).all()
     assert Image.open(gif).n_frames == STEPS + 1
     for file in (png, gif):
@@ -317,7 +317,7 @@ def test_link_brings_the_settings_back(open_page):
     choose_label(page, "4")
     set_steps(page, 5)
     page.click("#dice")
-    page.wait_for_function("document.querySelector('#seed input').value !== '7'")
+    page.wait_for_function("document.querySelector('#seed input').value !== '5'")
     generate(page)
     settings, picture = page.inner_text(".settings"), page.get_attribute(".x_t", "src")
     query = "?" + page.url.split("?")[1]
