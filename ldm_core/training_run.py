@@ -38,6 +38,7 @@ from .vae import VAE
 
 STAGES = {"vae": ["vae"], "unet": ["unet"], "all": ["vae", "unet"], "classifier": ["classifier"]}
 VAE_SHARE = 0.2  # of the time of a whole run: past that, a sharper VAE gains less than a U-Net does
+RESERVE = 0.03  # of that time: for imports, saving and the film, so that a run ends within it
 SKIPPED_SHOWN = 10
 GRID_BYTES = 20_000_000  # room for sample grids, their film and logs
 
@@ -262,10 +263,10 @@ class TrainingRun:
             self.progress.close()
 
     def budget(self, share: float = 1.0) -> Budget:
-        """The steps asked for, or a share of the time that is left of the whole run."""
+        """The steps asked for, or a share of the time that is left of the whole run for steps."""
         if self.options.steps:
             return Budget(steps=self.options.steps)
-        left = self.options.minutes * 60 - self.clock.seconds()
+        left = self.options.minutes * 60 * (1 - RESERVE) - self.clock.seconds()
         return Budget(seconds=max(left, 0.0) * share)
 
     def keep(

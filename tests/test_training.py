@@ -13,6 +13,7 @@ import train as command
 from ldm_core import LatentDiffusion
 from ldm_core.checkpoint import read_checkpoint
 from ldm_core.datasets import to_image
+from ldm_core.processes import ALONE
 from ldm_core.training import reconstruction_psnr, training_times
 from ldm_core.training_data import batch_at, generator_at
 from ldm_core.training_loop import (
@@ -24,6 +25,7 @@ from ldm_core.training_loop import (
     rate_factor,
     train,
 )
+from ldm_core.training_run import RunOptions, TrainingRun
 
 from .conftest import ROOT
 
@@ -107,6 +109,15 @@ def test_a_slow_start_does_not_shorten_the_run():
     marks = [100, 105, 106, 107, 108]  # four steps in 8 seconds, all but the first in one
     assert _steps_that_fit(20, marks) == 4 + 12
     assert _steps_that_fit(3, marks) == 4
+
+
+def test_a_run_keeps_time_for_what_is_not_a_step(slice_of_mnist, tmp_path):
+    arguments = ["--minutes", "10", "--data-dir", str(slice_of_mnist), "--out", str(tmp_path)]
+    run = TrainingRun(RunOptions(**vars(command.parse(arguments))), ALONE)
+    assert run.budget().seconds < 600 - 15  # of which 14 were measured in a run of ten minutes
+    assert run.budget(0.2).seconds == pytest.approx(0.2 * run.budget().seconds, rel=0.01)
+    run.clock.resume_at(599)
+    assert run.budget().seconds == 0
 
 
 def test_a_loss_that_is_not_finite_stops_and_says_where():
