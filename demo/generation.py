@@ -27,7 +27,7 @@ from ldm_core.sample_files import SCALE, FileSettings, stored_settings
 ANY = "any"  # the label of unconditional samples
 MAX_GUIDANCE_SCALE = 10
 MAX_STEPS = 100
-FIRST_LABEL, FIRST_SEED = 7, 5  # what the page starts with; labels by their index
+FIRST_LABEL, FIRST_SEED = 7, 6  # what the page starts with; labels by their index
 RESENT = 3  # frames in one piece of news: each is sent so often
 EXAMPLE_LABEL = 3  # another one, so that the first press of Generate draws something new
 PNG_SCALE = 16  # of the file for people; scripts get pixel for pixel

@@ -12,6 +12,7 @@ import pytest
 from gradio_client import Client
 from PIL import Image, ImageSequence
 
+from demo.generation import FIRST_SEED
 from ldm_core import SamplingSettings
 from ldm_core.images import read_settings
 
@@ -92,7 +93,7 @@ def test_gif_holds_the_very_steps_that_were_shown(open_page, tmp_path):
     seen = page.evaluate("seen")
     with page.expect_download() as download:
         page.click(".gif")
-    assert re.fullmatch(r"7-seed-5-\w+\.gif", download.value.suggested_filename)
+    assert re.fullmatch(rf"7-seed-{FIRST_SEED}-\w+\.gif", download.value.suggested_filename)
     gif = Image.open(download.value.path())
     frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(gif)]
     assert len(frames) == STEPS + 1
@@ -101,7 +102,8 @@ def test_gif_holds_the_very_steps_that_were_shown(open_page, tmp_path):
         scale = len(frame) // len(small)
         assert (frame == small.repeat(scale, 0).repeat(scale, 1)).all()
     settings = read_settings(download.value.path())
-    assert settings["label"] == "7" and settings["seed"] == 5 and settings["steps"] == STEPS
+    assert settings["label"] == "7" and settings["seed"] == FIRST_SEED
+    assert settings["steps"] == STEPS
     line = [sys.executable, "-m", "ldm_core.sample", "--like", download.value.path()]
     subprocess.run([*line, "--out", tmp_path / "again.gif"], cwd=ROOT, check=True)
     assert (tmp_path / "again.gif").read_bytes() == download.value.path().read_bytes()
@@ -317,7 +319,7 @@ def test_link_brings_the_settings_back(open_page):
     choose_label(page, "4")
     set_steps(page, 5)
     page.click("#dice")
-    page.wait_for_function("document.querySelector('#seed input').value !== '5'")
+    page.wait_for_function(f"document.querySelector('#seed input').value !== '{FIRST_SEED}'")
     generate(page)
     settings, picture = page.inner_text(".settings"), page.get_attribute(".x_t", "src")
     query = "?" + page.url.split("?")[1]
