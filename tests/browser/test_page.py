@@ -300,7 +300,7 @@ def test_http_refuses_with_a_message(client, values, message):
 def test_http_draws_what_the_page_draws(client, open_page):
     page = open_page()
     generate(page)
-    png, gif, settings = client.predict(label="7", seed=5, api_name="/generate")
+    png, gif, settings = client.predict(label="7", seed=FIRST_SEED, api_name="/generate")
     assert (np.asarray(Image.open(png)) == pixels(page.get_attribute(".x_t", "src"))).all()
     assert Image.open(gif).n_frames == STEPS + 1
     for file in (png, gif):
