@@ -40,8 +40,9 @@ class Budget:
 class Run:
     """What surrounds a training: who watches, where its state is kept, who takes part.
 
-    on_progress(step) is called, with the averaged weights in place, before the first step and then
-    PROGRESS_CALLS times in equal distances, the last time at the end. log(step, values) is called
+    on_progress(step) is called, with the averaged weights in place, before the first step (twice
+    where the budget is one of seconds) and then PROGRESS_CALLS times in equal distances, the last
+    time at the end. log(step, values) is called
     every LOG_STEPS steps or more. Both in the first process alone.
     """
 
@@ -91,7 +92,11 @@ def train(
     average = Average(module, ema_width)
     total, seconds_before, losses = _begin(budget, module, optimisers, average, run)
     loss_at = run.processes.shared_loss(module, loss_at)
-    progress_seconds = 0.0 if losses else _show_progress(0, average, run)
+    progress_seconds = 0.0
+    if not losses:
+        progress_seconds = _show_progress(0, average, run)
+        if total is None:  # that paid for warming up: once more, for the price of those to come
+            progress_seconds = _show_progress(0, average, run)
     started, interrupted = time.perf_counter(), False
     marks = [started]  # the ends of steps, until their number is known
     try:

@@ -20,6 +20,7 @@ from ldm_core.training_loop import (
     WARM_UP_STEPS,
     Budget,
     NonFiniteLoss,
+    Run,
     _steps_that_fit,
     is_progress_step,
     rate_factor,
@@ -103,6 +104,22 @@ def test_a_minute_budget_fixes_the_steps_from_the_measured_speed():
     result = fit(loss_at, module, budget=Budget(seconds=0.5))
     assert WARM_UP_STEPS < result.steps <= 250
     assert not result.interrupted
+
+
+def test_a_slow_first_grid_does_not_shorten_the_run():
+    module, shown = nn.Linear(1, 1), []
+
+    def show(step):
+        time.sleep(0.0 if shown else 0.5)  # the first one pays for warming up
+        shown.append(step)
+
+    def loss_at(step):
+        time.sleep(0.002)
+        return module(torch.ones(1, 1)).square().sum()
+
+    result = fit(loss_at, module, budget=Budget(seconds=1), run=Run(on_progress=show))
+    assert result.steps > 2 * WARM_UP_STEPS
+    assert shown[-1] == result.steps
 
 
 def test_a_slow_start_does_not_shorten_the_run():
