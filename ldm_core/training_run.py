@@ -37,7 +37,7 @@ from .training_state import Clock, StateFile, check_settings
 from .vae import VAE
 
 STAGES = {"vae": ["vae"], "unet": ["unet"], "all": ["vae", "unet"], "classifier": ["classifier"]}
-VAE_SHARE = 0.2  # of the time of a whole run: past that, a sharper VAE gains less than a U-Net does
+VAE_SHARE = 0.125  # of the time of a run: past that, a sharper VAE gains less than a U-Net does
 RESERVE = 0.03  # of that time: for imports, saving and the film, so that a run ends within it
 SKIPPED_SHOWN = 10
 GRID_BYTES = 20_000_000  # room for sample grids, their film and logs
