@@ -38,6 +38,24 @@ model = LatentDiffusion.load({weights!r}, backend={backend!r}); loaded = time.pe
 model.generate([7], seeds=[0])
 print(imported - begin, loaded - imported, time.perf_counter() - loaded)
 """
+TRAINING = """
+import statistics, time, torch
+from ldm_core import LatentDiffusion
+from ldm_core.config import TrainingConfig
+from ldm_core.vae import LatentDistribution
+from ldm_core.memory import keep_freed_memory
+from ldm_core.training import train_unet
+from ldm_core.training_loop import LOG_STEPS, Budget, Run
+if {keep}:
+    keep_freed_memory()
+latents = LatentDistribution(*torch.randn(2, 1000, 4, 8, 8))
+marks = []
+run = Run(log=lambda step, values: marks.append(time.perf_counter()))
+train_unet(
+    LatentDiffusion(), latents, torch.zeros(1000).long(), Budget(steps=61), TrainingConfig(), run
+)
+print(statistics.median(b - a for a, b in zip(marks[1:], marks[2:])) / LOG_STEPS)
+"""
 
 
 class Ours:
@@ -91,10 +109,12 @@ def main() -> None:
     print(flush=True)
     start_up = _start_up(args.weights)
     print(flush=True)
+    training = _training(rounds=1 if args.quick else 3)
+    print(flush=True)
     memory = _memory(args.weights, (1_000, count))
     RESULTS.parent.mkdir(exist_ok=True)
     report = {"matrix_product_gflops": limits, "speed": speed, "start_up": start_up}
-    report = about | report | {"peak_memory_mb": memory}
+    report = about | report | {"training_step": training, "peak_memory_mb": memory}
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
@@ -159,6 +179,20 @@ def _start_up(weights: Path) -> dict:
         found[backend] = {"imports_s": imports, "load_s": load, "first_image_s": image}
         print(f"| {backend} | {imports:.2f} s | {load:.2f} s | {image:.2f} s |", flush=True)
     return found
+
+
+def _training(rounds: int) -> dict:
+    """Seconds of a training step of the U-Net, its freed memory returned to the system or kept."""
+    print("| training step | freed memory returned | kept | ratio |\n|---|---|---|---|")
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(rounds):
+        for keep, found in times.items():
+            found.append(float(fresh_process("-c", TRAINING.format(keep=keep))[0]))
+    returned, kept = (1000 * statistics.median(found) for found in times.values())
+    against = ratios(times[True], times[False])
+    span = f"{against['ratio']:.2f} ({against['ratio_min']:.2f} to {against['ratio_max']:.2f})"
+    print(f"| U-Net | {returned:.0f} ms | {kept:.0f} ms | {span} |", flush=True)
+    return {"returned_ms": returned, "kept_ms": kept} | against
 
 
 def _memory(weights: Path, counts: tuple[int, ...]) -> dict:

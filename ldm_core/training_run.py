@@ -20,6 +20,7 @@ from .config import ClassifierConfig, ConditioningConfig, ModelConfig, TrainingC
 from .datasets import data_fingerprint, load_dataset
 from .files import remove_leftovers
 from .latent_diffusion import LatentDiffusion
+from .memory import keep_freed_memory
 from .processes import Processes, choose_device
 from .training import (
     encode_dataset,
@@ -183,6 +184,7 @@ class TrainingRun:
 
     def run(self) -> int:
         """Train what is not finished yet; returns the exit status."""
+        keep_freed_memory()
         self.processes.from_first(self.tidy)
         for i, stage in enumerate(self.stages):
             if i < self.begin:
