@@ -92,13 +92,11 @@ def train(
     average = Average(module, ema_width)
     total, seconds_before, losses = _begin(budget, module, optimisers, average, run)
     loss_at = run.processes.shared_loss(module, loss_at)
-    progress_seconds = 0.0
-    if not losses:
-        progress_seconds = _show_progress(0, average, run)
-        if total is None:  # that paid for warming up: once more, for the price of those to come
-            progress_seconds = _show_progress(0, average, run)
     started, interrupted = time.perf_counter(), False
     marks = [started]  # the ends of steps, until their number is known
+    progress_seconds = 0.0 if losses else _show_progress(0, average, run)
+    if total is None:  # that paid for warming up: once more, for the price of those to come
+        progress_seconds = _show_progress(0, average, run)
     try:
         with (
             _progress_bar(name, len(losses), total, batch, run) as bar,
