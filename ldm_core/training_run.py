@@ -38,10 +38,10 @@ from .training_state import Clock, StateFile, check_settings
 from .vae import VAE
 
 STAGES = {"vae": ["vae"], "unet": ["unet"], "all": ["vae", "unet"], "classifier": ["classifier"]}
-VAE_SHARE = 0.125  # of the time of a run: past that, a sharper VAE gains less than a U-Net does
+VAE_SHARE = 0.1  # of the time of a run: past that, a sharper VAE gains less than a U-Net does
 # Of that time: for imports, saving and the film, and because the speed that is measured in the
 # first seconds of load is not quite kept. So a run ends within it.
-RESERVE = 0.07
+RESERVE = 0.06
 SKIPPED_SHOWN = 10
 GRID_BYTES = 20_000_000  # room for sample grids, their film and logs
 
