@@ -39,9 +39,9 @@ from .vae import VAE
 
 STAGES = {"vae": ["vae"], "unet": ["unet"], "all": ["vae", "unet"], "classifier": ["classifier"]}
 VAE_SHARE = 0.1  # of the time of a run: past that, a sharper VAE gains less than a U-Net does
-# Of that time: for imports, saving and the film, and because the speed that is measured in the
-# first seconds of load is not quite kept. So a run ends within it.
-RESERVE = 0.06
+# Of that time: for imports, saving and the film, and because a machine that others share does not
+# keep the speed of its first seconds (it lost 3 to 15% in runs of ten minutes).
+RESERVE = 0.1
 SKIPPED_SHOWN = 10
 GRID_BYTES = 20_000_000  # room for sample grids, their film and logs
 
