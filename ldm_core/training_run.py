@@ -40,7 +40,7 @@ from .vae import VAE
 STAGES = {"vae": ["vae"], "unet": ["unet"], "all": ["vae", "unet"], "classifier": ["classifier"]}
 VAE_SHARE = 0.1  # of the time of a run: past that, a sharper VAE gains less than a U-Net does
 # Of that time: for imports, saving and the film, and because a machine that others share does not
-# keep the speed of its first seconds (it lost 3 to 15% in runs of ten minutes).
+# keep the speed of its first seconds (runs of ten minutes lost up to 15% of it).
 RESERVE = 0.1
 SKIPPED_SHOWN = 10
 GRID_BYTES = 20_000_000  # room for sample grids, their film and logs

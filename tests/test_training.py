@@ -131,7 +131,7 @@ def test_a_slow_start_does_not_shorten_the_run():
 def test_a_run_keeps_time_for_what_is_not_a_step(slice_of_mnist, tmp_path):
     arguments = ["--minutes", "10", "--data-dir", str(slice_of_mnist), "--out", str(tmp_path)]
     run = TrainingRun(RunOptions(**vars(command.parse(arguments))), ALONE)
-    # In runs of ten minutes 10 seconds went to other things, 15 to 65 to steps that slowed down.
+    # In runs of ten minutes 10 seconds went to other things, up to 65 to steps that slowed down.
     assert run.budget().seconds < 600 - 50
     assert run.budget(0.2).seconds == pytest.approx(0.2 * run.budget().seconds, rel=0.01)
     run.clock.resume_at(599)
