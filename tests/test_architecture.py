@@ -33,6 +33,7 @@ LAYERS = [
     "training_data",
     "averaging",
     "muon",
+    "memory",
     "processes",
     "training_state",
     "training_loop",
