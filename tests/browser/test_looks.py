@@ -98,6 +98,8 @@ def test_no_horizontal_scrolling(open_page):
     page = open_page()
     for width in (320, 375, 600, 900, 901, 1280, 2000):
         page.set_viewport_size({"width": width, "height": 800})
+        # A moment later: the browser may answer before it has laid out the new width.
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
