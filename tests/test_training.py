@@ -117,7 +117,7 @@ def test_a_slow_first_grid_does_not_shorten_the_run():
         time.sleep(0.002)
         return module(torch.ones(1, 1)).square().sum()
 
-    result = fit(loss_at, module, budget=Budget(seconds=1), run=Run(on_progress=show))
+    result = fit(loss_at, module, budget=Budget(seconds=2), run=Run(on_progress=show))
     assert result.steps > 2 * WARM_UP_STEPS
     assert shown[-1] == result.steps
 
