@@ -77,13 +77,14 @@ def train_classifier(
 ) -> TrainingResult:
     """Train on randomly rotated, scaled and shifted images, dropping features at random."""
     classifier.train().to(device)
-    part = run.processes.part(config.batch)  # of every batch; draws are made for all of it
-    shape = (config.batch, classifier.config.d_features)
+    batch = config.classifier_batch
+    part = run.processes.part(batch)  # of every batch; draws are made for all of it
+    shape = (batch, classifier.config.d_features)
     pixels, labels = data.pixels.to(device), data.labels.to(device)
 
     def loss_at(step: int) -> Tensor:
         generator = generator_at(config.seed, step, device)
-        indices = batch_at(step, len(labels), config.batch, config.seed)
+        indices = batch_at(step, len(labels), batch, config.seed)
         augmented = _augment(pixels[indices].float(), generator)[part]
         # Not nn.Dropout, whose draws would depend on more than seed and step.
         kept = (torch.rand(shape, generator=generator, device=device) >= DROPOUT)[part]
@@ -97,7 +98,7 @@ def train_classifier(
         loss_at,
         budget,
         name="classifier",
-        batch=config.batch,
+        batch=batch,
         learning_rate=config.classifier_learning_rate,
         weight_decay=config.weight_decay,
         ema_width=config.ema_width,

@@ -96,13 +96,15 @@ class TrainingConfig(Config):
     """How weights are made. On one machine, the same configuration makes the same weights."""
 
     seed: int = 0
-    batch: int = 64  # of VAE and classifier: at these sizes more steps beat larger batches
-    unet_batch: int = 128  # larger, because a step of Muon costs the same for any batch
+    vae_batch: int = 32  # of a gradient with so little noise, more steps are worth more
+    unet_batch: int = 128
+    classifier_batch: int = 64
     vae_learning_rate: float = 4e-3
+    vae_matrix_learning_rate: float = 6e-3  # of Muon
     # Nats of KL against squared error of an image (beta of Higgins et al. 2017, in those units).
     # Small: latents need to be bounded and smooth, not Gaussian; diffusion sees to the rest.
     kl_weight: float = 2e-3
-    unet_learning_rate: float = 1.5e-3
+    unet_learning_rate: float = 3e-3
     unet_matrix_learning_rate: float = 3e-3  # of Muon
     classifier_learning_rate: float = 2e-3
     weight_decay: float = 0.01

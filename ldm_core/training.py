@@ -5,7 +5,7 @@ the first stage no image is encoded again.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .config import TrainingConfig
 from .datasets import LabelledImages, to_image
@@ -13,7 +13,7 @@ from .latent_diffusion import LatentDiffusion
 from .training_data import batch_at, generator_at, mixed_precision
 from .training_loop import Budget, Run, TrainingResult, train
 from .unet import UNet
-from .vae import LatentDistribution, kl_divergence
+from .vae import VAE, LatentDistribution, kl_divergence
 
 GRID_CLASSES = 26  # that a grid shows at most
 NORMALISATION_IMAGES = 5000  # enough for two digits of a mean and a deviation per channel
@@ -28,12 +28,13 @@ def train_vae(
 ) -> TrainingResult:
     """Train `model.vae` on squared error + kl_weight * KL, then fix its normalisation."""
     vae, pixels = model.vae.train(), data.pixels.to(model.device)
-    part = run.processes.part(config.batch)  # of every batch; draws are made for all of it
-    latent = (config.batch, vae.config.latent_channels, 8, 8)
+    batch = config.vae_batch
+    part = run.processes.part(batch)  # of every batch; draws are made for all of it
+    latent = (batch, vae.config.latent_channels, 8, 8)
 
     def loss_at(step: int) -> Tensor:
         generator = generator_at(config.seed, step, model.device)
-        image = to_image(pixels[batch_at(step, len(pixels), config.batch, config.seed)[part]])
+        image = to_image(pixels[batch_at(step, len(pixels), batch, config.seed)[part]])
         noise = torch.randn(latent, generator=generator, device=model.device)[part]
         with mixed_precision(model.device):
             mean, log_var = vae.posterior(image)
@@ -48,10 +49,12 @@ def train_vae(
         loss_at,
         budget,
         name="VAE",
-        batch=config.batch,
+        batch=batch,
         learning_rate=config.vae_learning_rate,
         weight_decay=0.0,
         ema_width=config.ema_width,
+        matrices=hidden_matrices(vae),
+        matrix_learning_rate=config.vae_matrix_learning_rate,
         run=run,
     )
     vae.eval()
@@ -102,7 +105,7 @@ def train_unet(
         with mixed_precision(model.device):
             return loss(z[part], kept[part], t[part], noise[part]).mean()
 
-    learning = torch.nn.ModuleList([model.unet.train(), model.conditioning.train()])
+    learning = nn.ModuleList([model.unet.train(), model.conditioning.train()])
     result = train(
         learning,
         loss_at,
@@ -137,10 +140,11 @@ def reconstructions(model: LatentDiffusion, pixels: Tensor, columns: int = 10) -
     return torch.cat([row for pair in pairs for row in pair])
 
 
-def hidden_matrices(unet: UNet) -> list[torch.nn.Parameter]:
-    """The weights that Muon trains: all but the first and last layer, biases and scales."""
-    edges = (unet.conv_in.weight, unet.conv_out.weight)
-    return [p for p in unet.parameters() if p.dim() > 1 and not any(p is edge for edge in edges)]
+def hidden_matrices(network: VAE | UNet) -> list[nn.Parameter]:
+    """The weights that Muon trains: all but biases, scales, and what reads or writes images or
+    latents, whose few channels are no matrix between features."""
+    edges = {id(layer.weight) for layer in network.edges()}
+    return [p for p in network.parameters() if p.dim() > 1 and id(p) not in edges]
 
 
 def training_times(normal: Tensor, shift: float, spread: float) -> Tensor:

@@ -260,12 +260,12 @@ def make_optimisers(
 
 
 def rate_factor(step: int, total: int | None) -> float:
-    """Learning rate at a step, as a share of its peak: a linear rise over WARM_UP_STEPS, then half
-    a cosine down to zero at `total` (Loshchilov & Hutter 2017, eq. 5)."""
+    """Learning rate at a step, as a share of its peak: a linear rise over WARM_UP_STEPS, times a
+    line from 1 down to 0 at `total` (Bergsma et al. 2025)."""
     rise = min(1.0, (step + 1) / WARM_UP_STEPS)
     if total is None:
         return rise
-    return rise * 0.5 * (1 + math.cos(math.pi * step / total))
+    return rise * (1 - step / total)
 
 
 def is_progress_step(done: int, total: int) -> bool:

@@ -38,7 +38,7 @@ from .training_state import Clock, StateFile, check_settings
 from .vae import VAE
 
 STAGES = {"vae": ["vae"], "unet": ["unet"], "all": ["vae", "unet"], "classifier": ["classifier"]}
-VAE_SHARE = 0.1  # of the time of a run: past that, a sharper VAE gains less than a U-Net does
+VAE_SHARE = 0.08  # of the time of a run: past that, a sharper VAE gains less than a U-Net does
 # Of that time: for imports, saving and the film, and because a machine that others share does not
 # keep the speed of its first seconds (runs of ten minutes lost up to 15% of it).
 RESERVE = 0.1
@@ -75,8 +75,8 @@ class TrainingRun:
         self.options, self.processes, self.clock = options, processes, Clock()
         self.device = choose_device(options.device, processes)
         self.stages = STAGES[options.stage]
-        self.config = TrainingConfig(seed=options.seed)
-        for batch in (self.config.batch, self.config.unet_batch):
+        self.config = config = TrainingConfig(seed=options.seed)
+        for batch in (config.vae_batch, config.unet_batch, config.classifier_batch):
             processes.part(batch)  # an error now rather than after the data
         if options.log_dir:
             summary_writer()

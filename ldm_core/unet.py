@@ -101,6 +101,10 @@ class UNet(nn.Module):
         nn.init.zeros_(self.conv_out.weight)
         nn.init.zeros_(self.conv_out.bias)
 
+    def edges(self) -> list[nn.Conv2d]:
+        """The layers that read or write a latent: one end has a few channels alone."""
+        return [self.conv_in, self.conv_out]
+
     def forward(self, x_t: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """x_t (B, 4, 8, 8), t (B,) in [0, 1], context (B, n_tokens, d_context) -> (B, 4, 8, 8)."""
         time = self.time_embedding(sinusoidal_embedding(t, self.config.d_time).to(x_t.dtype))

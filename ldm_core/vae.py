@@ -85,6 +85,10 @@ class VAE(nn.Module):
         """Normalised latent (B, 4, 8, 8) -> image (B, 1, 32, 32), about [-1, 1] but not clipped."""
         return self.decoder(z * self.latent_std + self.latent_mean)
 
+    def edges(self) -> list[nn.Conv2d]:
+        """The layers that read or write an image or a latent: one end has a few channels alone."""
+        return [self.encoder[1], self.encoder[-1], self.decoder[0], self.decoder[-2]]
+
     def set_normalisation(self, mean: Tensor, std: Tensor) -> None:
         """Fix the per-channel mean and deviation (4,) of latents, in the VAE's own scale."""
         self.latent_mean.copy_(mean.view(1, -1, 1, 1))

@@ -59,8 +59,10 @@ def final(model, labels=LABELS, seeds=SEEDS, steps=3, **options) -> torch.Tensor
 
 
 def assert_same(actual, expected):
-    assert expected.abs().max() > 0.1  # or the comparison would say little
-    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=0)
+    largest = expected.abs().max().item()
+    assert largest > 0.1  # or the comparison would say little
+    # Latents reach about 5; Heun's method on random weights comes to 57, and so does its rounding.
+    torch.testing.assert_close(actual, expected, atol=1e-4 * max(1, largest / 5), rtol=0)
 
 
 def compare_networks(model, images=3, conditions=2, threads=1):

@@ -20,7 +20,7 @@ def halves(count: int) -> LabelledImages:
 def test_learns_what_is_easy_and_comes_back_from_its_file(tmp_path):
     torch.manual_seed(0)
     data, classifier = halves(64), Classifier(CONFIG)
-    config = TrainingConfig(batch=16)
+    config = TrainingConfig(classifier_batch=16)
     result = train_classifier(classifier, data, Budget(steps=120), config, torch.device("cpu"))
     assert result.losses[-1] < 0.5 * result.losses[0]
     classifier.save(tmp_path / "classifier.safetensors", {})
@@ -44,7 +44,7 @@ def test_training_draws_depend_on_seed_and_step_alone():
         torch.manual_seed(0)
         classifier = Classifier(CONFIG)
         torch.manual_seed(state)  # of the generator that nn.Dropout would draw from
-        config = TrainingConfig(batch=16)
+        config = TrainingConfig(classifier_batch=16)
         train_classifier(classifier, halves(64), Budget(steps=3), config, torch.device("cpu"))
         made.append(classifier.head[-1].weight)
     assert torch.equal(*made)
