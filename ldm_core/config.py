@@ -96,7 +96,7 @@ class TrainingConfig(Config):
     """How weights are made. On one machine, the same configuration makes the same weights."""
 
     seed: int = 0
-    vae_batch: int = 32  # of a gradient with so little noise, more steps are worth more
+    vae_batch: int = 32  # more steps are worth more than gradients with less noise
     unet_batch: int = 128
     classifier_batch: int = 64
     vae_learning_rate: float = 4e-3
