@@ -1,6 +1,7 @@
 import dataclasses
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -17,6 +18,10 @@ from ldm_core.checkpoint import read_checkpoint
 from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
 from ldm_core.datasets import load_dataset
 from ldm_core.sample import main
+
+# A shell may start what it runs in the background deaf to Ctrl-C; some tests press it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ModelConfig(

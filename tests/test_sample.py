@@ -76,14 +76,15 @@ def test_options_given_with_like_change_it(run, tmp_path):
 
 
 @pytest.mark.parametrize("label", ["3", "any"])
-def test_like_makes_the_files_of_the_page_again(run, small_model, tmp_path, capsys, label):
-    request = check_request(small_model.class_names, label, 2, 2, "euler", 8)
-    frames = [frame.x_t for frame in denoise_frames(small_model, request)]
-    weights = weights_of(small_model)
+def test_like_makes_the_files_of_the_page_again(run, weights, tmp_path, capsys, label):
+    model = LatentDiffusion.load(weights)  # as the page does: with the same backend
+    request = check_request(model.class_names, label, 2, 2, "euler", 8)
+    frames = [frame.x_t for frame in denoise_frames(model, request)]
+    made_with = weights_of(model)
     files = [
-        save_gif(frames, request, tmp_path, weights),
-        save_png(frames[-1], request, tmp_path, weights),
-        save_png(frames[-1], request, tmp_path, weights, PNG_SCALE),
+        save_gif(frames, request, tmp_path, made_with),
+        save_png(frames[-1], request, tmp_path, made_with),
+        save_png(frames[-1], request, tmp_path, made_with, PNG_SCALE),
     ]
     for file in files:
         run(f"--like {file} --out again{file.suffix} --force")
