@@ -89,8 +89,8 @@ def train_unet(
     """
     labels = labels.to(model.device)
     null_label = model.conditioning.null_label
-    # Its patterns would make attention the fused one again, whose gradient is slow on a CPU.
-    options = {"pattern_matcher": False}
+    # Its patterns make attention the fused one again, whose gradient is slow on a CPU.
+    options = {"pattern_matcher": model.device.type != "cpu"}
     loss = torch.compile(model.loss, options=options) if compiled else model.loss
     part = run.processes.part(config.unet_batch)  # of every batch; draws are made for all of it
 
