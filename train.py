@@ -1,40 +1,36 @@
 """Train the VAE and the U-Net: python train.py --help."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ldm_core import CheckpointError
-from ldm_core.datasets import DATASETS
-from ldm_core.processes import device_type, joined
-from ldm_core.training_loop import NonFiniteLoss
-from ldm_core.training_run import STAGES, RunOptions, TrainingRun
+from ldm_core.command_line import Parser, exit_status
+from ldm_core.data.datasets import DATASETS
+from ldm_core.runtime.devices import device_type
+from ldm_core.training.processes import joined
+from ldm_core.training.run import STAGES, RunOptions, TrainingRun
 
 DEFAULT_MINUTES = 10.0
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Train as the command line says; returns the exit status."""
+    """Train as the command line says; returns the exit status (see `command_line.exit_status`)."""
     options = RunOptions(**vars(parse(argv)))
-    who = ""
-    try:
-        with joined(device_type(options.device)) as processes:
-            who = f"process {processes.rank} of {processes.count}: " if processes.count > 1 else ""
-            return TrainingRun(options, processes).run()
-    except KeyboardInterrupt:
-        print(
-            f"train.py: {who}stopped at once; --resume goes on where the last save was.",
-            file=sys.stderr,
-        )
-        return 130
-    except (CheckpointError, NonFiniteLoss, RuntimeError, ValueError, OSError) as error:
-        print(f"train.py: {who}{error}", file=sys.stderr)
-        return 1
+    count = int(os.environ.get("WORLD_SIZE", 1))  # set by torchrun
+    program = f"train.py: process {os.environ['RANK']} of {count}" if count > 1 else "train.py"
+    stopped = "stopped at once; --resume goes on where the last save was."
+    return exit_status(program, lambda: _train(options), interrupted=stopped)
+
+
+def _train(options: RunOptions) -> int:
+    with joined(device_type(options.device)) as processes:
+        return TrainingRun(options, processes).run()
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="train.py", description="Train the VAE and the U-Net that page and sampler load."
     )
     parser.add_argument("--stage", choices=STAGES, default="all", help="all: VAE, then U-Net")

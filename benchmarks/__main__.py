@@ -16,8 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ldm_core import LatentDiffusion
-from ldm_core.animation import step_frames, write_gif
+from ldm_core import LatentDiffusion, step_pictures, write_gif
 
 from .measure import fresh_process, gflop, in_turn, matrix_product_limits, ratios
 from .peer import GUIDANCE_SCALE, Peer
@@ -42,17 +41,17 @@ TRAINING = """
 import statistics, time, torch
 from ldm_core import LatentDiffusion
 from ldm_core.config import TrainingConfig
-from ldm_core.vae import LatentDistribution
-from ldm_core.memory import keep_freed_memory
-from ldm_core.training import train_unet
-from ldm_core.training_loop import LOG_STEPS, Budget, Run
+from ldm_core.model.vae import LatentDistribution
+from ldm_core.training.memory import keep_freed_memory
+from ldm_core.training.stages import train_unet
+from ldm_core.training.loop import LOG_STEPS, Budget, Run
 if {keep}:
     keep_freed_memory()
 latents = LatentDistribution(*torch.randn(2, 1000, 4, 8, 8))
 marks = []
 run = Run(log=lambda step, values: marks.append(time.perf_counter()))
 train_unet(
-    LatentDiffusion(), latents, torch.zeros(1000).long(), Budget(steps=61), TrainingConfig(), run
+    LatentDiffusion(), latents, [0] * 1000, Budget(steps=61), TrainingConfig(), run
 )
 print(statistics.median(b - a for a, b in zip(marks[1:], marks[2:])) / LOG_STEPS)
 """
@@ -79,8 +78,8 @@ class Ours:
 
     def animation(self, steps: int, path: Path) -> None:
         stream = self.model.denoise([7], seeds=[0], steps=steps, **GUIDED)
-        frames = step_frames(self.model, [0], stream, "noisy")
-        write_gif(path, (frame.pictures[0, 0] for frame in frames), settings={}, scale=8)
+        frames = step_pictures(self.model, stream, "noisy")
+        write_gif(path, (pictures[0, 0] for pictures in frames), settings={}, scale=8)
 
 
 def main() -> None:

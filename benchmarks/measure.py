@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ldm_core.onnx_graph import Graph
+from ldm_core.runtime.onnx_graph import Graph
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,7 +8,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from PIL import Image
 from torch import Tensor
 
-from ldm_core.datasets import to_pixels
+from ldm_core.model.pixels import to_pixels
 
 GUIDANCE_SCALE = 1.5
 

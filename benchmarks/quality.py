@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from ldm_core import SAMPLERS, LatentDiffusion, SamplingSettings
-from ldm_core.classifier import Classifier
-from ldm_core.datasets import load_dataset
-from ldm_core.evaluate import labels_like, make_samples
-from ldm_core.metrics import frechet_distance
+from ldm_core.data.datasets import load_dataset
+from ldm_core.evaluation.classifier import load_classifier
+from ldm_core.evaluation.metrics import frechet_distance
+from ldm_core.evaluation.report import labels_like, make_samples
 
 STEPS = (5, 10, 20)
 GUIDANCE = [  # scale, interval
@@ -40,7 +40,7 @@ def main() -> None:
     args = parser.parse_args()
 
     model = LatentDiffusion.load(args.weights)
-    judge = Classifier.load(args.weights / "classifier.safetensors")
+    judge = load_classifier(args.weights / "classifier.safetensors")
     data = load_dataset("mnist", args.data_dir, train=True)
     train_features = judge.judge(data.pixels)[0]
     test = load_dataset("mnist", args.data_dir, train=False)

@@ -32,8 +32,8 @@ from ldm_core import (  # noqa: E402
     CheckpointError,
     LatentDiffusion,
     SamplingSettings,
+    weights_of,
 )
-from ldm_core.sample_files import weights_of  # noqa: E402
 
 PAGE = Path(__file__).parent / "page"
 STYLES = ("theme.css", "layout.css", "player.css", "controls.css")

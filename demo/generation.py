@@ -19,10 +19,19 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ldm_core import MAX_SEED, SAMPLERS, DenoisingStep, LatentDiffusion, SamplingSettings
-from ldm_core.animation import step_frames, write_gif
-from ldm_core.images import write_png
-from ldm_core.sample_files import SCALE, FileSettings, stored_settings
+from ldm_core import (
+    MAX_SEED,
+    SAMPLERS,
+    DenoisingStep,
+    FileSettings,
+    LatentDiffusion,
+    SamplingSettings,
+    stored_settings,
+    write_gif,
+    write_png,
+)
+
+SCALE = 8
 
 ANY = "any"  # the label of unconditional samples
 MAX_GUIDANCE_SCALE = 10
@@ -136,10 +145,10 @@ def denoise_frames(
     """
     options = request.settings.to_dict()
     steps = model.denoise([request.label_index], seeds=[request.seed], **options)
-    for frame in step_frames(model, [request.seed], _in_time(steps, deadline_s), "both"):
-        x_t, x_0 = frame.pictures[0]
-        noise_level = float(model.schedule.levels(frame.t)[1])
-        yield Frame(frame.index, x_t, x_0 if frame.index else None, noise_level)
+    for step in _in_time(steps, deadline_s):
+        x_t = model.decode(step.x_t)[0].cpu().numpy()
+        x_0 = None if step.x_0 is None else model.decode(step.x_0)[0].cpu().numpy()
+        yield Frame(step.index, x_t, x_0, float(model.schedule.levels(step.t)[1]))
 
 
 def progress(
@@ -200,7 +209,7 @@ def file_data(path: Path) -> dict[str, Any]:
 def _in_time(steps: Iterator[DenoisingStep], deadline_s: float) -> Iterator[DenoisingStep]:
     ends_at = time.monotonic() + deadline_s
     for step in steps:
-        if time.monotonic() > ends_at:
+        if step.index and time.monotonic() > ends_at:
             raise RequestError(
                 f"The run was ended at step {step.index} of {step.steps}, after {deadline_s:g} "
                 "seconds: the server is too busy. Try again with fewer steps."

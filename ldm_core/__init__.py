@@ -1,10 +1,17 @@
-"""A miniature Stable Diffusion, real in every part."""
+"""A miniature Stable Diffusion, real in every part. What is named here is public."""
 
-from .backends import BACKENDS
-from .checkpoint import CheckpointError
+from .checks import InputError, UserError
+from .diffusion.samplers import SAMPLERS
+from .diffusion.settings import MAX_GUIDANCE_SCALE, MAX_STEPS, SamplingSettings
+from .diffusion.starts import Start
+from .files.animation import write_animation, write_gif
+from .files.checkpoint import CheckpointError
+from .files.pictures import enlarge, lay_out, read_settings, write_png
+from .files.weights import weights_of
 from .latent_diffusion import MAX_SEED, DenoisingStep, LatentDiffusion
-from .samplers import SAMPLERS
-from .settings import MAX_GUIDANCE_SCALE, MAX_STEPS, SamplingSettings
+from .output.sample_files import FileSettings, stored_settings
+from .output.views import step_pictures
+from .runtime.backends import BACKENDS
 
 __all__ = [
     "BACKENDS",
@@ -14,6 +21,19 @@ __all__ = [
     "SAMPLERS",
     "CheckpointError",
     "DenoisingStep",
+    "FileSettings",
+    "InputError",
     "LatentDiffusion",
     "SamplingSettings",
+    "Start",
+    "UserError",
+    "enlarge",
+    "lay_out",
+    "read_settings",
+    "step_pictures",
+    "stored_settings",
+    "weights_of",
+    "write_animation",
+    "write_gif",
+    "write_png",
 ]

@@ -8,6 +8,13 @@ import dataclasses
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .checks import InputError
+
+PICTURE_SIDE = 28  # pixels of a picture, as people see it and as MNIST stores it
+IMAGE_SIDE = 32  # pixels of an image, as the VAE sees it: a picture with a border, to halve evenly
+LATENT_SIDE = 8  # positions of a latent, per side
+LATENT_CHANNELS = 4
+
 
 @dataclass(frozen=True)
 class Config:
@@ -18,10 +25,10 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]):
-        """Build from a dictionary; raises ValueError naming any unknown or missing key."""
+        """Build from a dictionary; raises InputError naming any unknown or missing key."""
         known = {f.name: f.type for f in fields(cls)}
         if unknown := sorted(set(values) - set(known)):
-            raise ValueError(
+            raise InputError(
                 f"{cls.__name__} does not know {', '.join(unknown)}; it knows {', '.join(known)}."
             )
         frozen = {}
@@ -34,14 +41,14 @@ class Config:
         try:
             return cls(**frozen)
         except TypeError as error:
-            raise ValueError(f"{cls.__name__}: {error}") from error
+            raise InputError(f"{cls.__name__}: {error}") from error
 
 
 @dataclass(frozen=True)
 class VAEConfig(Config):
     """The autoencoder: image (B, 1, 32, 32) <-> latent (B, latent_channels, 8, 8)."""
 
-    latent_channels: int = 4
+    latent_channels: int = LATENT_CHANNELS
     width: int = 48  # channels at 16x16; twice that at 8x8, where most of the work is cheap
     n_blocks: int = 2  # residual blocks at 8x8, in the encoder and in the decoder
 
@@ -50,7 +57,7 @@ class VAEConfig(Config):
 class UNetConfig(Config):
     """The denoising network: two resolutions, 8x8 and 4x4."""
 
-    latent_channels: int = 4
+    latent_channels: int = LATENT_CHANNELS
     channels: tuple[int, ...] = (64, 128)  # per resolution, finest first
     d_head: int = 32  # width of one attention head
     d_context: int = 64  # width of one condition token
@@ -116,22 +123,3 @@ class TrainingConfig(Config):
     # Relative width of the power-function EMA (Karras et al. 2023, eq. 3): its horizon grows with
     # the run, so short and long runs need no other value.
     ema_width: float = 0.05
-
-
-def check_number(name: str, value: Any, low: float, high: float) -> None:
-    """Raise ValueError unless value is a real number (no bool, no NaN) in [low, high]."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:  # false for NaN too
-        raise ValueError(f"{name} must be a number from {low:g} to {high:g}, not {value!r:.40}.")
-
-
-def check_whole(name: str, value: Any, low: int, high: int) -> None:
-    """Raise ValueError unless value is an int (no bool) in [low, high]."""
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r:.40}.")
-
-
-def check_choice(name: str, value: Any, choices) -> None:
-    """Raise ValueError unless value is one of the strings in choices."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r:.40}.")

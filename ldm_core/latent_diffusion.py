@@ -1,51 +1,53 @@
 """LatentDiffusion: VAE, U-Net, conditioning and noise schedule put together.
 
-This is the one place where a raw prediction becomes an estimate of the clean latent, and where
-classifier-free guidance happens. Rombach et al. 2022; Ho & Salimans 2022.
+Rombach et al. 2022. Here is what people call; the work is done in `model`, `diffusion`, `runtime`.
 """
 
 import secrets
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .backends import Predict, TorchBackend, make_backend
-from .checkpoint import (
-    CheckpointError,
-    build,
-    fingerprint,
-    load_tensors,
-    read_checkpoint,
-    save_checkpoint,
-)
-from .conditioning import LabelConditioning
-from .config import ModelConfig, check_whole
-from .datasets import to_image, to_pixels
-from .noise_schedule import NoiseSchedule
-from .randomness import gaussian_noise
-from .samplers import Denoise, get_sampler
-from .settings import SamplingSettings
-from .unet import UNet
-from .vae import VAE
+from .checks import InputError, check_whole
+from .config import LATENT_SIDE, ModelConfig
+from .diffusion.guidance import guided_denoiser
+from .diffusion.noise_schedule import NoiseSchedule
+from .diffusion.randomness import gaussian_noise
+from .diffusion.samplers import get_sampler
+from .diffusion.settings import SamplingSettings
+from .diffusion.starts import Start, check_start, noise_start
+from .files.weights import load_unet, load_vae
+from .model.conditioning import Context, LabelConditioning
+from .model.pixels import to_image, to_pixels
+from .model.unet import UNet
+from .model.vae import VAE
+from .runtime.backends import TorchBackend, make_backend
+from .runtime.devices import choose_device
 
 MAX_SEED = 2**32 - 1
 
 
 class DenoisingStep(NamedTuple):
-    """One step of sampling: what everything that a person can see is made of."""
+    """One step of sampling: everything that a person can see is made of these.
 
-    index: int  # 1 ... steps
+    index: 0 (the start) to steps. t: the time reached, from 1 or less down to 0. x_t: the latent at
+    t, (B, 4, 8, 8); after the last step it is the sample. x_0: the estimate of the clean latent
+    that the step used, (B, 4, 8, 8); None at the start, before there is one.
+    """
+
+    index: int
     steps: int
-    t: float  # time after the step; 0 after the last
-    x_t: Tensor  # (B, 4, 8, 8) after the step; after the last step it is the sample
-    x_0: Tensor  # (B, 4, 8, 8) the estimate of the clean latent that the step made
+    t: float
+    x_t: Tensor
+    x_0: Tensor | None
 
 
 class LatentDiffusion(nn.Module):
+    """A whole model. `defaults` are the sampling settings that suit these weights."""
+
     def __init__(self, config: ModelConfig = ModelConfig()):
         super().__init__()
         self.config = config
@@ -53,7 +55,33 @@ class LatentDiffusion(nn.Module):
         self.unet = UNet(config.unet)
         self.conditioning = LabelConditioning(config.conditioning, config.unet.d_context)
         self.schedule = NoiseSchedule(config.noise_schedule)
+        self.defaults = SamplingSettings()
         self.backend = TorchBackend(self)  # what runs the networks while sampling
+
+    @classmethod
+    def load(
+        cls, folder: str | Path = "weights", device: str = "cpu", backend: str = "auto"
+    ) -> "LatentDiffusion":
+        """The model in folder/vae.safetensors and folder/unet.safetensors, ready to sample.
+
+        device: "cpu", "cuda", "cuda:N", or "auto": a GPU if there is one. backend: what runs the
+        model, a name from `BACKENDS`. Raises CheckpointError if a file is missing, damaged,
+        foreign, or belongs to another VAE; InputError for a device or a backend that is unknown or
+        not possible here.
+        """
+        place = choose_device(str(device))
+        vae = load_vae(Path(folder) / "vae.safetensors")
+        model = load_unet(Path(folder) / "unet.safetensors", vae, cls.around)
+        model.eval().requires_grad_(False).to(place)
+        model.backend = make_backend(backend, model, place)
+        return model
+
+    @classmethod
+    def around(cls, vae: VAE, config: dict) -> "LatentDiffusion":
+        """A model with that VAE; the rest is new, built from the dictionary of a ModelConfig."""
+        model = cls(ModelConfig.from_dict({**config, "vae": vae.config.to_dict()}))
+        model.vae = vae
+        return model
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -63,96 +91,68 @@ class LatentDiffusion(nn.Module):
     def device(self) -> torch.device:
         return self.conditioning.tokens.weight.device
 
-    # Training
+    def settings(self, **options: Any) -> SamplingSettings:
+        """This model's default settings, but for `options`, fields of `SamplingSettings`.
 
-    def loss(self, z: Tensor, labels: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """Mean squared error of the v-prediction per image, (B,) (Salimans & Ho 2022, sec. 4).
-
-        z, noise (B, 4, 8, 8); labels int64 (B,), with the null label where it was dropped; t (B,).
+        Raises InputError for a field that does not exist or a value that is not allowed.
         """
-        x_t = self.schedule.add_noise(z, noise, t)
-        prediction = self.unet(x_t, t, self.conditioning(labels))
-        return (prediction - self.schedule.v_from_x_0(z, noise, t)).square().mean(dim=(1, 2, 3))
+        return SamplingSettings.from_dict(self.defaults.to_dict() | options)
 
-    # Sampling
+    def denoise(
+        self,
+        asked: Sequence[int | None],
+        *,
+        seeds: Sequence[int] | None = None,
+        start: Start | None = None,
+        **options: Any,
+    ) -> Iterator[DenoisingStep]:
+        """Generate step by step: yields the start, then a DenoisingStep for each step.
 
-    def denoiser(self, labels: Tensor, settings: SamplingSettings) -> Denoise:
-        """`denoise(x_t, t) -> x_0 estimate` for labels int64 (B,), with guidance:
-
-            prediction = uncond + guidance_scale * (cond - uncond)     (Ho & Salimans 2022, eq. 6)
-
-        (their w is guidance_scale - 1). A guidance scale of 1 or 0, a batch without labels and
-        times outside the guidance interval cost one pass of the U-Net; all else costs two.
-        labels and t (B,) are on the CPU, whatever the device of x_t: what depends on them is
-        decided without waiting for a GPU.
+        asked: one class index for each image, None for unconditional. seeds: one whole number from
+        0 to 2**32 - 1 for each image; the image depends on its seed, on what is asked and on the
+        options, and on nothing else; random if not given. start: what takes the place of the noise
+        of the seeds; its times take the place of `steps` and `spacing`. options: the fields of
+        `SamplingSettings`; what is not given is as in `defaults`.
+        Raises InputError at the call, before any work, for anything that is not allowed.
         """
-        w = settings.guidance_scale
-        low, high = settings.guidance_interval
-        null_labels = torch.full_like(labels, self.conditioning.null_label)
-        guides = w not in (0, 1) and bool((labels != null_labels).any())
-        conditions = [null_labels] if w == 0 else [labels, null_labels] if guides else [labels]
-        context = self.conditioning(torch.stack(conditions).to(self.device).flatten())
-        context = context.unflatten(0, (len(conditions), -1))
-
-        @cache
-        def predict(conditions: int) -> Predict:
-            return self.backend.predictor(context[:conditions])
-
-        def denoise(x_t: Tensor, t: Tensor) -> Tensor:
-            guided = (low <= t) & (t <= high)
-            if not guides or not guided.any():
-                (v,) = predict(1)(x_t, t)
-                return self.schedule.x_0_from_v(x_t, v, t)
-            v_cond, v_uncond = predict(2)(x_t, t)
-            v = v_uncond + w * (v_cond - v_uncond)
-            if settings.guidance_rescale:
-                v = rescale(v, v_cond, settings.guidance_rescale)
-            if not guided.all():
-                v = torch.where(guided.to(v.device).view(-1, 1, 1, 1), v, v_cond)
-            return self.schedule.x_0_from_v(x_t, v, t)
-
-        return denoise
-
-    def starting_noise(self, seeds: Sequence[int]) -> Tensor:
-        """x_t at t = 1, one latent per seed: (B, 4, 8, 8)."""
-        return self._noise(seeds, 0)
+        settings = self.settings(**options)
+        seeds = check_seeds(seeds, len(asked))
+        with torch.inference_mode():
+            context = self.conditioning.context(asked)
+        if start is None:
+            times = self.schedule.times(settings.steps, settings.spacing)
+            start = noise_start(seeds, self._latent_shape, times)
+        elif extra := sorted({"steps", "spacing"} & options.keys()):
+            raise InputError(
+                f"{' and '.join(extra)} cannot be given with a start, which has times."
+            )
+        else:
+            check_start(start, (len(asked), *self._latent_shape))
+        return self._denoise(context, seeds, start, settings)
 
     @torch.inference_mode()
-    def denoise(
-        self, labels: Sequence[int | None], *, seeds: Sequence[int] | None = None, **options
+    def _denoise(
+        self, context: Context, seeds: Sequence[int], start: Start, settings: SamplingSettings
     ) -> Iterator[DenoisingStep]:
-        """Generate step by step: yields exactly `steps` DenoisingSteps for a batch of images.
-
-        labels: one class index per image, None for unconditional. seeds: one whole number from 0
-        to 2**32 - 1 per image, on which (with its label and the options) the image depends and on
-        nothing else; random if not given. options: the fields of `SamplingSettings`.
-        Raises ValueError, before any work, for a label, seed or option that is not allowed.
-        """
-        settings = SamplingSettings.from_dict(options)
-        label_tensor = self.conditioning.to_tensor(labels)
-        seeds = check_seeds(seeds, len(labels))
-        sampler = get_sampler(settings.sampler)
-        extra = {"eta": settings.eta} if settings.eta else {}
-        times = self.schedule.times(settings.steps, settings.spacing)
-        steps = sampler(
-            self.denoiser(label_tensor, settings),
-            self.starting_noise(seeds),
+        x, times = start.x.to(self.device), start.times.double().cpu()
+        yield DenoisingStep(0, start.steps, times[0].item(), x, None)
+        steps = get_sampler(settings.sampler)(
+            guided_denoiser(self.backend.predictor, context, self.schedule, settings),
+            x,
             times,
             schedule=self.schedule,
-            noise=lambda i: self._noise(seeds, i),
-            **extra,
+            noise=lambda i: gaussian_noise(seeds, i, self._latent_shape).to(self.device),
+            **({"eta": settings.eta} if settings.eta else {}),
         )
         for index, (x_t, x_0) in enumerate(steps, start=1):
-            yield DenoisingStep(index, settings.steps, times[index].item(), x_t, x_0)
+            yield DenoisingStep(index, start.steps, times[index].item(), x_t, x_0)
 
     def generate(
-        self, labels: Sequence[int | None], *, seeds: Sequence[int] | None = None, **options
+        self, asked: Sequence[int | None], *, seeds: Sequence[int] | None = None, **options: Any
     ) -> Tensor:
         """The finished images, uint8 (B, 28, 28). Arguments and errors as for `denoise`."""
-        *_, last = self.denoise(labels, seeds=seeds, **options)
+        *_, last = self.denoise(asked, seeds=seeds, **options)
         return self.decode(last.x_t)
-
-    # Pixels
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
@@ -164,68 +164,17 @@ class LatentDiffusion(nn.Module):
         """latents (B, 4, 8, 8) -> uint8 (B, 28, 28)."""
         return to_pixels(self.backend.decode(latents))
 
-    # Checkpoints
-
-    def save_unet(self, path: str | Path, training: dict) -> None:
-        """Write all that learns to denoise, and which VAE's latents it denoises."""
-        parts = {k: v for k, v in self.config.to_dict().items() if k != "vae"}
-        about = {"config": parts, "vae": fingerprint(self.vae), "training": training}
-        save_checkpoint(path, "unet", _unet_part(self).state_dict(), about)
-
-    @classmethod
-    def load(
-        cls, folder: str | Path = "weights", device: str = "cpu", backend: str = "auto"
-    ) -> "LatentDiffusion":
-        """The model in folder/vae.safetensors and folder/unet.safetensors, ready to sample.
-
-        backend: what runs it (see `backends.make_backend`), with the weights as they are now.
-        Raises CheckpointError if a file is missing, damaged, foreign, or belongs to another VAE;
-        ValueError for a backend that is unknown or not possible here.
-        """
-        vae_path, unet_path = Path(folder) / "vae.safetensors", Path(folder) / "unet.safetensors"
-        vae = VAE.load(vae_path)
-        tensors, about = read_checkpoint(unet_path, "unet")
-        model = build(unet_path, lambda: cls.around(vae, about["config"]))
-        load_tensors(unet_path, _unet_part(model), tensors)
-        if about.get("vae") != fingerprint(vae):
-            raise CheckpointError(
-                f"{unet_path} was trained on the latents of another VAE than {vae_path}. Use the "
-                "two files of one run, or train the U-Net again with python train.py --stage unet."
-            )
-        model.eval().requires_grad_(False).to(device)
-        model.backend = make_backend(backend, model, model.device)
-        return model
-
-    @classmethod
-    def around(cls, vae: VAE, config: dict) -> "LatentDiffusion":
-        """A model with that VAE; the rest is new, built from the dictionary of a ModelConfig."""
-        model = cls(ModelConfig.from_dict({**config, "vae": vae.config.to_dict()}))
-        model.vae = vae
-        return model
-
-    def _noise(self, seeds: Sequence[int], stream: int) -> Tensor:
-        shape = (self.config.unet.latent_channels, 8, 8)
-        return gaussian_noise(seeds, stream, shape).to(self.device)
-
-
-def rescale(v: Tensor, v_cond: Tensor, share: float) -> Tensor:
-    """Pull the deviation of guided v towards that of v_cond (Lin et al. 2023, eq. 15-16):
-    share * v * std(v_cond) / std(v) + (1 - share) * v, each std over one image."""
-    std, std_cond = (x.std(dim=(1, 2, 3), keepdim=True) for x in (v, v_cond))
-    return share * v * (std_cond / std) + (1 - share) * v
+    @property
+    def _latent_shape(self) -> tuple[int, int, int]:
+        return self.config.unet.latent_channels, LATENT_SIDE, LATENT_SIDE
 
 
 def check_seeds(seeds: Sequence[int] | None, count: int) -> list[int]:
-    """`count` seeds, drawn where none are given; raises ValueError for a bad one."""
+    """`count` seeds, drawn where none are given; raises InputError for a bad one."""
     if seeds is None:
         return [secrets.randbelow(MAX_SEED + 1) for _ in range(count)]
     if len(seeds) != count:
-        raise ValueError(f"seeds must be one per label: {count}, not {len(seeds)}.")
+        raise InputError(f"seeds must be one per label: {count}, not {len(seeds)}.")
     for seed in seeds:
         check_whole("seed", seed, 0, MAX_SEED)
     return list(seeds)
-
-
-def _unet_part(model: LatentDiffusion) -> nn.ModuleDict:
-    """What unet.safetensors holds: all that learns to denoise."""
-    return nn.ModuleDict({"unet": model.unet, "conditioning": model.conditioning})

@@ -11,48 +11,49 @@ import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import torch
-
-from .animation import VIEWS, check_ending
-from .backends import BACKENDS
-from .checkpoint import CheckpointError
-from .config import check_choice
-from .formats import WRITERS
-from .images import read_settings
+from .checks import InputError, check_choice
+from .command_line import (
+    Parser,
+    add_model_options,
+    add_sampling_options,
+    complain,
+    exit_status,
+    given_options,
+)
+from .files.animation import WRITERS, check_ending
+from .files.pictures import read_settings
+from .files.weights import weights_of
 from .latent_diffusion import LatentDiffusion
-from .sample_files import BATCH, ENDINGS, SCALE, STILLS, WEIGHTS, FileSettings, weights_of, write
-from .sampling_options import add_sampling_options, given_options
+from .output.sample_files import ENDINGS, SCALE, STILLS, WEIGHTS, FileSettings, write
+from .output.views import VIEWS
 
 PROGRAM = "python -m ldm_core.sample"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 2 with one line of error, or 130 after Ctrl-C."""
+    """Returns the exit status (see `command_line.exit_status`)."""
     args = _parser().parse_args(argv)
     out = args.out or args.like
-    try:
-        sample(args, out)
-    except KeyboardInterrupt:
-        return _complain(f"interrupted; {out} was not written", 130)
-    except (CheckpointError, ValueError) as error:
-        return _complain(str(error))
-    except OSError as error:
-        return _complain(f"{error.filename or out}: {error.strerror or error}")
-    return 0
+    interrupted = f"interrupted; {out} was not written"
+    return exit_status(PROGRAM, lambda: sample(args, out), interrupted=interrupted, file=out)
 
 
 def sample(args: argparse.Namespace, out: Path | None) -> None:
     """Do what the command line says: check all that can be before the model is loaded."""
     given = given_options(args, FileSettings)
     if out is None:
-        raise ValueError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
+        raise InputError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
     _check_out(out, args.force, given)
     stored = read_settings(args.like) if args.like else {}
     weights = stored.pop(WEIGHTS, None)
-    settings = FileSettings.from_dict(stored | given)
-    model = LatentDiffusion.load(args.weights, _device(args.device), args.backend)
+    FileSettings.from_dict(stored | given)  # an error now rather than after the model is loaded
+    model = LatentDiffusion.load(args.weights, args.device, args.backend)
+    settings = FileSettings.from_dict(model.defaults.to_dict() | stored | given)
     if weights not in (None, weights_of(model)):
-        _complain(f"warning: {args.like} was made with other weights than those in {args.weights}")
+        complain(
+            PROGRAM,
+            f"warning: {args.like} was made with other weights than those in {args.weights}",
+        )
     settings = write(out, model, settings)
     print(f"{out}: {settings.count} image{'s'[: settings.count > 1]}, seed {settings.seed}")
 
@@ -64,54 +65,32 @@ def _check_out(out: Path, force: bool, given: Collection[str]) -> None:
         check_ending(ending)
     for option in set(given).intersection(STILLS.get(ending, ())):
         flag = "--" + option.replace("_", "-")
-        raise ValueError(f"{flag} has no effect on a {ending} file: leave it out.")
+        raise InputError(f"{flag} has no effect on a {ending} file: leave it out.")
     if out.exists() and not force:
-        raise ValueError(f"{out} exists: choose another name, or overwrite it with --force.")
+        raise InputError(f"{out} exists: choose another name, or overwrite it with --force.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent):
         pass  # a folder that cannot be written to is better found now than after the work
 
 
-def _device(name: str) -> str:
-    check_choice("device", name, ("auto", *BATCH))
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: PyTorch finds no CUDA device here; use cpu or auto.")
-    return name
-
-
-def _complain(message: str, status: int = 2) -> int:
-    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
-    return status
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str):
-        """One line, without the usage that argparse puts before it."""
-        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         prog=PROGRAM,
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        argument_default=argparse.SUPPRESS,  # so that what is given can be told from what is not
         allow_abbrev=False,
     )
     default = FileSettings()
 
     def add(name: str, help: str, **options) -> None:
-        parser.add_argument(name, help=help, **options)
+        # without a default, what is given can be told from what is not
+        parser.add_argument(name, help=help, **{"default": argparse.SUPPRESS} | options)
 
     file = {"metavar": "FILE", "type": Path, "default": None}
     add("--out", f"file to write; its ending says what: {', '.join(ENDINGS)}", **file)
     add("--like", "make FILE again, except for what other options change", **file)
     add("--force", "overwrite the file", action="store_true", default=False)
-    add("--weights", "folder of the checkpoints (weights)", metavar="DIR", default="weights")
-    add("--device", "auto (a GPU if there is one), cpu or cuda", metavar="NAME", default="auto")
-    add("--backend", f"{', '.join(BACKENDS)} (auto)", metavar="NAME", default="auto")
+    add_model_options(parser)
     add(
         "--label",
         "a class of the weights: name, number, range (0-9) or any; else all in turn",

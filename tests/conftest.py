@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from ldm_core import LatentDiffusion
-from ldm_core.checkpoint import read_checkpoint
 from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
-from ldm_core.datasets import load_dataset
+from ldm_core.data.datasets import DatasetError, load_dataset
+from ldm_core.files.checkpoint import read_checkpoint
+from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.sample import main
 
 # A shell may start what it runs in the background deaf to Ctrl-C; some tests press it.
@@ -52,7 +53,7 @@ def steps_saved(state: Path) -> int:
 def small_training():
     """train.py makes small parts; in processes of their own, tests.small_training does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ldm_core.training_run.model_config", small_parts)
+        patch.setattr("ldm_core.training.run.model_config", small_parts)
         yield
 
 
@@ -75,8 +76,8 @@ def small_model() -> LatentDiffusion:
 @pytest.fixture(scope="session")
 def weights(small_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    small_model.vae.save(folder / "vae.safetensors", {})
-    small_model.save_unet(folder / "unet.safetensors", {})
+    save_vae(folder / "vae.safetensors", small_model.vae, {})
+    save_unet(folder / "unet.safetensors", small_model, {})
     return folder
 
 
@@ -120,7 +121,7 @@ def mnist(data_dir):
     """The real test digits. Missing data is a failure in CI and a skip on a machine offline."""
     try:
         return load_dataset("mnist", data_dir, train=False)
-    except RuntimeError as error:
+    except DatasetError as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))

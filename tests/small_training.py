@@ -3,10 +3,10 @@
 import sys
 
 import train
-from ldm_core import training_run
+from ldm_core.training import run
 
 from .conftest import small_parts
 
 if __name__ == "__main__":
-    training_run.model_config = small_parts
+    run.model_config = small_parts
     sys.exit(train.main())

@@ -1,79 +1,132 @@
-"""Imports run one way: each module knows only those above it."""
+"""Imports run one way: the folders know each other as this table allows, and in no other way."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from .conftest import ROOT
 
-# In the order in which data flows. A module may import from lines above its own.
-LAYERS = [
-    "config",
-    "files",
-    "checkpoint",
-    "image_folder",
-    "datasets",
-    "randomness",
-    "noise_schedule",
-    "samplers",
-    "settings",
-    "sampling_options",
-    "vae",
-    "attention",
-    "unet",
-    "conditioning",
-    "onnx_graph",
-    "onnx_networks",
-    "backends",
-    "latent_diffusion",
-    "images",
-    "formats",
-    "animation",
-    "training_data",
-    "averaging",
-    "muon",
-    "memory",
-    "processes",
-    "training_state",
-    "training_loop",
-    "training_progress",
-    "training",
-    "classifier",
-    "training_run",
-    "metrics",
-    "evaluate",
-    "sample_files",
-    "sample",
-]
-CORE = sorted((ROOT / "ldm_core").glob("*.py"))
+CORE = ROOT / "ldm_core"
+# For each folder and each file beside them: what of `ldm_core` it may import. A folder of its own
+# is always allowed. In the order in which data flows: each line knows only lines above it.
+ALLOWED = {
+    "checks": set(),
+    "config": {"checks"},
+    "model": {"checks", "config"},
+    "diffusion": {"checks", "config", "model"},
+    "data": {"checks", "config"},
+    "runtime": {"checks", "config", "model", "diffusion"},
+    "files": {"checks", "config", "model", "diffusion"},
+    "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files"},
+    "output": {"checks", "diffusion", "files", "latent_diffusion"},
+    "__init__": {"checks", "diffusion", "runtime", "files", "latent_diffusion", "output"},
+    "evaluation": {"config", "data", "diffusion", "files", "latent_diffusion"},
+    "training": {
+        *("checks", "config", "model", "diffusion", "data", "runtime", "files"),
+        *("latent_diffusion", "evaluation"),
+    },
+    "command_line": {"checks", "diffusion", "runtime"},
+    "sample": {"checks", "files", "latent_diffusion", "output", "command_line"},
+    "evaluate": {
+        *("checks", "data", "diffusion", "latent_diffusion", "evaluation", "command_line"),
+    },
+}
+# What a network and its mathematics must be readable, and usable, without.
+FOREIGN = {"argparse", "pathlib", "os", "json", "PIL", "imageio", "safetensors", "torchvision"}
+MODULES = sorted(CORE.rglob("*.py"))
 
 
 def imports(path: Path) -> set[str]:
-    """Modules that a file imports, relative ones as "ldm_core.name"."""
+    """Full names of all modules that a file imports, wherever in it."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = f"ldm_core.{node.module}" if node.level else node.module
-            found.add(base)
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            # `from . import name` and `from package import name` may name modules
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
     return found
 
 
-@pytest.mark.parametrize("path", [p for p in CORE if p.stem != "__init__"], ids=lambda p: p.stem)
-def test_core_modules_import_upwards_only(path):
-    allowed = {f"ldm_core.{name}" for name in LAYERS[: LAYERS.index(path.stem)]}
-    inside = {name for name in imports(path) if name.startswith("ldm_core.")}
-    assert inside <= allowed
+def place(module: str) -> str | None:
+    """The line of the table to which a module of `ldm_core` belongs; None for all others."""
+    root, _, rest = module.partition(".")
+    if root != "ldm_core":
+        return None
+    name = rest.partition(".")[0]
+    return name if (CORE / name).is_dir() or (CORE / f"{name}.py").is_file() else None
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda p: p.stem)
+def known_places(path: Path) -> set[str]:
+    return {found for module in imports(path) if (found := place(module))}
+
+
+def test_the_table_has_a_line_for_every_folder_and_file_and_no_other():
+    folders = {path.relative_to(CORE).parts[0].removesuffix(".py") for path in MODULES}
+    assert set(ALLOWED) == folders
+
+
+def test_the_table_has_no_circle():
+    above = set()
+    for name, known in ALLOWED.items():
+        assert known <= above, name
+        above.add(name)
+
+
+@pytest.mark.parametrize("name", ALLOWED)
+def test_a_folder_imports_what_the_table_allows_and_nothing_else(name):
+    files = [path for path in MODULES if path.relative_to(CORE).parts[0] in (name, f"{name}.py")]
+    known = set().union(*map(known_places, files)) - {name}
+    assert known == ALLOWED[name]  # an edge that nobody uses any more goes too
+
+
+@pytest.mark.parametrize("folder", [p for p in CORE.iterdir() if (p / "__init__.py").exists()])
+def test_files_of_a_folder_import_each_other_without_a_circle(folder):
+    edges = {
+        path.stem: {
+            module.removeprefix(f"ldm_core.{folder.name}.")
+            for module in imports(path)
+            if module.startswith(f"ldm_core.{folder.name}.")
+        }
+        for path in folder.glob("*.py")
+    }
+    edges = {name: known & edges.keys() for name, known in edges.items()}
+    while edges:
+        leaves = {name for name, known in edges.items() if not known}
+        assert leaves, f"a circle among {', '.join(sorted(edges))}"
+        edges = {name: known - leaves for name, known in edges.items() if name not in leaves}
+
+
+@pytest.mark.parametrize("folder", ["model", "diffusion"])
+def test_networks_and_mathematics_reach_no_files_and_no_command_line(folder):
+    for path in (CORE / folder).glob("*.py"):
+        outside = {module.partition(".")[0] for module in imports(path)}
+        assert not outside & FOREIGN, path.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
 def test_the_core_knows_no_page(path):
     assert not {name for name in imports(path) if name.split(".")[0] in ("gradio", "demo")}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "demo").rglob("*.py")), ids=lambda p: p.stem)
-def test_the_page_uses_the_public_api_alone(path):
-    inside = {name for name in imports(path) if name.startswith("ldm_core.")}
-    assert inside <= {"ldm_core.animation", "ldm_core.images", "ldm_core.sample_files"}
+def test_the_page_uses_the_public_api_only(path):
+    assert known_places(path) <= set()
+
+
+def test_the_library_loads_without_what_only_training_needs():
+    """torchvision alone would double the time that `import ldm_core` takes beside torch."""
+    code = (
+        "import sys, ldm_core; "
+        "print(*{'torchvision', 'torchmetrics', 'imageio', 'onnxruntime', 'gradio', 'tqdm'}"
+        " & sys.modules.keys())"
+    )
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert found.strip() in ("", "tqdm")

@@ -8,20 +8,24 @@ import torch
 from PIL import Image
 
 from ldm_core import LatentDiffusion, SamplingSettings
-from ldm_core.classifier import Classifier
+from ldm_core.command_line import add_sampling_options, given_options
 from ldm_core.config import ClassifierConfig
-from ldm_core.evaluate import labels_like, main, make_samples
-from ldm_core.sampling_options import add_sampling_options, given_options
+from ldm_core.evaluate import main
+from ldm_core.evaluation.classifier import Classifier, load_classifier
+from ldm_core.evaluation.report import labels_like, make_samples
+from ldm_core.files.checkpoint import save_module
+from ldm_core.files.weights import save_unet, save_vae
 
 from .conftest import ROOT
 
 
 @pytest.fixture
 def weights(small_model, tmp_path):
-    small_model.vae.save(tmp_path / "vae.safetensors", {})
-    small_model.save_unet(tmp_path / "unet.safetensors", {})
+    save_vae(tmp_path / "vae.safetensors", small_model.vae, {})
+    save_unet(tmp_path / "unet.safetensors", small_model, {})
     torch.manual_seed(0)
-    Classifier(ClassifierConfig(width=8)).save(tmp_path / "classifier.safetensors", {})
+    classifier = Classifier(ClassifierConfig(width=8))
+    save_module(tmp_path / "classifier.safetensors", "classifier", classifier, {})
     return tmp_path
 
 
@@ -50,7 +54,7 @@ def test_labels_are_as_frequent_as_in_the_data():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--count", "5"], "--count must be from 100"),
+        (["--count", "5"], "--count must be a whole number from 100"),
         (["--steps", "0"], "steps must be a whole number"),
         (["--weights", "absent"], "absent/vae.safetensors is missing"),
     ],
@@ -95,14 +99,14 @@ def test_data_of_other_classes_are_refused(weights, tmp_path, capsys):
 
 def test_the_weights_of_this_repository_draw_the_digits_asked_for():
     model = LatentDiffusion.load(ROOT / "weights")
-    judge = Classifier.load(ROOT / "weights" / "classifier.safetensors")
+    judge = load_classifier(ROOT / "weights" / "classifier.safetensors")
     labels = torch.arange(100) % 10
     predicted = judge.judge(make_samples(model, labels, SamplingSettings(), seed=0))[1]
     assert (predicted == labels).sum() >= 97
 
 
 def test_the_vae_of_this_repository_reaches_32_db(mnist):
-    from ldm_core.training import reconstruction_psnr
+    from ldm_core.training.stages import reconstruction_psnr
 
     model = LatentDiffusion.load(ROOT / "weights")
     assert reconstruction_psnr(model, mnist.pixels[:1000]) > 32

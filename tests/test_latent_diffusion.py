@@ -1,22 +1,29 @@
+import copy
+import dataclasses
+
 import pytest
 import torch
 
-from ldm_core import SamplingSettings
-from ldm_core.latent_diffusion import rescale
+from ldm_core import SamplingSettings, Start
+from ldm_core.diffusion.guidance import guided_denoiser, rescale
+from ldm_core.diffusion.randomness import gaussian_noise
+from ldm_core.model.pixels import to_image
 
 LABELS, SEEDS = [3, None, 7], [11, 12, 2**32 - 1]
 
 
 def denoiser(model, labels=LABELS, **options):
-    return model.denoiser(model.conditioning.to_tensor(labels), SamplingSettings(**options))
+    context = model.conditioning.context(labels)
+    settings = SamplingSettings(**options)
+    return guided_denoiser(model.backend.predictor, context, model.schedule, settings)
 
 
 def x_and_t(model, count=3, t=0.6):
-    return model.starting_noise(range(count)), torch.full((count,), t)
+    return gaussian_noise(range(count), 0, (4, 8, 8)), torch.full((count,), t)
 
 
 def unguided(model, x_t, t, labels):
-    v = model.unet(x_t, t, model.conditioning(model.conditioning.to_tensor(labels)))
+    v = model.unet(x_t, t, model.conditioning.context(labels).tokens)
     return model.schedule.x_0_from_v(x_t, v, t)
 
 
@@ -61,22 +68,14 @@ def test_rescale_follows_its_formula():
     torch.testing.assert_close(rescale(v, v_cond, 0.3), 0.3 * full + 0.7 * v)
 
 
-def test_loss_is_the_squared_error_of_v(small_model):
-    z, noise = torch.randn(2, 2, 4, 8, 8).unbind()
-    t, labels = torch.tensor([0.2, 0.9]), torch.tensor([1, small_model.conditioning.null_label])
-    x_t = small_model.schedule.add_noise(z, noise, t)
-    prediction = small_model.unet(x_t, t, small_model.conditioning(labels))
-    v = small_model.schedule.v_from_x_0(z, noise, t)
-    expected = torch.stack([((p - w) ** 2).mean() for p, w in zip(prediction, v)])
-    torch.testing.assert_close(small_model.loss(z, labels, t, noise), expected)
-
-
-def test_the_stream_has_exactly_the_steps_asked_for(small_model):
+def test_the_stream_is_the_start_and_exactly_the_steps_asked_for(small_model):
     steps = list(small_model.denoise(LABELS, seeds=SEEDS, steps=5))
-    assert [s.index for s in steps] == [1, 2, 3, 4, 5]
+    assert [s.index for s in steps] == [0, 1, 2, 3, 4, 5]
     assert all(s.steps == 5 for s in steps)
-    assert [s.t for s in steps] == pytest.approx([0.8, 0.6, 0.4, 0.2, 0.0])
-    assert all(s.x_t.shape == s.x_0.shape == (3, 4, 8, 8) for s in steps)
+    assert [s.t for s in steps] == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.0])
+    assert all(s.x_t.shape == (3, 4, 8, 8) for s in steps)
+    assert steps[0].x_0 is None
+    assert all(s.x_0.shape == (3, 4, 8, 8) for s in steps[1:])
     images = small_model.generate(LABELS, seeds=SEEDS, steps=5)
     assert images.shape == (3, 28, 28)
     assert images.dtype == torch.uint8
@@ -113,27 +112,27 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ({"labels": [10]}, "label must be None or one of 0"),
-        ({"labels": [3], "seeds": [1, 2]}, "one per label: 1, not 2"),
-        ({"labels": [3], "seeds": [-1]}, "seed must be a whole number from 0 to 4294967295"),
-        ({"labels": [3], "seeds": [True]}, "seed must be a whole number"),
-        ({"labels": [3], "steps": 0}, "steps must be a whole number from 1 to 1000, not 0"),
-        ({"labels": [3], "steps": 2.5}, "steps must be a whole number"),
-        ({"labels": [3], "guidance_scale": float("nan")}, "guidance_scale must be a number"),
-        ({"labels": [3], "guidance_scale": float("inf")}, "guidance_scale must be a number"),
-        ({"labels": [3], "guidance_scale": 10**400}, "guidance_scale must be a number"),
-        ({"labels": [3], "guidance_scale": True}, "guidance_scale must be a number"),
-        ({"labels": [3], "guidance_scale": -1}, "from 0 to 30, not -1"),
-        ({"labels": [3], "sampler": "plms"}, "sampler must be one of ddpm, ddim"),
-        ({"labels": [3], "spacing": "even"}, "spacing must be one of time, log_snr, karras"),
+        ({"asked": [10]}, "label must be None or one of 0"),
+        ({"asked": [3], "seeds": [1, 2]}, "one per label: 1, not 2"),
+        ({"asked": [3], "seeds": [-1]}, "seed must be a whole number from 0 to 4294967295"),
+        ({"asked": [3], "seeds": [True]}, "seed must be a whole number"),
+        ({"asked": [3], "steps": 0}, "steps must be a whole number from 1 to 1000, not 0"),
+        ({"asked": [3], "steps": 2.5}, "steps must be a whole number"),
+        ({"asked": [3], "guidance_scale": float("nan")}, "guidance_scale must be a number"),
+        ({"asked": [3], "guidance_scale": float("inf")}, "guidance_scale must be a number"),
+        ({"asked": [3], "guidance_scale": 10**400}, "guidance_scale must be a number"),
+        ({"asked": [3], "guidance_scale": True}, "guidance_scale must be a number"),
+        ({"asked": [3], "guidance_scale": -1}, "from 0 to 30, not -1"),
+        ({"asked": [3], "sampler": "plms"}, "sampler must be one of ddpm, ddim"),
+        ({"asked": [3], "spacing": "even"}, "spacing must be one of time, log_snr, karras"),
         (
-            {"labels": [3], "sampler": "heun", "eta": 0.5},
+            {"asked": [3], "sampler": "heun", "eta": 0.5},
             "eta works with the sampler ddim or dpmpp_2m",
         ),
-        ({"labels": [3], "guidance_interval": (0.6, 0.4)}, "low <= high"),
-        ({"labels": [3], "guidance_interval": 0.5}, "pair of times"),
-        ({"labels": [3], "guidance_rescale": 1.5}, "guidance_rescale must be a number from 0 to 1"),
-        ({"labels": [3], "guidance": 2}, "does not know guidance; it knows guidance_scale"),
+        ({"asked": [3], "guidance_interval": (0.6, 0.4)}, "low <= high"),
+        ({"asked": [3], "guidance_interval": 0.5}, "pair of times"),
+        ({"asked": [3], "guidance_rescale": 1.5}, "guidance_rescale must be a number from 0 to 1"),
+        ({"asked": [3], "guidance": 2}, "does not know guidance; it knows guidance_scale"),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(small_model, call, message):
@@ -141,9 +140,61 @@ def test_bad_input_is_refused_with_a_reason(small_model, call, message):
         small_model.generate(**call)
 
 
-def test_encode_gives_the_normalised_mean_latents(small_model, mnist):
-    from ldm_core.datasets import to_image
+def test_bad_input_is_refused_at_the_call(small_model):
+    """A stream that nobody has begun to read must not hide a mistake."""
+    with pytest.raises(ValueError, match="label must be None or one of 0"):
+        small_model.denoise([99])
+    with pytest.raises(ValueError, match="steps must be a whole number"):
+        small_model.denoise([3], steps=-5)
 
+
+def test_the_stream_begins_with_the_noise_of_its_seeds(small_model):
+    first = next(small_model.denoise(LABELS, seeds=SEEDS, steps=5))
+    assert torch.equal(first.x_t, gaussian_noise(SEEDS, 0, (4, 8, 8)))
+    assert (first.index, first.t, first.x_0) == (0, 1.0, None)
+
+
+def test_a_start_takes_the_place_of_noise_and_times(small_model):
+    """Going on from the middle of a run with its own latent and times is the rest of that run."""
+    options = {"seeds": SEEDS, "sampler": "ddim"}
+    whole = list(small_model.denoise(LABELS, steps=6, **options))
+    start = Start(whole[2].x_t, small_model.schedule.times(6)[2:])
+    rest = list(small_model.denoise(LABELS, start=start, **options))
+    assert [(step.index, step.steps) for step in rest] == [(i, 4) for i in range(5)]
+    assert torch.equal(rest[0].x_t, start.x)
+    for found, expected in zip(rest[1:], whole[3:]):
+        assert found.t == expected.t
+        torch.testing.assert_close(found.x_t, expected.x_t, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("x", "times", "options", "message"),
+    [
+        (torch.zeros(1, 4, 8, 8), [1.0, 0.0], {}, r"start.x must have the shape \(2, 4, 8, 8\)"),
+        (torch.full((2, 4, 8, 8), torch.nan), [1.0, 0.0], {}, "start.x must be finite"),
+        (torch.zeros(2, 4, 8, 8), [0.5, 0.7, 0.0], {}, "start.times must fall"),
+        (torch.zeros(2, 4, 8, 8), [0.5, 0.1], {}, "to exactly 0"),
+        (torch.zeros(2, 4, 8, 8), [0.0], {}, "start.times must fall"),
+        (torch.zeros(2, 4, 8, 8), [1.0, 0.0], {"steps": 1}, "steps cannot be given with a start"),
+    ],
+)
+def test_a_start_that_cannot_be_one_is_refused(small_model, x, times, options, message):
+    start = Start(x, torch.tensor(times, dtype=torch.float64))
+    with pytest.raises(ValueError, match=message):
+        small_model.denoise([1, 2], start=start, **options)
+
+
+def test_a_model_starts_from_its_own_defaults(small_model):
+    own = SamplingSettings(sampler="unipc", steps=3, guidance_scale=2.0)
+    model = copy.copy(small_model)
+    model.defaults = own
+    assert len(list(model.denoise([3], seeds=[1]))) == 1 + 3
+    assert model.settings(steps=5) == dataclasses.replace(own, steps=5)
+    given = model.generate([3], seeds=[1])
+    assert torch.equal(given, small_model.generate([3], seeds=[1], **own.to_dict()))
+
+
+def test_encode_gives_the_normalised_mean_latents(small_model, mnist):
     pixels = mnist.pixels[:4]
     latents = small_model.encode(pixels)
     assert torch.equal(latents, small_model.vae.encode(to_image(pixels)).mean)

@@ -8,11 +8,10 @@ import torch
 from PIL import Image
 
 from demo.generation import PNG_SCALE, check_request, denoise_frames, save_gif, save_png
-from ldm_core import LatentDiffusion, SamplingSettings
-from ldm_core.animation import read_settings, write_gif
+from ldm_core import LatentDiffusion, SamplingSettings, read_settings, write_gif
 from ldm_core.config import ConditioningConfig
+from ldm_core.files.weights import save_unet, save_vae, weights_of
 from ldm_core.sample import ENDINGS, FileSettings, main
-from ldm_core.sample_files import weights_of
 
 from .conftest import SMALL, randomised
 
@@ -101,8 +100,8 @@ def test_like_takes_the_five_settings_of_a_link(run, tmp_path):
 
 def test_like_warns_of_other_weights(run, tmp_path, capsys):
     other = randomised(LatentDiffusion(SMALL), seed=1)
-    other.vae.save(tmp_path / "other" / "vae.safetensors", {})
-    other.save_unet(tmp_path / "other" / "unet.safetensors", {})
+    save_vae(tmp_path / "other" / "vae.safetensors", other.vae, {})
+    save_unet(tmp_path / "other" / "unet.safetensors", other, {})
     run("--label 3 --seed 9 --out a.gif")
     assert main(["--like", "a.gif", "--out", "same.gif", "--force"]) == 2  # no weights/ here
     capsys.readouterr()
@@ -126,8 +125,8 @@ def named_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = ConditioningConfig(("circle", "Five-pointed star"))
     model = randomised(LatentDiffusion(dataclasses.replace(SMALL, conditioning=names)))
-    model.vae.save("vae.safetensors", {})
-    model.save_unet("unet.safetensors", {})
+    save_vae("vae.safetensors", model.vae, {})
+    save_unet("unet.safetensors", model, {})
     return model
 
 
@@ -184,7 +183,7 @@ def test_nothing_is_overwritten_without_force(run, tmp_path):
         ("--out a.png --count 100000", "is larger than 8192 pixels: choose a smaller scale"),
         ("--out a.png --hold-ms 900", "--hold-ms has no effect on a .png file: leave it out"),
         ("--out a.npz --scale 2", "--scale has no effect on a .npz file: leave it out"),
-        ("--out a.gif --device tpu", "device must be one of auto, cpu, cuda, not 'tpu'"),
+        ("--out a.gif --device tpu", "device must be auto, cpu, cuda or cuda:N, not 'tpu'"),
         ("--out a.gif --backend magic", "backend must be one of auto, onnxruntime, torch, torch-b"),
         ("--out a.gif --like missing.gif", "missing.gif: No such file or directory"),
         ("--out a.gif --like text.gif", "text.gif holds no settings"),

@@ -1,0 +1,116 @@
+"""Checkpoints: safetensors files that say what they are, written whole or not at all.
+
+A file's metadata holds one JSON object, `{"kind", "config", "training", ...}`: enough to rebuild
+the module, to know how it was made, and to refuse a file that does not belong. Nothing is
+unpickled.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..checks import UserError
+from .whole_file import whole_file
+
+Module = TypeVar("Module", bound=nn.Module)
+
+_KEY = "ldm_core"  # the metadata entry that marks our own files
+
+
+class CheckpointError(UserError, RuntimeError):
+    """A checkpoint cannot be used; the message names the file, what is wrong and what to do."""
+
+
+def save_checkpoint(
+    path: str | Path, kind: str, tensors: Mapping[str, Tensor], about: Mapping[str, Any]
+) -> None:
+    """Write tensors and the JSON-able `about` beside `path`, then rename: never half a file.
+
+    Raises OSError where it cannot be written, as on a full disk; what was at `path` stays.
+    """
+    contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    with whole_file(path) as partial:
+        try:
+            save_file(contiguous, partial, metadata={_KEY: json.dumps({"kind": kind, **about})})
+        except SafetensorError as error:
+            raise OSError(f"{path} could not be written ({error}).") from error
+        partial.chmod(0o644)  # safetensors makes it readable by its owner alone
+
+
+def read_checkpoint(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, about) of a file written by `save_checkpoint` with the same kind.
+
+    Raises CheckpointError if it is missing, damaged, or not such a file.
+    """
+    path = Path(path)
+    remedy = "Make it with: python train.py (or restore it from the repository)."
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing. {remedy}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {}).get(_KEY, "null"))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or not a checkpoint ({error}). {remedy}"
+        ) from error
+    if not isinstance(about, dict) or "kind" not in about:
+        raise CheckpointError(f"{path} was not written by this project's train.py. {remedy}")
+    if about["kind"] != kind:
+        raise CheckpointError(f'{path} holds a "{about["kind"]}", not a "{kind}". {remedy}')
+    return tensors, about
+
+
+def build(path: str | Path, make: Callable[[], Module]) -> Module:
+    """`make()`, which builds a module from a stored configuration; raises CheckpointError where the
+    configuration is not one of this code."""
+    try:
+        return make()
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: its configuration does not fit this version of the code ({error!r}). "
+            "Train again with python train.py."
+        ) from error
+
+
+def load_tensors(path: str | Path, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load tensors into a module; raises CheckpointError unless every name and shape fits."""
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path}: its tensors do not fit the configuration stored with them ({error}). "
+            "It was made by another version of the code: train again with python train.py."
+        ) from error
+
+
+def save_module(path: str | Path, kind: str, module: nn.Module, training: dict[str, Any]) -> None:
+    """Write a module, the `config` that builds it, and how it was trained."""
+    about = {"config": module.config.to_dict(), "training": training}
+    save_checkpoint(path, kind, module.state_dict(), about)
+
+
+def load_module(path: str | Path, kind: str, make: Callable[[dict], Module]) -> Module:
+    """A module that `save_module` wrote, ready to use: `make(config)` with the stored tensors.
+
+    Raises CheckpointError for a file that is missing, damaged, or of another kind or version.
+    """
+    tensors, about = read_checkpoint(path, kind)
+    module = build(path, lambda: make(about["config"]))
+    load_tensors(path, module, tensors)
+    return module.eval().requires_grad_(False)
+
+
+def fingerprint(module: nn.Module) -> str:
+    """SHA-256 over names and values of a module's state: which VAE a U-Net was trained on."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,84 @@
+"""The files of a model's weights: vae.safetensors and unet.safetensors."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from torch import nn
+
+from ..config import ModelConfig, VAEConfig
+from ..diffusion.settings import SamplingSettings
+from ..model.vae import VAE
+from .checkpoint import (
+    CheckpointError,
+    build,
+    fingerprint,
+    load_module,
+    load_tensors,
+    read_checkpoint,
+    save_checkpoint,
+    save_module,
+)
+
+
+class Model(Protocol):
+    """What a `LatentDiffusion` is made of."""
+
+    config: ModelConfig
+    vae: VAE
+    unet: nn.Module
+    conditioning: nn.Module
+    defaults: SamplingSettings
+
+
+AnyModel = TypeVar("AnyModel", bound=Model)
+
+
+def save_vae(path: str | Path, vae: VAE, training: dict[str, Any]) -> None:
+    save_module(path, "vae", vae, training)
+
+
+def load_vae(path: str | Path) -> VAE:
+    """Raises CheckpointError for a file that is missing, damaged or no VAE of this code."""
+    return load_module(path, "vae", lambda config: VAE(VAEConfig.from_dict(config)))
+
+
+def save_unet(path: str | Path, model: Model, training: dict[str, Any]) -> None:
+    """Write all that learns to denoise, the settings that suit it, and which VAE's latents it
+    denoises."""
+    about = {
+        "config": {name: part for name, part in model.config.to_dict().items() if name != "vae"},
+        "vae": fingerprint(model.vae),
+        "defaults": model.defaults.to_dict(),
+        "training": training,
+    }
+    save_checkpoint(path, "unet", _denoising_parts(model).state_dict(), about)
+
+
+def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], AnyModel]) -> AnyModel:
+    """The model `around(vae, config)` with the weights and the defaults of a file.
+
+    Files from before there were defaults in them get those of `SamplingSettings`. Raises
+    CheckpointError if the file is missing, damaged, foreign, or was trained with another VAE.
+    """
+    tensors, about = read_checkpoint(path, "unet")
+    model = build(path, lambda: around(vae, about["config"]))
+    model.defaults = build(path, lambda: SamplingSettings.from_dict(about.get("defaults", {})))
+    load_tensors(path, _denoising_parts(model), tensors)
+    if about.get("vae") != fingerprint(vae):
+        raise CheckpointError(
+            f"{path} was trained on the latents of another VAE than "
+            f"{Path(path).with_name('vae.safetensors')}. Use the two files of one run, or train "
+            "the U-Net again with python train.py --stage unet."
+        )
+    return model
+
+
+def weights_of(model: nn.Module) -> str:
+    """Which weights made an image: a fingerprint, short enough for any file."""
+    return fingerprint(model)[:16]
+
+
+def _denoising_parts(model: Model) -> nn.ModuleDict:
+    """What unet.safetensors holds: all that learns to denoise."""
+    return nn.ModuleDict({"unet": model.unet, "conditioning": model.conditioning})

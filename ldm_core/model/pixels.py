@@ -1,0 +1,20 @@
+"""The way from the pixels that people see to the images that the VAE sees, and back."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..config import IMAGE_SIDE, PICTURE_SIDE
+
+BORDER = (IMAGE_SIDE - PICTURE_SIDE) // 2
+
+
+def to_image(pixels: Tensor) -> Tensor:
+    """uint8 (B, 28, 28) -> image float32 (B, 1, 32, 32) in [-1, 1], with a border of background."""
+    return F.pad(pixels.unsqueeze(1).float() / 127.5 - 1, [BORDER] * 4, value=-1.0)
+
+
+def to_pixels(image: Tensor) -> Tensor:
+    """image (B, 1, 32, 32) -> uint8 (B, 28, 28): clipped, rounded, without the border."""
+    inner = image[:, 0, BORDER:-BORDER, BORDER:-BORDER]
+    return (inner.float().clamp(-1, 1) * 127.5 + 127.5).round().to(torch.uint8)

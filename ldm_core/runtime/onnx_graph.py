@@ -1,0 +1,117 @@
+"""Writes ONNX models: a graph of named operations over named tensors, as bytes.
+
+ONNX files are protocol buffers, and what a network needs of them fits here; so a network is handed
+to ONNX Runtime straight from its weights in memory, with no export, no second file, no compiler.
+
+The field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3)
+and the coding of protocol buffers is that of https://protobuf.dev/programming-guides/encoding.
+"""
+
+from collections.abc import Mapping, Sequence
+from struct import pack
+
+import numpy as np
+
+from ..checks import InputError
+
+IR_VERSION, OPSET = 10, 21  # of ONNX 1.16; ONNX Runtime reads them from 1.18 on
+CONTRIBUTED = "com.microsoft"  # ONNX Runtime's own operations
+DTYPES = {"float32": 1, "int64": 7}  # TensorProto.DataType
+
+Attribute = int | float | str | Sequence[int]
+
+
+class Graph:
+    """A graph under construction. A tensor is known by its name, a string."""
+
+    def __init__(self):
+        self._nodes: list[bytes] = []
+        self._constants: list[bytes] = []
+        self._inputs: list[bytes] = []
+        self._names = 0
+
+    def input(self, name: str, shape: Sequence[int | str]) -> str:
+        """A float32 tensor that is given at every run; a string in shape is a size left open."""
+        self._inputs.append(_value(name, shape))
+        return name
+
+    def constant(self, values: np.ndarray | Sequence[int]) -> str:
+        """A tensor of the network: weights in float32, or whole numbers (shapes) in int64."""
+        array = np.asarray(values, order="C")
+        if str(array.dtype) not in DTYPES:
+            raise InputError(f"A constant must be {' or '.join(DTYPES)}, not {array.dtype}.")
+        name = self._new_name()
+        dims = b"".join(_number(1, size) for size in array.shape)
+        kind = _number(2, DTYPES[str(array.dtype)])
+        self._constants.append(dims + kind + _bytes(8, name) + _bytes(9, array.tobytes()))
+        return name
+
+    def add(self, operation: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
+        """One operation; returns its output. An input that is left out is ""."""
+        name = self._new_name()
+        node = b"".join(_bytes(1, i) for i in inputs) + _bytes(2, name) + _bytes(4, operation)
+        node += b"".join(_bytes(5, _attribute(*item)) for item in attributes.items())
+        self._nodes.append(node + _bytes(7, domain))
+        return name
+
+    def model(self, outputs: Mapping[str, str]) -> bytes:
+        """The finished ModelProto. outputs: by the name under which a run returns it, a tensor."""
+        nodes = [*self._nodes]
+        for name, tensor in outputs.items():
+            nodes.append(_bytes(1, tensor) + _bytes(2, name) + _bytes(4, "Identity"))
+        graph = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, "network")
+        graph += b"".join(_bytes(5, constant) for constant in self._constants)
+        graph += b"".join(_bytes(11, value) for value in self._inputs)
+        graph += b"".join(_bytes(12, _value(name)) for name in outputs)
+        opsets = (("", OPSET), (CONTRIBUTED, 1))
+        return (
+            _number(1, IR_VERSION)
+            + _bytes(7, graph)
+            + b"".join(_bytes(8, _bytes(1, name) + _number(2, n)) for name, n in opsets)
+        )
+
+    def _new_name(self) -> str:
+        self._names += 1
+        return f"#{self._names}"
+
+
+def _attribute(name: str, value: Attribute) -> bytes:
+    """AttributeProto: the field and the type depend on what the value is."""
+    if isinstance(value, int):
+        content, kind = _number(3, value), 2
+    elif isinstance(value, float):
+        content, kind = _varint(2 << 3 | 5) + pack("<f", value), 1
+    elif isinstance(value, str):
+        content, kind = _bytes(4, value), 3
+    else:
+        content, kind = b"".join(_number(8, item) for item in value), 7
+    return _bytes(1, name) + content + _number(20, kind)
+
+
+def _value(name: str, shape: Sequence[int | str] | None = None) -> bytes:
+    """ValueInfoProto of a float32 tensor; without a shape, of any."""
+    tensor = _number(1, DTYPES["float32"])
+    if shape is not None:
+        sizes = (_number(1, s) if isinstance(s, int) else _bytes(2, s) for s in shape)
+        tensor += _bytes(2, b"".join(_bytes(1, size) for size in sizes))
+    return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value)
+
+
+def _bytes(field: int, value: bytes | str) -> bytes:
+    value = value.encode() if isinstance(value, str) else value
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    """Seven bits a byte, the lowest first; negative numbers as 64-bit two's complement."""
+    value &= 2**64 - 1
+    digits = bytearray()
+    while value > 0x7F:
+        digits.append(value & 0x7F | 0x80)
+        value >>= 7
+    digits.append(value)
+    return bytes(digits)

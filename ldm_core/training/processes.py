@@ -1,0 +1,163 @@
+"""Several processes that train one model together: `torchrun --nproc-per-node=N train.py`.
+
+Each computes the loss of its part of every batch; DistributedDataParallel averages the gradients,
+so that all hold the same weights at every step. One process alone pays nothing for any of this.
+"""
+
+import os
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..checks import InputError, UserError
+from ..runtime.devices import choose_device, device_type
+
+Value = TypeVar("Value")
+
+TIMEOUT = timedelta(minutes=60)  # the others wait while the first loads data or draws samples
+
+
+class ProcessLost(UserError, RuntimeError):
+    """Another of the processes has ended, so that this one cannot go on."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among `count`; `rank` 0 is the first, which alone writes files and prints."""
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0  # among those of its machine
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def part(self, batch: int) -> slice:
+        """Which examples of a batch are this process's; InputError where it cannot be divided."""
+        if batch % self.count:
+            raise InputError(
+                f"A batch of {batch} cannot be divided among {self.count} processes: start a "
+                f"number of them that divides {batch}."
+            )
+        size = batch // self.count
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    def shared_loss(
+        self, module: nn.Module, loss_at: Callable[[int], Tensor]
+    ) -> Callable[[int], Tensor]:
+        """loss_at, such that its gradients for `module` are the mean over all processes."""
+        if self.count == 1:
+            return loss_at
+        return DistributedDataParallel(_Loss(module, loss_at))
+
+    def agree(self, loss: Tensor, stop: bool) -> tuple[Tensor, bool | Tensor]:
+        """The mean loss, and whether any process wants to stop (true or above 0)."""
+        if self.count == 1:
+            return loss, stop
+        both = torch.stack([loss, torch.tensor(float(stop), device=loss.device)])
+        dist.all_reduce(both)
+        return both[0] / self.count, both[1]
+
+    def from_first(self, make: Callable[[], Value]) -> Value:
+        """What make() returns in the first process, or the error that it raises there."""
+        if self.count == 1:
+            return make()
+        outcome = [None, None]
+        if self.first:
+            try:
+                outcome[0] = make()
+            except Exception as error:
+                outcome[1] = _portable(error)
+        dist.broadcast_object_list(outcome, src=0, device=torch.device("cpu"))
+        if outcome[1] is not None:
+            raise outcome[1]
+        return outcome[0]
+
+    def in_turn(self, make: Callable[[], Value]) -> Value:
+        """make() in every process; first in one of each machine, which may download files."""
+        if self.count == 1:
+            return make()
+        value = make() if self.local_rank == 0 else None
+        dist.barrier()
+        return value if self.local_rank == 0 else make()
+
+    def check_same(self, name: str, value: str) -> None:
+        """Raise InputError unless all processes have the same value."""
+        values = [value] * self.count
+        if self.count > 1:
+            dist.all_gather_object(values, value)
+        if len(set(values)) > 1:
+            shown = "; ".join(f"process {i}: {v}" for i, v in enumerate(values))
+            raise InputError(f"The processes have different {name}: {shown}")
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def joined(device_type: str) -> Iterator[Processes]:
+    """The processes that torchrun started, connected until the block ends; ALONE without it."""
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        yield ALONE
+        return
+    # What the processes agree on lies in main memory, so gloo stays beside NCCL.
+    backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
+    dist.init_process_group(backend, timeout=TIMEOUT)
+    try:
+        yield Processes(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
+    except RuntimeError as error:
+        if _is_lost_connection(error):
+            raise ProcessLost(
+                "another process ended, so this one cannot go on. --resume goes on from the last "
+                "save, also with another number of processes."
+            ) from error
+        raise
+    finally:
+        dist.destroy_process_group()
+
+
+def device_of(name: str, processes: Processes) -> torch.device:
+    """The device of this process: under torchrun, each has a GPU of its own.
+
+    Raises InputError where there is none.
+    """
+    if processes.count > 1 and device_type(name) == "cuda":
+        if ":" in name:
+            raise InputError(f"--device {name} is one GPU for all processes; use --device cuda.")
+        name = f"cuda:{processes.local_rank}"
+    device = choose_device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
+
+
+class _Loss(nn.Module):
+    """A loss as a module, which is what DistributedDataParallel can wrap."""
+
+    def __init__(self, module: nn.Module, loss_at: Callable[[int], Tensor]):
+        super().__init__()
+        self.module, self.loss_at = module, loss_at
+
+    def forward(self, step: int) -> Tensor:
+        return self.loss_at(step)
+
+
+def _is_lost_connection(error: RuntimeError) -> bool:
+    return isinstance(error, dist.DistError) or "gloo" in str(error).lower()
+
+
+def _portable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # an error that cannot travel is told by what it says
+        return RuntimeError(str(error))
+    return error

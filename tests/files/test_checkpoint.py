@@ -1,0 +1,111 @@
+import errno
+import json
+import shutil
+
+import pytest
+import safetensors.torch
+import torch
+
+from ldm_core import CheckpointError, LatentDiffusion
+from ldm_core.files.checkpoint import read_checkpoint, save_checkpoint
+from ldm_core.files.weights import save_unet, save_vae
+from ldm_core.model.vae import VAE
+
+from ..conftest import randomised
+
+
+@pytest.fixture
+def folder(small_model, tmp_path):
+    save_vae(tmp_path / "vae.safetensors", small_model.vae, {"steps": 3})
+    save_unet(tmp_path / "unet.safetensors", small_model, {"steps": 4})
+    return tmp_path
+
+
+def test_a_saved_model_comes_back_whole(small_model, folder):
+    loaded = LatentDiffusion.load(folder)
+    assert loaded.config == small_model.config
+    for name, tensor in small_model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    assert not loaded.training
+    assert not any(p.requires_grad for p in loaded.parameters())
+
+
+def test_the_making_is_stored_with_the_weights(folder):
+    assert read_checkpoint(folder / "vae.safetensors", "vae")[1]["training"] == {"steps": 3}
+    assert read_checkpoint(folder / "unet.safetensors", "unet")[1]["training"] == {"steps": 4}
+
+
+def refusal(folder) -> str:
+    with pytest.raises(CheckpointError) as caught:
+        LatentDiffusion.load(folder)
+    assert "train.py" in str(caught.value), "the message says what to do"
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["vae.safetensors", "unet.safetensors"])
+class TestFaults:
+    def test_missing(self, folder, name):
+        (folder / name).unlink()
+        assert f"{name} is missing" in refusal(folder)
+
+    @pytest.mark.parametrize("kept", [0, 4, 100, 5000, -1])
+    def test_truncated(self, folder, name, kept):
+        path = folder / name
+        path.write_bytes(path.read_bytes()[:kept])
+        assert f"{name} is damaged" in refusal(folder)
+
+    def test_pickled(self, folder, name):
+        torch.save({"weight": torch.zeros(3)}, folder / name)
+        assert f"{name} is damaged or not a checkpoint" in refusal(folder)
+
+    def test_foreign(self, folder, name):
+        safetensors.torch.save_file({"weight": torch.zeros(3)}, folder / name)
+        assert f"{name} was not written by this project" in refusal(folder)
+
+    def test_of_the_other_kind(self, folder, name):
+        other = {"vae.safetensors": "unet.safetensors", "unet.safetensors": "vae.safetensors"}[name]
+        shutil.copy(folder / other, folder / name)
+        assert f'{name} holds a "{other[:-12]}", not a "{name[:-12]}"' in refusal(folder)
+
+    def test_unknown_configuration(self, folder, name):
+        tensors, about = read_checkpoint(folder / name, name[:-12])
+        part = about["config"] if name.startswith("vae") else about["config"]["unet"]
+        part["colour"] = 1
+        save_checkpoint(folder / name, name[:-12], tensors, about)
+        message = refusal(folder)
+        assert name in message
+        assert "does not know colour" in message
+
+    def test_tensors_that_do_not_fit(self, folder, name):
+        tensors, about = read_checkpoint(folder / name, name[:-12])
+        dropped = sorted(tensors)[0]
+        del tensors[dropped]
+        save_checkpoint(folder / name, name[:-12], tensors, about)
+        message = refusal(folder)
+        assert name in message
+        assert dropped.removeprefix("conditioning.") in message
+
+
+def test_a_unet_of_another_vae_is_refused(small_model, folder):
+    save_vae(folder / "vae.safetensors", randomised(VAE(small_model.vae.config), seed=1), {})
+    message = refusal(folder)
+    assert "unet.safetensors was trained on the latents of another VAE" in message
+
+
+def test_a_failed_save_leaves_the_old_file_and_nothing_else(folder, monkeypatch):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full_disk(tensors, path, metadata):
+        path.write_bytes(b"half a fi")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ldm_core.files.checkpoint.save_file", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(folder / "vae.safetensors", "vae", {"weight": torch.zeros(3)}, {})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_metadata_is_plain_json(folder):
+    with safetensors.safe_open(folder / "unet.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["ldm_core"])
+    assert about["config"]["conditioning"]["class_names"] == list("0123456789")

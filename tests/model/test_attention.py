@@ -1,0 +1,62 @@
+import pytest
+import torch
+from torch import nn
+
+from ldm_core.model.attention import FeedForward, MultiHeadAttention, SpatialTransformer
+
+from ..conftest import randomised
+
+
+def test_attention_is_torchs_multihead_attention():
+    ours = MultiHeadAttention(32, d_head=8, d_context=12)
+    theirs = nn.MultiheadAttention(32, 4, kdim=12, vdim=12, batch_first=True)
+    theirs.q_proj_weight.data = ours.to_q.weight.data
+    theirs.k_proj_weight.data = ours.to_k.weight.data
+    theirs.v_proj_weight.data = ours.to_v.weight.data
+    theirs.in_proj_bias.data.zero_()
+    theirs.out_proj.load_state_dict(ours.to_out.state_dict())
+    x, context = torch.randn(2, 5, 32), torch.randn(2, 7, 12)
+    torch.testing.assert_close(ours(x, context), theirs(x, context, context)[0])
+
+
+def test_attention_follows_its_formula_in_float64():
+    attention = MultiHeadAttention(16, d_head=8).double()
+    x = torch.randn(3, 6, 16, dtype=torch.float64)
+    q, k, v = (layer(x) for layer in (attention.to_q, attention.to_k, attention.to_v))
+    heads = []
+    for head in (slice(0, 8), slice(8, 16)):
+        weights = (q[..., head] @ k[..., head].transpose(1, 2) / 8**0.5).softmax(dim=-1)
+        heads.append(weights @ v[..., head])
+    expected = attention.to_out(torch.cat(heads, dim=-1))
+    torch.testing.assert_close(attention(x, x), expected)
+
+
+def test_attention_refuses_heads_that_do_not_divide_it():
+    with pytest.raises(ValueError, match="30 must be a multiple of d_head 8"):
+        MultiHeadAttention(30, d_head=8)
+
+
+def test_feed_forward_is_geglu():
+    layer = FeedForward(6)
+    x = torch.randn(2, 3, 6)
+    value, gate = layer.to_hidden(x)[..., :24], layer.to_hidden(x)[..., 24:]
+    expected = layer.to_out(value * torch.nn.functional.gelu(gate))
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_a_new_spatial_transformer_is_the_identity():
+    x, context = torch.randn(2, 16, 4, 4), torch.randn(2, 3, 8)
+    assert torch.equal(SpatialTransformer(16, d_head=8, d_context=8)(x, context), x)
+
+
+def test_every_position_sees_every_other_and_every_token():
+    transformer = randomised(SpatialTransformer(16, d_head=8, d_context=8))
+    x, context = torch.randn(1, 16, 4, 4), torch.randn(1, 3, 8)
+    before = transformer(x, context)
+    moved = x.clone()
+    moved[:, :, 0, 0] += torch.randn(16)
+    assert (transformer(moved, context) - before).abs().amax(dim=(0, 1)).gt(1e-6).all()
+    for token in range(3):
+        other = context.clone()
+        other[:, token] += torch.randn(8)
+        assert (transformer(x, other) - before).abs().amax(dim=(0, 1)).gt(1e-6).all()

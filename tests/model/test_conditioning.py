@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from ldm_core.config import ConditioningConfig
+from ldm_core.model.conditioning import LabelConditioning
+
+CONDITIONING = LabelConditioning(ConditioningConfig(class_names=("cat", "dog"), n_tokens=3), 8)
+
+
+def test_labels_become_several_tokens_each_its_own():
+    context = CONDITIONING(CONDITIONING.ids([0, 1, 0]))
+    assert context.shape == (3, 3, 8)
+    assert torch.equal(context[0], context[2])
+    assert not torch.equal(context[0], context[1])
+
+
+def test_no_label_has_tokens_of_its_own():
+    null, *classes = CONDITIONING(CONDITIONING.ids([None, 0, 1]))
+    assert not any(torch.equal(null, tokens) for tokens in classes)
+
+
+@pytest.mark.parametrize("label", [2, -1, 0.0, True, "cat", float("nan")])
+def test_a_label_that_is_no_class_is_refused_by_name(label):
+    with pytest.raises(ValueError, match=r"None or one of 0 \(cat\), 1 \(dog\), not"):
+        CONDITIONING.ids([0, label])
+
+
+def test_the_context_of_a_batch_holds_what_is_asked_and_what_guidance_leads_away_from():
+    context = CONDITIONING.context([1, None])
+    assert torch.equal(context.tokens, CONDITIONING(CONDITIONING.ids([1, None])))
+    assert torch.equal(context.null, CONDITIONING(CONDITIONING.ids([None, None])))
+    assert context.is_asked.tolist() == [True, False]
+
+
+def test_what_is_asked_can_be_dropped():
+    ids = CONDITIONING.drop(CONDITIONING.ids([0, 1, 1]), torch.tensor([False, True, False]))
+    assert torch.equal(ids, CONDITIONING.ids([0, None, 1]))

@@ -1,0 +1,182 @@
+"""Files hold what was asked for, whole or not at all."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageSequence
+
+from ldm_core import LatentDiffusion
+from ldm_core.files.pictures import lay_out
+from ldm_core.output import sample_files
+from ldm_core.output.sample_files import ENDINGS, parse_label
+
+from ..conftest import ROOT
+
+
+def generate(model, labels, seeds, **options) -> np.ndarray:
+    return model.generate(labels, seeds=seeds, steps=2, **options).numpy().astype(int)
+
+
+def test_each_image_has_its_label_and_its_seed(run, small_model, tmp_path):
+    run("--count 12 --seed 4294967290 --out a.npz")
+    seeds = [*range(4294967290, 2**32), *range(6)]
+    labels = [*range(10), 0, 1]
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert arrays["images"].shape == (12, 28, 28)
+        assert arrays["images"].dtype == np.uint8
+        assert arrays["labels"].tolist() == labels
+        assert arrays["seeds"].tolist() == seeds
+        assert np.abs(arrays["images"] - generate(small_model, labels, seeds)).max() <= 1
+
+
+def test_batches_do_not_change_an_image(run, monkeypatch, tmp_path):
+    run("--count 7 --seed 3 --out whole.npz")
+    monkeypatch.setitem(sample_files.BATCH, "cpu", 3)
+    run("--count 7 --seed 3 --out parts.npz")
+    run("--label 4 --count 1 --seed 7 --out one.npz")
+    whole, parts, one = (
+        np.load(tmp_path / f"{name}.npz")["images"].astype(int)
+        for name in ("whole", "parts", "one")
+    )
+    assert np.abs(whole - parts).max() <= 1
+    assert np.abs(whole[4] - one[0]).max() <= 1
+    assert np.abs(whole[4] - whole[3]).max() > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "labels"),
+    [("--label 7", [7]), ("--label 3-5", [3, 4, 5]), ("--label 3-5 --count 4", [3, 4, 5, 3])]
+    + [("--label any --count 2", [-1, -1]), ("", list(range(10))), ("--count 3", [0, 1, 2])],
+)
+def test_labels_take_turns(run, tmp_path, options, labels):
+    run(f"{options} --out a.npz")
+    assert np.load(tmp_path / "a.npz")["labels"].tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [(None, [0, 1, 2]), ("any", [None]), ("ANY", [None]), ("trouser", [1]), ("T-shirt/top", [0])]
+    + [("2", [2]), ("0-1", [0, 1]), ("2-2", [2])],
+)
+def test_labels_have_names_numbers_and_ranges(text, labels):
+    assert parse_label(text, ("T-shirt/top", "Trouser", "Bag")) == labels
+
+
+@pytest.mark.parametrize("text", ["", "3", "2-1", "0-3", "-1", "1-", "bags", "١", "1" * 30])
+def test_a_label_that_is_none_names_the_classes(text):
+    with pytest.raises(ValueError, match="Trouser.*from 0 to 2.*or any, not"):
+        parse_label(text, ("T-shirt/top", "Trouser", "Bag"))
+
+
+def test_a_png_is_the_grid_of_the_images(run, small_model, tmp_path):
+    run("--label 2 --count 4 --seed 5 --scale 1 --out a.png")
+    images = small_model.generate([2] * 4, seeds=[5, 6, 7, 8], steps=2).numpy()
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.abs(np.array(image).astype(int) - lay_out(images, 2)).max() <= 1
+
+
+def test_an_animation_shows_every_step_of_every_image(run, small_model, monkeypatch, tmp_path):
+    monkeypatch.setitem(sample_files.BATCH, "cpu", 2)
+    run("--label 1-3 --seed 5 --steps 4 --show both --scale 1 --out a.gif --guidance-scale 3")
+    with Image.open(tmp_path / "a.gif") as image:
+        frames = np.stack([np.array(f.convert("L")) for f in ImageSequence.Iterator(image)])
+    assert frames.shape == (5, 3 * 30 - 2, 2 * 30 - 2)
+    options = {"seeds": [5, 6, 7], "steps": 4, "guidance_scale": 3.0}
+    for frame, step in zip(frames[1:], list(small_model.denoise([1, 2, 3], **options))[1:]):
+        pair = torch.stack([step.x_t, step.x_0], dim=1).flatten(0, 1)
+        wanted = lay_out(small_model.decode(pair).numpy(), 2)
+        assert np.abs(frame.astype(int) - wanted).max() <= 1
+
+
+def test_time_and_size_are_options(run, tmp_path):
+    run("--label 1 --scale 3 --frame-ms 200 --hold-ms 700 --out a.gif")
+    with Image.open(tmp_path / "a.gif") as image:
+        assert image.size == (84, 84)
+        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
+    assert durations == [200, 200, 700]
+
+
+def test_large_grids_are_enlarged_less(run, tmp_path):
+    run("--label 1 --steps 1 --out one.png")
+    run("--label 1 --count 36 --steps 1 --out many.png")
+    sides = [max(Image.open(tmp_path / f"{name}.png").size) for name in ("one", "many")]
+    assert sides == [28 * 8, (6 * 30 - 2) * 6]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_ctrl_c_leaves_nothing(run, monkeypatch, tmp_path, ending):
+    denoise = LatentDiffusion.denoise
+
+    def interrupted(*args, **options):
+        yield next(denoise(*args, **options))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LatentDiffusion, "denoise", interrupted)
+    assert f"interrupted; a{ending} was not written" in run(f"--out a{ending}", status=130)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_full_disk_is_reported_and_leaves_nothing(run, tmp_path, ending):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # no file may grow beyond so many bytes
+    try:
+        said = run(f"--label 1 --out a{ending}", status=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"a{ending}: " in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_run_leaves_no_file_under_the_final_name(weights, tmp_path):
+    command = [sys.executable, "-m", "ldm_core.sample", "--weights", weights, "--device", "cpu"]
+    command += ["--count", "1000000", "--steps", "2", "--out", tmp_path / "a.npz"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, **quiet
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while not any(p.stat().st_size for p in tmp_path.glob(".a.*.npz")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "a.npz").exists()
+
+
+def test_images_are_held_a_batch_at_a_time(run, monkeypatch, tmp_path):
+    monkeypatch.setitem(sample_files.BATCH, "cpu", 2)
+    decode, made, alive = LatentDiffusion.decode, [], []
+
+    def watched(*args):
+        pixels = decode(*args)
+        made.append(weakref.ref(pixels))
+        alive.append(sum(ref() is not None for ref in made))
+        return pixels
+
+    monkeypatch.setattr(LatentDiffusion, "decode", watched)
+    run("--count 40 --steps 1 --out a.npz")
+    assert len(alive) == 20
+    assert max(alive) <= 2
+
+
+def test_progress_counts_every_step_of_every_batch(run, monkeypatch):
+    bars, tqdm = [], sample_files.tqdm
+    monkeypatch.setattr(
+        sample_files, "tqdm", lambda **options: bars.append(tqdm(**options)) or bars[-1]
+    )
+    monkeypatch.setitem(sample_files.BATCH, "cpu", 2)
+    for ending in (".npz", ".gif"):
+        run(f"--count 5 --steps 4 --out a{ending}")
+    assert [(bar.n, bar.total) for bar in bars] == [(12, 12)] * 2

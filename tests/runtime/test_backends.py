@@ -1,0 +1,210 @@
+"""Whatever runs the networks, the images are the same."""
+
+import copy
+import logging
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from ldm_core import LatentDiffusion
+from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
+from ldm_core.runtime import backends
+from ldm_core.runtime.backends import OnnxRuntimeBackend, TorchBackend, make_backend
+
+from ..conftest import ROOT, SMALL
+
+LABELS, SEEDS = [3, None, 7], [11, 12, 2**32 - 1]
+OTHER = ModelConfig(  # nothing like the default: three resolutions, other numbers of everything
+    vae=VAEConfig(latent_channels=6, width=16, n_blocks=3),
+    unet=UNetConfig(latent_channels=6, channels=(32, 16, 48), d_head=16, d_context=24, d_time=64),
+    conditioning=ConditioningConfig(class_names=("circle", "square"), n_tokens=3),
+)
+
+
+def perturbed(config: ModelConfig, seed: int = 0) -> LatentDiffusion:
+    """A model none of whose weights is zero, one, or like another: a mistake anywhere shows."""
+    generator = torch.Generator().manual_seed(seed)
+    model = LatentDiffusion(config).eval().requires_grad_(False)
+    for tensor in (*model.parameters(), model.vae.latent_mean, model.vae.latent_std):
+        tensor += 0.1 * torch.randn(tensor.shape, generator=generator)
+    return model
+
+
+def with_backend(model: LatentDiffusion, backend: str, threads: int = 1) -> LatentDiffusion:
+    twin = copy.copy(model)
+    twin.backend = OnnxRuntimeBackend(model, threads) if backend == "onnxruntime" else None
+    twin.backend = twin.backend or make_backend(backend, model, model.device)
+    return twin
+
+
+@pytest.fixture(scope="module")
+def torch_model():
+    return perturbed(SMALL)
+
+
+@pytest.fixture(scope="module")
+def fast_model(torch_model):
+    return with_backend(torch_model, "onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return LatentDiffusion.load(ROOT / "weights", backend="torch")
+
+
+def final(model, labels=LABELS, seeds=SEEDS, steps=3, **options) -> torch.Tensor:
+    return list(model.denoise(labels, seeds=seeds, steps=steps, **options))[-1].x_t
+
+
+def assert_same(actual, expected):
+    largest = expected.abs().max().item()
+    assert largest > 0.1  # or the comparison would say little
+    # Latents reach about 5; Heun's method on random weights comes to 57, and so does its rounding.
+    torch.testing.assert_close(actual, expected, atol=1e-4 * max(1, largest / 5), rtol=0)
+
+
+def compare_networks(model, images=3, conditions=2, threads=1):
+    """Every output of both backends, with a time and a context of its own for each image."""
+    generator = torch.Generator().manual_seed(1)
+    config = model.config.unet
+    shape = (config.latent_channels, 8, 8)
+    tokens = model.config.conditioning.n_tokens
+    x_t = torch.randn(images, *shape, generator=generator)
+    t = torch.rand(images, generator=generator)
+    context = torch.randn(conditions, images, tokens, config.d_context, generator=generator)
+    fast, reference = OnnxRuntimeBackend(model, threads), TorchBackend(model)
+    with torch.inference_mode():
+        predictions = [backend.predictor(context)(x_t, t) for backend in (fast, reference)]
+        decoded = [backend.decode(x_t) for backend in (fast, reference)]
+    assert predictions[0].shape == (conditions, images, *shape)
+    assert_same(*predictions)
+    assert_same(*decoded)
+
+
+@pytest.mark.parametrize("config", [SMALL, OTHER], ids=["small", "other"])
+@pytest.mark.parametrize("conditions", [1, 2, 3])
+def test_networks_agree_with_the_modules(config, conditions):
+    compare_networks(perturbed(config), conditions=conditions)
+
+
+def test_networks_agree_with_the_modules_for_the_weights_of_this_release(shipped):
+    compare_networks(shipped)
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 7])
+def test_the_batch_is_shared_out_among_any_number_of_threads(torch_model, monkeypatch, images):
+    monkeypatch.setattr(OnnxRuntimeBackend, "CHUNK", 2)
+    for threads in (1, 2, 5):
+        compare_networks(torch_model, images, threads=threads)
+
+
+PATHS = [
+    {},
+    {"guidance_scale": 1.0},
+    {"guidance_scale": 0.0},
+    {"guidance_scale": 4.0, "guidance_rescale": 0.7},
+    {"guidance_scale": 3.0, "guidance_interval": (0.3, 0.7)},
+    {"labels": [None, None, None]},
+    {"sampler": "heun"},
+    {"sampler": "unipc", "spacing": "karras"},
+    {"sampler": "ddim", "eta": 0.5},
+    {"sampler": "ddpm"},
+]
+
+
+@pytest.mark.parametrize("options", PATHS, ids=str)
+def test_samples_agree_whatever_the_settings(torch_model, fast_model, options):
+    assert_same(final(fast_model, **options), final(torch_model, **options))
+
+
+@pytest.mark.parametrize("options", [{}, {"guidance_interval": (0.3, 0.7)}], ids=str)
+def test_samples_agree_for_the_weights_of_this_release(shipped, options):
+    fast = with_backend(shipped, "onnxruntime")
+    assert_same(final(fast, steps=12, **options), final(shipped, steps=12, **options))
+    pixels = [m.generate(LABELS, seeds=SEEDS, **options).int() for m in (fast, shipped)]
+    assert (pixels[0] - pixels[1]).abs().max() <= 1
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
+def test_an_image_is_the_same_in_any_batch_and_on_any_number_of_threads(torch_model, backend):
+    one = with_backend(torch_model, backend)
+    together = final(one)
+    alone = [final(one, [label], [seed]) for label, seed in zip(LABELS, SEEDS)]
+    assert_same(torch.cat(alone), together)
+    assert_same(final(one, LABELS[::-1], SEEDS[::-1]).flip(0), together)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert_same(final(with_backend(torch_model, backend, threads=2)), together)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_requests_at_the_same_time_do_not_disturb_each_other(torch_model):
+    model = with_backend(torch_model, "onnxruntime", threads=2)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda seed: final(model, [seed % 10], [seed]), range(12)))
+    for seed, x_t in enumerate(found):
+        assert_same(x_t, final(torch_model, [seed % 10], [seed]))
+
+
+def test_bfloat16_is_close(torch_model):
+    rough = final(with_backend(torch_model, "torch-bf16"))
+    exact = final(torch_model)
+    assert rough.dtype == exact.dtype
+    assert 1e-4 < (rough - exact).abs().max() < 0.1 * exact.abs().max()
+
+
+# Which one is taken
+
+
+def test_auto_takes_onnx_runtime_on_a_cpu_and_torch_elsewhere(torch_model):
+    cpu, meta = torch.device("cpu"), torch.device("meta")
+    assert isinstance(make_backend("auto", torch_model, cpu), OnnxRuntimeBackend)
+    assert isinstance(make_backend("auto", torch_model, meta), TorchBackend)
+    assert isinstance(make_backend("torch", torch_model, cpu), TorchBackend)
+
+
+def test_without_onnx_runtime_auto_takes_torch_and_says_so_once(torch_model, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)  # as if it were not installed
+    backends._onnxruntime_or_notice.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        chosen = [make_backend("auto", torch_model, torch_model.device) for _ in range(2)]
+    backends._onnxruntime_or_notice.cache_clear()
+    assert all(isinstance(backend, TorchBackend) for backend in chosen)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Sampling with PyTorch. ONNX Runtime is about twice as fast on a CPU. "
+        "Install it with: pip install onnxruntime"
+    ]
+    with pytest.raises(ValueError, match="not installed. Install it with: pip install onnxrun"):
+        make_backend("onnxruntime", torch_model, torch_model.device)
+
+
+def test_a_backend_that_cannot_be_had_is_refused(torch_model):
+    with pytest.raises(ValueError, match="must be one of auto, onnxruntime, torch, torch-bf16"):
+        make_backend("tensorrt", torch_model, torch.device("cpu"))
+    with pytest.raises(ValueError, match="onnxruntime runs on a CPU, not on cuda:0: use torch"):
+        make_backend("onnxruntime", torch_model, torch.device("cuda:0"))
+
+
+def test_models_under_training_do_without_onnx_runtime():
+    code = (
+        "import sys; from ldm_core import LatentDiffusion; "
+        "list(LatentDiffusion().denoise([1], steps=1)); assert 'onnxruntime' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+# Without waiting for a GPU
+
+
+@pytest.mark.parametrize("options", PATHS, ids=str)
+def test_the_step_loop_reads_nothing_back_from_the_device(options):
+    """On the device "meta" tensors have no values: to read one, as .item() or `if` do, fails."""
+    model = LatentDiffusion(SMALL).to("meta")
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        bool(model.unet.conv_in.bias.any())
+    assert final(model, **options).device.type == "meta"

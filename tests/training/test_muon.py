@@ -1,0 +1,75 @@
+"""Muon: what its steps are made of."""
+
+import pytest
+import torch
+
+from ldm_core.training.muon import Muon, orthogonalise
+
+
+def some(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (24, 200), (200, 24)])
+def test_orthogonalised_matrices_have_singular_values_of_about_one(shape):
+    matrices = some(3, *shape) * torch.tensor([1e-4, 1.0, 1e4]).view(3, 1, 1)  # of any scale
+    found = orthogonalise(matrices)
+    assert found.shape == matrices.shape and found.dtype == matrices.dtype
+    values = torch.linalg.svdvals(found)
+    assert values.max() < 1.3
+    assert values.median() > 0.7
+
+
+def test_orthogonalising_keeps_the_directions():
+    matrix = some(24, 200)
+    u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
+    found = orthogonalise(matrix[None])[0]
+    cosine = (found * (u @ vh)).sum() / found.norm() / (u @ vh).norm()
+    assert cosine > 0.97
+
+
+def test_a_step_has_the_size_of_adams_whatever_the_shape():
+    for shape in [(64, 64), (64, 32, 3, 3), (256, 64)]:
+        weight = torch.nn.Parameter(torch.zeros(shape))
+        weight.grad = some(*shape) * 100
+        Muon([weight], lr=0.01).step()
+        rms = weight.detach().square().mean().sqrt().item()
+        assert rms == pytest.approx(0.2 * 0.01, rel=0.25)
+
+
+def test_kernels_and_matrices_of_one_size_step_together():
+    weights = [
+        torch.nn.Parameter(torch.zeros(16, 32)),
+        torch.nn.Parameter(torch.zeros(16, 32, 1, 1)),
+    ]
+    for weight in weights:
+        weight.grad = some(16, 32).view_as(weight)
+    Muon(weights, lr=0.1).step()
+    assert torch.equal(weights[0], weights[1][..., 0, 0])
+    assert weights[0].abs().sum() > 0
+
+
+def test_momentum_and_decay():
+    weight = torch.nn.Parameter(torch.ones(16, 16))
+    muon = Muon([weight], lr=0.1, momentum=0.9, weight_decay=0.5)
+    gradients = [some(16, 16, seed=1), some(16, 16, seed=2)]
+    for gradient in gradients:
+        before = weight.detach().clone()
+        weight.grad = gradient.clone()
+        muon.step()
+    m = 0.9 * 0.1 * gradients[0] + 0.1 * gradients[1]
+    direction = orthogonalise((0.1 * gradients[1] + 0.9 * m)[None])[0]
+    wanted = before * (1 - 0.1 * 0.5) - 0.1 * 0.2 * 16**0.5 * direction
+    torch.testing.assert_close(weight.detach(), wanted)
+
+
+def test_it_finds_a_minimum():
+    target = some(16, 48)
+    weight = torch.nn.Parameter(torch.zeros(16, 48))
+    muon = Muon([weight], lr=0.3)
+    for step in range(300):
+        muon.param_groups[0]["lr"] = 0.3 * (1 - step / 300)
+        muon.zero_grad()
+        (weight - target).square().mean().backward()
+        muon.step()
+    assert (weight - target).square().mean() < 0.01 * target.square().mean()

@@ -1,0 +1,85 @@
+"""Two real processes, connected by gloo, as torchrun starts them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import train as command
+from ldm_core.files.checkpoint import read_checkpoint
+from ldm_core.training.processes import ALONE, Processes, joined
+
+from ..conftest import ROOT, steps_saved
+
+pytestmark = pytest.mark.usefixtures("small_training")
+
+
+def torchrun(*arguments):
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    return subprocess.Popen(
+        [sys.executable, "-m", *launcher, "-m", "tests.small_training", *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def alone(*arguments):
+    assert command.main(list(map(str, arguments))) == 0
+
+
+def record_of(folder, stage):
+    return read_checkpoint(folder / f"{stage}.safetensors", stage)[1]["training"]
+
+
+def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
+    arguments = ["--steps", "12", "--data-dir", slice_of_mnist, "--device", "cpu"]
+    two = torchrun(*arguments, "--out", tmp_path / "two")
+    alone(*arguments, "--out", tmp_path / "one")
+    out, err = two.communicate()
+    assert two.returncode == 0, err
+    assert out.count("unet: 12 steps") == 1  # the first process alone speaks
+    for stage in ("vae", "unet"):
+        expected = record_of(tmp_path / "one", stage)
+        found = record_of(tmp_path / "two", stage)
+        assert found["environment"]["processes"] == 2
+        assert found["losses"] == pytest.approx(expected["losses"], rel=2e-3)
+
+
+def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist, tmp_path, capsys):
+    arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
+    arguments += ["--out", tmp_path, "--save-seconds", "0.1", "--steps", "200"]
+    run = torchrun(*arguments)
+    state = tmp_path / "vae.resume.safetensors"
+    while not steps_saved(state):
+        assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.02)
+    children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True)
+    os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
+    err = run.communicate()[1]
+    assert run.returncode == 1
+    assert "Signal 9 (SIGKILL)" in err  # by torchrun, which may end the other before it notices
+    done = len(read_checkpoint(state, "training state")[0]["losses"])
+    assert 0 < done < 200
+    alone(*arguments, "--resume")
+    assert "processes: 2, now 1" in capsys.readouterr().out
+    assert record_of(tmp_path, "vae")["steps"] == 200
+    assert not state.exists()
+
+
+def test_a_batch_is_divided_in_equal_parts():
+    parts = [Processes(rank, 4).part(64) for rank in range(4)]
+    assert [i for part in parts for i in range(64)[part]] == list(range(64))
+    with pytest.raises(ValueError, match="64 cannot be divided among 3 processes"):
+        Processes(0, 3).part(64)
+
+
+def test_one_process_joins_nobody(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with joined("cpu") as processes:
+        assert processes == ALONE
+        assert processes.from_first(lambda: 3) == processes.in_turn(lambda: 3) == 3
