@@ -51,7 +51,9 @@ def matrix_product_limits(size: int = 1536) -> dict[str, float]:
         graph, options = Graph(), onnxruntime.SessionOptions()
         product = graph.add("MatMul", graph.input("a", (size, size)), graph.constant(a.numpy()))
         options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(graph.model({"product": product}), options)
+        session = onnxruntime.InferenceSession(
+            graph.model({"product": (product, (size, size))}), options
+        )
         calls["onnxruntime"] = lambda: session.run(None, {"a": a.numpy()})
     flop = 2 * size**3
     return {name: flop / min(values) / 1e9 for name, values in in_turn(calls, rounds=12).items()}

@@ -54,15 +54,16 @@ class Graph:
         self._nodes.append(node + _bytes(7, domain))
         return name
 
-    def model(self, outputs: Mapping[str, str]) -> bytes:
-        """The finished ModelProto. outputs: by the name under which a run returns it, a tensor."""
+    def model(self, outputs: Mapping[str, tuple[str, Sequence[int | str]]]) -> bytes:
+        """The finished ModelProto. outputs: by the name under which a run returns it, a tensor and
+        its shape, as for `input`."""
         nodes = [*self._nodes]
-        for name, tensor in outputs.items():
+        for name, (tensor, _) in outputs.items():
             nodes.append(_bytes(1, tensor) + _bytes(2, name) + _bytes(4, "Identity"))
         graph = b"".join(_bytes(1, node) for node in nodes) + _bytes(2, "network")
         graph += b"".join(_bytes(5, constant) for constant in self._constants)
         graph += b"".join(_bytes(11, value) for value in self._inputs)
-        graph += b"".join(_bytes(12, _value(name)) for name in outputs)
+        graph += b"".join(_bytes(12, _value(name, shape)) for name, (_, shape) in outputs.items())
         opsets = (("", OPSET), (CONTRIBUTED, 1))
         return (
             _number(1, IR_VERSION)
@@ -88,12 +89,10 @@ def _attribute(name: str, value: Attribute) -> bytes:
     return _bytes(1, name) + content + _number(20, kind)
 
 
-def _value(name: str, shape: Sequence[int | str] | None = None) -> bytes:
-    """ValueInfoProto of a float32 tensor; without a shape, of any."""
-    tensor = _number(1, DTYPES["float32"])
-    if shape is not None:
-        sizes = (_number(1, s) if isinstance(s, int) else _bytes(2, s) for s in shape)
-        tensor += _bytes(2, b"".join(_bytes(1, size) for size in sizes))
+def _value(name: str, shape: Sequence[int | str]) -> bytes:
+    """ValueInfoProto of a float32 tensor."""
+    sizes = (_number(1, s) if isinstance(s, int) else _bytes(2, s) for s in shape)
+    tensor = _number(1, DTYPES["float32"]) + _bytes(2, b"".join(_bytes(1, s) for s in sizes))
     return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..config import LATENT_SIDE
+from ..config import IMAGE_SIDE, LATENT_SIDE
 from ..model.attention import MultiHeadAttention, SpatialTransformer
 from ..model.unet import TimedResidualBlock, UNet, frequencies
 from ..model.vae import VAE, ResidualBlock
@@ -33,7 +33,8 @@ def context_graph(unet: UNet, n_tokens: int) -> bytes:
     graph = _Layers()
     context = graph.input("context", ("N", n_tokens, unet.config.d_context))
     mean = graph.add("ReduceMean", context, graph.constant(np.array([1])), keepdims=0)
-    outputs = {"pooled": graph.gemm(mean, unet.pooled_context.weight, unet.pooled_context.bias)}
+    pooled = graph.gemm(mean, unet.pooled_context.weight, unet.pooled_context.bias)
+    outputs = {"pooled": (pooled, ("N", unet.config.d_time))}
     for i, transformer in enumerate(_transformers(unet)):
         attention = transformer.cross_attention
         d_head, channels = attention.d_head, attention.to_q.in_features
@@ -50,9 +51,10 @@ def context_graph(unet: UNet, n_tokens: int) -> bytes:
             )
         )  # each (N, n_tokens, heads, C)
         keys = graph.add("Transpose", keys, perm=(0, 3, 2, 1))
-        outputs[f"keys_{i}"] = graph.reshape(keys, 0, channels, -1)
+        rows = channels // d_head * n_tokens
+        outputs[f"keys_{i}"] = graph.reshape(keys, 0, channels, -1), ("N", channels, rows)
         values = graph.add("Transpose", values, perm=(0, 2, 1, 3))
-        outputs[f"values_{i}"] = graph.reshape(values, 0, -1, channels)
+        outputs[f"values_{i}"] = graph.reshape(values, 0, -1, channels), ("N", rows, channels)
     return graph.model(outputs)
 
 
@@ -85,7 +87,7 @@ def decoder_graph(vae: VAE) -> bytes:
             x = graph.add("Add", x, h)
         else:
             raise TypeError(f"decoder_graph does not know the layer {type(layer).__name__}.")
-    return graph.model({"image": x})
+    return graph.model({"image": (x, ("B", 1, IMAGE_SIDE, IMAGE_SIDE))})
 
 
 def _transformers(unet: UNet) -> list[SpatialTransformer]:
@@ -169,7 +171,9 @@ class _UNetGraph(_Layers):
                 h, side = self._twice_as_large(h), side * 2
                 h = self.convolution(h, unet.upsample[level - 1])
         h = self.silu(self.group_norm(h, unet.norm_out, side))
-        return self.model({"prediction": self.convolution(h, unet.conv_out)})
+        prediction = self.convolution(h, unet.conv_out)
+        shape = ("N", unet.config.latent_channels, LATENT_SIDE, LATENT_SIDE)
+        return self.model({"prediction": (prediction, shape)})
 
     def _time(self, t: str, pooled: str) -> str:
         """The time embedding with the pooled context, (N, d_time)."""

@@ -208,3 +208,106 @@ def test_the_step_loop_reads_nothing_back_from_the_device(options):
     with pytest.raises((RuntimeError, NotImplementedError)):
         bool(model.unet.conv_in.bias.any())
     assert final(model, **options).device.type == "meta"
+
+
+# Changed weights and hooks
+
+
+def everything_that_can_change_weights():
+    def by_an_operation(model):
+        with torch.no_grad():
+            model.unet.mid_1.residual.conv_1.weight.mul_(1.5)
+
+    def one_number(model):
+        with torch.no_grad():
+            model.unet.up[0].residual.conv_1.weight[0, 0, 0, 0] += 1.0
+
+    def behind_the_back(model):
+        model.unet.conv_out.weight.data.neg_()
+
+    def of_the_decoder(model):
+        model.vae.decoder[-2].bias.data.add_(0.3)
+
+    def by_a_state_dict(model):
+        model.unet.load_state_dict(perturbed(SMALL, seed=1).unet.state_dict())
+
+    def by_an_optimiser(model):
+        parameters = list(model.unet.requires_grad_(True).parameters())
+        optimiser = torch.optim.AdamW(parameters, lr=0.1, fused=True)
+        context = model.conditioning.context(LABELS).tokens
+        model.unet(torch.randn(3, 4, 8, 8), torch.rand(3), context).square().mean().backward()
+        optimiser.step()
+
+    def by_another_parameter(model):
+        layer = model.unet.conv_in
+        layer.weight = torch.nn.Parameter(layer.weight.detach() * 2)
+
+    def by_another_network(model):
+        model.unet = perturbed(SMALL, seed=1).unet
+
+    def by_another_normalisation(model):
+        model.vae.set_normalisation(torch.full((4,), 0.5), torch.full((4,), 2.0))
+
+    def by_another_memory(model):
+        model.unet.conv_in.weight.data = model.unet.conv_in.weight.data * 0.5
+
+    return [change for change in locals().values() if callable(change)]
+
+
+@pytest.mark.parametrize("change", everything_that_can_change_weights(), ids=lambda f: f.__name__)
+def test_a_changed_model_is_never_sampled_from_what_it_was(change):
+    model = perturbed(SMALL)
+    model.backend = OnnxRuntimeBackend(model, 1)
+    change(model)
+    reference = with_backend(model, "torch")
+    z = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(3))
+    with torch.inference_mode():
+        assert_same(final(model), final(reference))
+        assert_same(model.backend.decode(z), reference.backend.decode(z))
+    unchanged = with_backend(perturbed(SMALL), "torch")
+    with torch.inference_mode():
+        moved = (final(model) - final(unchanged)).abs().max()
+        moved += (model.backend.decode(z) - unchanged.backend.decode(z)).abs().max()
+    assert moved > 1e-3  # or this test could not fail
+
+
+def test_graphs_are_built_once_while_nothing_changes(monkeypatch):
+    model, built = perturbed(SMALL), []
+    session = backends._session
+    monkeypatch.setattr(backends, "_session", lambda graph: built.append(1) or session(graph))
+    model.backend = OnnxRuntimeBackend(model, 1)
+    for _ in range(3):
+        final(model)
+    assert len(built) == 3  # of the context, the U-Net and the decoder
+    model.unet.conv_in.weight.data.mul_(2)
+    final(model)
+    assert len(built) == 5  # the decoder stays
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnxruntime"])
+def test_attention_and_every_stage_can_be_read_by_ordinary_hooks(backend):
+    model = perturbed(SMALL)
+    expected = final(model)
+    model = with_backend(model, backend)
+    names = ["up.0.transformer.cross_attention.softmax", "down.1", "mid_1.residual", "conv_out"]
+    seen = {name: [] for name in names}
+    hooks = [
+        model.unet.get_submodule(name).register_forward_hook(
+            lambda _, args, output, name=name: seen[name].append(output.shape)
+        )
+        for name in names
+    ]
+    assert_same(final(model, steps=3), expected)
+    for hook in hooks:
+        hook.remove()
+    assert_same(final(model, steps=3), expected)
+    assert [len(shapes) for shapes in seen.values()] == [3] * 4  # once for each step
+    images, heads, tokens = seen[names[0]][0][0], 16 // 8, 4
+    assert images in (3, 6)  # with guidance, twice the batch
+    assert seen[names[0]][0] == (images, heads, 8 * 8, tokens)
+
+
+def test_a_model_that_has_moved_to_a_gpu_says_what_to_do(torch_model):
+    model = with_backend(torch_model, "onnxruntime")
+    with pytest.raises(ValueError, match="runs on a CPU, and the model is now on meta"):
+        model.backend.decode(torch.zeros(1, 4, 8, 8, device="meta"))

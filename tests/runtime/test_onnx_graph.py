@@ -7,7 +7,7 @@ import pytest
 from ldm_core.runtime.onnx_graph import Graph, _varint
 
 
-def run(graph: Graph, outputs: dict[str, str], **inputs: np.ndarray) -> list[np.ndarray]:
+def run(graph: Graph, outputs: dict, **inputs: np.ndarray) -> list[np.ndarray]:
     return onnxruntime.InferenceSession(graph.model(outputs)).run(None, inputs)
 
 
@@ -25,7 +25,7 @@ def test_a_model_computes_what_it_says():
     y = graph.add("MatMul", x, graph.constant(np.arange(6, dtype=np.float32).reshape(3, 2)))
     total = graph.add("ReduceSum", y, graph.constant(np.array([-1])), keepdims=0)
     given = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
-    outputs = run(graph, {"y": y, "total": total}, x=given)
+    outputs = run(graph, {"y": (y, ("B", 2)), "total": (total, ("B",))}, x=given)
     expected = given @ np.arange(6).reshape(3, 2)
     assert np.array_equal(outputs[0], expected)
     assert np.array_equal(outputs[1], expected.sum(axis=1))
@@ -35,10 +35,10 @@ def test_attributes_have_the_type_of_their_value():
     graph = Graph()
     x = graph.input("x", (1, 4, 1, 1))
     outputs = {
-        "whole": graph.add("Concat", x, x, axis=-1),
-        "real": graph.add("LeakyRelu", x, alpha=0.25),
-        "text": graph.add("DepthToSpace", x, blocksize=2, mode="CRD"),
-        "list": graph.add("Transpose", x, perm=(0, 2, 3, 1)),
+        "whole": (graph.add("Concat", x, x, axis=-1), (1, 4, 1, 2)),
+        "real": (graph.add("LeakyRelu", x, alpha=0.25), (1, 4, 1, 1)),
+        "text": (graph.add("DepthToSpace", x, blocksize=2, mode="CRD"), (1, 1, 2, 2)),
+        "list": (graph.add("Transpose", x, perm=(0, 2, 3, 1)), (1, 1, 1, 4)),
     }
     given = np.array([-4, 1, 2, 3], np.float32).reshape(1, 4, 1, 1)
     whole, real, text, listed = run(graph, outputs, x=given)
@@ -51,7 +51,11 @@ def test_attributes_have_the_type_of_their_value():
 def test_an_input_can_be_left_out():
     graph = Graph()
     y = graph.add("Clip", graph.input("x", (3,)), "", graph.constant(np.array(2, np.float32)))
-    assert run(graph, {"y": y}, x=np.array([-9, 1, 3], np.float32))[0].tolist() == [-9, 1, 2]
+    assert run(graph, {"y": (y, (3,))}, x=np.array([-9, 1, 3], np.float32))[0].tolist() == [
+        -9,
+        1,
+        2,
+    ]
 
 
 def test_constants_are_not_converted_silently():
