@@ -2,26 +2,31 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: setup demo test bench clean
+.PHONY: demo test bench clean
 
-setup: $(VENV)/.ready
-
-$(VENV)/.ready: requirements.txt requirements-dev.txt
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
-	touch $@
-
-demo: setup
+demo: $(VENV)/.demo
 	$(BIN)/python -m demo
 
-test: setup
+test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest
 
-bench: setup
+bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
+# What the page needs.
+$(VENV)/.demo: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -r requirements.txt
+	touch $@
+
+# What tests and benchmarks add.
+$(VENV)/.dev: $(VENV)/.demo pyproject.toml
+	$(PIP) --editable '.[dev]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info build

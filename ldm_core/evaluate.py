@@ -20,6 +20,7 @@ from .command_line import (
 from .data.datasets import DATASETS, load_dataset
 from .diffusion.settings import SamplingSettings
 from .evaluation.classifier import load_classifier
+from .evaluation.metrics import check_installed
 from .evaluation.report import evaluate, table
 from .latent_diffusion import LatentDiffusion
 
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
+    check_installed()
     given = given_options(args)
     SamplingSettings.from_dict(given)  # an error now rather than after the data are loaded
     check_whole("--count", args.count, 100, 60_000)

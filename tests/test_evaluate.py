@@ -2,6 +2,7 @@ import argparse
 import dataclasses
 import json
 import re
+import sys
 
 import pytest
 import torch
@@ -62,6 +63,13 @@ def test_labels_are_as_frequent_as_in_the_data():
 def test_mistakes_are_told(arguments, message, capsys):
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_missing_package_is_named_before_any_work(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "torchmetrics", None)  # as if it were not installed
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main([]) == 2
+    assert "pip install torchmetrics" in capsys.readouterr().err
 
 
 def test_help_explains_every_option(capsys):

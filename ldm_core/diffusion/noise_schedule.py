@@ -67,21 +67,6 @@ class NoiseSchedule:
         signal_level, noise_level = self._levels_like(x_t, t)
         return signal_level * x_t - noise_level * v
 
-    def noise_from_v(self, x_t: Tensor, v: Tensor, t: Tensor) -> Tensor:
-        """noise = sqrt(1 - alpha_bar) x_t + sqrt(alpha_bar) v."""
-        signal_level, noise_level = self._levels_like(x_t, t)
-        return noise_level * x_t + signal_level * v
-
-    def x_0_from_noise(self, x_t: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """x_0 = (x_t - sqrt(1 - alpha_bar) noise) / sqrt(alpha_bar)."""
-        signal_level, noise_level = self._levels_like(x_t, t)
-        return (x_t - noise_level * noise) / signal_level
-
-    def noise_from_x_0(self, x_t: Tensor, x_0: Tensor, t: Tensor) -> Tensor:
-        """noise = (x_t - sqrt(alpha_bar) x_0) / sqrt(1 - alpha_bar), for t > 0."""
-        signal_level, noise_level = self._levels_like(x_t, t)
-        return (x_t - signal_level * x_0) / noise_level
-
     def times(self, steps: int, spacing: str = "time") -> Tensor:
         """The grid for `steps` steps: float64 (steps + 1,), falling from 1 to exactly 0.
 

@@ -1,19 +1,28 @@
 """How close two sets of images are, measured on the features of a classifier.
 
-Every number is meaningful only beside its *floor*: what the same number of real images, that the
-model has never seen, scores in the place of the samples.
+A score means something only beside its *floor*: the score of as many real images that the model has
+never seen.
 """
 
+import importlib.util
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
-from torchmetrics.image.kid import KernelInceptionDistance
+
+from ..checks import InputError
+
+
+def check_installed() -> None:
+    """Raise InputError where the package torchmetrics is missing: before the work, not after it."""
+    if importlib.util.find_spec("torchmetrics") is None:
+        raise InputError(
+            "Evaluation needs the package torchmetrics. Install it with: pip install torchmetrics"
+        )
 
 
 class _Features(nn.Identity):
-    """Lets torchmetrics take features that are computed already for images."""
+    """Lets torchmetrics take features, computed already, in the place of images."""
 
     def __init__(self, d: int):
         super().__init__()
@@ -22,6 +31,8 @@ class _Features(nn.Identity):
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Fréchet distance between Gaussians fitted to features (N, d), (M, d) (Heusel et al. 2017)."""
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
     metric = FrechetInceptionDistance(feature=_Features(real.shape[1])).set_dtype(torch.float64)
     metric.update(real.double(), real=True)
     metric.update(fake.double(), real=False)
@@ -31,6 +42,8 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> float:
     """Kernel (maximum mean discrepancy) distance of features, mean over 100 random subsets of up to
     1,000 (Bińkowski et al. 2018)."""
+    from torchmetrics.image.kid import KernelInceptionDistance
+
     size = min(1000, len(real), len(fake))
     metric = KernelInceptionDistance(feature=_Features(real.shape[1]), subset_size=size)
     metric.update(real, real=True)
