@@ -23,7 +23,7 @@ from .peer import GUIDANCE_SCALE, Peer
 
 STEPS, BATCH, LATENTS = 25, 64, 50
 IN_A_ROW = 10  # steps, as in sampling: the weights of the network are in the caches by then
-# As the peer does it: guidance at every step, where our default has it in the middle alone.
+# As the peer does it: guidance at every step, where our default guides only the middle of the way.
 GUIDED = {
     "sampler": "ddim",
     "guidance_scale": GUIDANCE_SCALE,
@@ -195,7 +195,7 @@ def _training(rounds: int) -> dict:
 
 
 def _memory(weights: Path, counts: tuple[int, ...]) -> dict:
-    """Peak memory in MB of a process that writes so many samples to disk."""
+    """Peak memory in MB of a process that writes this many samples to disk."""
     print("| samples to disk (1 step each) | peak memory |\n|---|---|")
     found = {}
     for count in counts:

@@ -49,7 +49,7 @@ class VAEConfig(Config):
     """The autoencoder: image (B, 1, 32, 32) <-> latent (B, latent_channels, 8, 8)."""
 
     latent_channels: int = LATENT_CHANNELS
-    width: int = 48  # channels at 16x16; twice that at 8x8, where most of the work is cheap
+    width: int = 48  # channels at 16x16; twice as many at 8x8, where channels cost little
     n_blocks: int = 2  # residual blocks at 8x8, in the encoder and in the decoder
 
 
@@ -66,16 +66,16 @@ class UNetConfig(Config):
 
 @dataclass(frozen=True)
 class NoiseScheduleConfig(Config):
-    # sqrt(alpha_bar) at t = 1. Nearly but not exactly pure noise, so that log-SNR stays finite
-    # and the multistep solvers can take their first step (Lin et al. 2023 explain why Stable
-    # Diffusion's 0.068 is too much: the mean brightness of the image leaks through).
+    # sqrt(alpha_bar) at t = 1. It is nearly pure noise, but not quite: log-SNR stays finite, and
+    # multistep solvers can take their first step. Stable Diffusion's 0.068 is too much, since the
+    # mean brightness of the image leaks through (Lin et al. 2023).
     terminal_signal: float = 0.01
 
 
 @dataclass(frozen=True)
 class ConditioningConfig(Config):
     class_names: tuple[str, ...] = tuple("0123456789")
-    # Cross-attention over one token is a constant (a softmax over one thing): use several.
+    # More than one: the softmax of cross-attention over a single token is constant.
     n_tokens: int = 4
 
 
@@ -103,23 +103,24 @@ class TrainingConfig(Config):
     """How weights are made. On one machine, the same configuration makes the same weights."""
 
     seed: int = 0
-    vae_batch: int = 32  # more steps are worth more than gradients with less noise
+    vae_batch: int = 32  # small: many steps help more than precise gradients do
     unet_batch: int = 128
     classifier_batch: int = 64
     vae_learning_rate: float = 4e-3
     vae_matrix_learning_rate: float = 6e-3  # of Muon
-    # Nats of KL against squared error of an image (beta of Higgins et al. 2017, in those units).
-    # Small: latents need to be bounded and smooth, not Gaussian; diffusion sees to the rest.
+    # Weight of the KL divergence, in nats, beside the squared error of an image (the beta of
+    # Higgins et al. 2017). It is small, because latents need to be bounded and smooth, but not
+    # Gaussian: diffusion learns their distribution.
     kl_weight: float = 2e-3
     unet_learning_rate: float = 3e-3
     unet_matrix_learning_rate: float = 3e-3  # of Muon
     classifier_learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    label_dropout: float = 0.1  # share of labels replaced by the null label, for guidance
-    # The logistic-normal distribution of training times (Esser et al. 2024, eq. 19): both ends are
-    # easy (copy the noise; guess the mean), the noisier middle is where a digit is decided.
+    label_dropout: float = 0.1  # share of labels replaced by "nothing asked", for guidance
+    # The logistic-normal distribution of training times (Esser et al. 2024, eq. 19). Both ends are
+    # easy: copy the noise, or guess the mean. The noisier middle is where a digit is decided.
     time_shift: float = 0.5
     time_spread: float = 1.2
-    # Relative width of the power-function EMA (Karras et al. 2023, eq. 3): its horizon grows with
-    # the run, so short and long runs need no other value.
+    # Relative width of the power-function EMA (Karras et al. 2023, eq. 3). Its horizon grows with
+    # the run, so one value suits short and long runs.
     ema_width: float = 0.05

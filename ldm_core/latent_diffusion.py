@@ -24,8 +24,9 @@ from .model.conditioning import Context, LabelConditioning
 from .model.pixels import to_image, to_pixels
 from .model.unet import UNet
 from .model.vae import VAE
-from .runtime.backends import TorchBackend, make_backend
+from .runtime.backends import make_backend
 from .runtime.devices import choose_device
+from .runtime.torch_backend import TorchBackend
 
 MAX_SEED = 2**32 - 1
 

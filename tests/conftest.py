@@ -20,7 +20,7 @@ from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.sample import main
 
-# A shell may start what it runs in the background deaf to Ctrl-C; some tests press it.
+# A shell may start background processes so that they ignore Ctrl-C; some tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -30,7 +30,7 @@ def weights(small_model, tmp_path):
     return tmp_path
 
 
-def test_every_figure_stands_beside_its_floor(weights, slice_of_mnist, capsys):
+def test_every_figure_stands_beside_that_of_real_images(weights, slice_of_mnist, capsys):
     arguments = ["--weights", str(weights), "--data-dir", str(slice_of_mnist)]
     arguments += ["--count", "120", "--steps", "2"]
     assert main([*arguments, "--json"]) == 0
@@ -41,7 +41,7 @@ def test_every_figure_stands_beside_its_floor(weights, slice_of_mnist, capsys):
     assert report["real"]["frechet_distance"] < report["samples"]["frechet_distance"]
     assert main(arguments) == 0
     shown = capsys.readouterr().out
-    assert "| | samples | real test images (floor) |" in shown
+    assert "| | samples | real test images |" in shown
     assert f"{report['samples']['frechet_distance']:.4f}" in shown
 
 

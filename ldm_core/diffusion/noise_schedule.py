@@ -2,8 +2,8 @@
 
     x_t = sqrt(alpha_bar(t)) x_0 + sqrt(1 - alpha_bar(t)) noise          (Ho et al. 2020, eq. 4)
 
-Time t runs from 0 (clean) to 1 (nearly pure noise) and is continuous. Everything here is computed
-in float64 and rounded once, to the dtype of the latents.
+Time t is continuous, from 0 (clean) to 1 (nearly pure noise). Everything here is computed in
+float64 and rounded once, to the dtype of the latents.
 """
 
 import math
@@ -20,12 +20,12 @@ SPACINGS = ("time", "log_snr", "karras")
 class NoiseSchedule:
     """The cosine schedule (Nichol & Dhariwal 2021, eq. 17, without their offset).
 
-    alpha_bar(t) = cos(t * angle)^2, where cos(angle) = terminal_signal is what is left at t = 1.
-    In these terms diffusion is a rotation (Salimans & Ho 2022, appendix D):
+    alpha_bar(t) = cos(t * angle)^2, where cos(angle) = terminal_signal is the signal left at t = 1.
+    So diffusion is a rotation (Salimans & Ho 2022, appendix D):
     x_t = cos(t angle) x_0 + sin(t angle) noise and v = dx_t / d(t angle).
     """
 
-    # The grids in log-SNR and of Karras et al. end here, before the last step, which goes to 0.
+    # Where the grids in log-SNR and of Karras et al. end, before a last step to 0.
     T_MIN = 0.01
 
     def __init__(self, config: NoiseScheduleConfig = NoiseScheduleConfig()):
@@ -88,7 +88,7 @@ class NoiseSchedule:
             ratio = torch.exp(-ends / 7)
             half_log_snr = -7 * torch.lerp(ratio[0], ratio[1], fraction).log()
         times = self.time_of_half_log_snr(half_log_snr)
-        times[0] = 1  # exactly, free of the rounding of the way there and back
+        times[0] = 1  # exactly, without the rounding of the conversions
         return torch.cat([times, times.new_zeros(1)])
 
     def _levels_like(self, x: Tensor, t: Tensor) -> list[Tensor]:

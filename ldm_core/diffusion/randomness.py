@@ -1,7 +1,7 @@
 """Gaussian noise as a pure function of (seed, stream): no state, no order, no device.
 
 Counter-based random numbers (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3")
-give image `seed` at step `stream` the same noise alone or in a batch, on any device, and in any
+give image `seed` at step `stream` the same noise, alone or in a batch, on any device, and in any
 language that can multiply 32-bit integers.
 """
 
@@ -35,7 +35,7 @@ def philox4x32(counter: Sequence[np.ndarray], key: Sequence[np.ndarray]) -> list
 def gaussian_noise(seeds: Sequence[int], stream: int, shape: Sequence[int]) -> torch.Tensor:
     """Standard normal noise, float32 (len(seeds), *shape), by Box and Muller (1958).
 
-    Row i depends on (seeds[i], stream) alone. Seeds are whole numbers from 0 to 2**64 - 1; stream
+    Row i depends on (seeds[i], stream) only. Seeds are whole numbers from 0 to 2**64 - 1; stream
     (which noise of this image: 0 for the start, the step's index after that) is below 2**32.
     """
     size = math.prod(shape)

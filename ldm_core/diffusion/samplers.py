@@ -10,7 +10,7 @@ x:        x_t at times[0], (B, ...).
 times:    float64 (steps + 1,), falling, ending at 0 (see `NoiseSchedule.times`).
 schedule: the NoiseSchedule.
 noise:    callable (i) -> fresh standard normal noise like x for step i = 1 ... steps. Randomness is
-          always passed in, so an image can depend on its own seed alone.
+          always passed in, so that an image can depend on its own seed only.
 
 and yields exactly `steps` pairs (x_t after the step, the x_0 estimate that the step used); the x_t
 of the last pair is the sample. In the code, as in the papers, a step goes from t to s < t.
@@ -134,7 +134,7 @@ def dpmpp_2m_sde(
     """SDE-DPM-Solver++(2M) (Lu et al. 2022b): `dpmpp_2m` with eta = 1, as `ddpm` is `ddim`.
 
     x_s = sigma_s / sigma_t exp(-h) x_t + signal_s (1 - exp(-2h)) D + sigma_s sqrt(1 - exp(-2h)) z,
-    z fresh noise, which step by step replaces what earlier estimates got wrong.
+    z fresh noise, which replaces the errors of earlier estimates step by step.
     """
     return dpmpp_2m(denoise, x, times, schedule=schedule, noise=noise, eta=1.0)
 
@@ -149,7 +149,7 @@ def unipc(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule
         x_s = ddim(x_t) + gain (rho_1 D_1 + rho_s D_s)        UniC-2: where the next step starts
 
     with gain = -signal_s (exp(-h) - 1), D_1 = (x_0_before - x_0) / r, r = -h_before / h, and
-    D_s = x_0_s - x_0, which is known as soon as the next step has made its estimate x_0_s.
+    D_s = x_0_s - x_0, which is known once the next step has made its estimate x_0_s.
     The first step has no D_1, hence UniP-1 and UniC-1 (rho_s = 1/2). The last step goes to
     log-SNR = infinity and is of first order.
     """
@@ -205,7 +205,7 @@ def get_sampler(name: str) -> Callable[..., Steps]:
 def _steps(times: Tensor, schedule: NoiseSchedule):
     """Yield (i, (t, signal_t, sigma_t), (s, signal_s, sigma_s)) for the steps i = 1, 2, ...
 
-    As Python floats: a number that is read back from a GPU would stall it at every step.
+    They are Python floats: reading a number back from a GPU would stall it at every step.
     """
     points = list(zip(times.tolist(), *(level.tolist() for level in schedule.levels(times))))
     for i, (point_t, point_s) in enumerate(zip(points, points[1:]), start=1):
@@ -213,5 +213,5 @@ def _steps(times: Tensor, schedule: NoiseSchedule):
 
 
 def _full(x: Tensor, t: float) -> Tensor:
-    """t for each image, on the CPU: where it decides something, nothing waits for a GPU."""
+    """t for each image, on the CPU: a decision that depends on t then waits for no GPU."""
     return torch.full((len(x),), t, dtype=x.dtype)

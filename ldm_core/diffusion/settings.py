@@ -1,4 +1,4 @@
-"""The settings of sampling: one definition for Python, the command line, HTTP, page and files."""
+"""The settings of sampling: one definition for Python, command lines, HTTP, page and files."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,10 @@ MAX_GUIDANCE_SCALE = 30.0
 
 @dataclass(frozen=True)
 class SamplingSettings(Config):
-    """How a sample is made, apart from its label and its seed.
+    """How a sample is made, apart from what is asked and its seed.
+
+    The defaults suit the weights of this repository (docs/samplers.md); a model brings its own, in
+    `LatentDiffusion.defaults`.
 
     guidance_scale: w in `uncond + w * (cond - uncond)`; 0 ignores the label, 1 is the plain
         conditional model, above 1 strengthens the label. 0 to 30.
@@ -21,14 +24,14 @@ class SamplingSettings(Config):
     sampler: a name from `ldm_core.SAMPLERS`.
     spacing: where the steps lie: "time", "log_snr" or "karras" (see `NoiseSchedule.times`).
     eta: share of fresh noise per step, 0 to 1; the samplers "ddim" and "dpmpp_2m" use it.
-    guidance_interval: guidance is applied where low <= t <= high only, and the plain conditional
-        model elsewhere, at half the cost (Kynkäänniemi et al. 2024).
+    guidance_interval: guidance is applied only where low <= t <= high; elsewhere the plain
+        conditional model acts, at half the cost (Kynkäänniemi et al. 2024).
     guidance_rescale: 0 to 1; pulls the deviation of the guided prediction back to that of the
         conditional one (Lin et al. 2023, eq. 15-16).
     Raises InputError saying which value is wrong and what is allowed.
     """
 
-    guidance_scale: float = 3.5  # this and the interval: see docs/samplers.md
+    guidance_scale: float = 3.5
     steps: int = 12
     sampler: str = "dpmpp_2m"
     spacing: str = "time"

@@ -1,6 +1,6 @@
 """An independent judge: a small classifier whose accuracy and features measure samples.
 
-It is trained on real images alone and never takes part in making one.
+It is trained on real images only and takes no part in making samples.
 """
 
 from pathlib import Path

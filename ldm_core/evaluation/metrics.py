@@ -1,7 +1,6 @@
 """How close two sets of images are, measured on the features of a classifier.
 
-A score means something only beside its *floor*: the score of as many real images that the model has
-never seen.
+A score means something only beside the score of as many real images that the model has never seen.
 """
 
 import importlib.util

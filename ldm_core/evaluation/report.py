@@ -79,7 +79,7 @@ def evaluate(
 def labels_like(labels: Tensor, count: int) -> Tensor:
     """`count` labels, sorted, each class as frequent as among labels (N,), to within one image.
 
-    A distance to the training set would count another mix of classes as a fault of the samples.
+    With another mix of classes, a distance to the training set would count the mix as a fault.
     """
     middles = (2 * torch.arange(count) + 1) * len(labels) // (2 * count)
     return labels.sort().values[middles]
@@ -105,7 +105,7 @@ def table(report: dict) -> str:
         + ", ".join(f"{k} {v}" for k, v in report["settings"].items()),
         f"VAE reconstruction: {report['reconstruction_psnr_db']:.2f} dB PSNR",
         "",
-        "| | samples | real test images (floor) | samples / floor | VAE reconstructions |",
+        "| | samples | real test images | samples / real | VAE reconstructions |",
         "|---|---|---|---|---|",
     ]
     for key, value in samples.items():

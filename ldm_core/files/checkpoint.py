@@ -40,7 +40,7 @@ def save_checkpoint(
             save_file(contiguous, partial, metadata={_KEY: json.dumps({"kind": kind, **about})})
         except SafetensorError as error:
             raise OSError(f"{path} could not be written ({error}).") from error
-        partial.chmod(0o644)  # safetensors makes it readable by its owner alone
+        partial.chmod(0o644)  # safetensors makes it readable by its owner only
 
 
 def read_checkpoint(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

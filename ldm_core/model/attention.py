@@ -35,8 +35,8 @@ class MultiHeadAttention(nn.Module):
         """x (B, n, d_model), context (B, m, d_context) -> (B, n, d_model)."""
         q, k, v = self.to_q(x), self.to_k(context), self.to_v(context)
         q, k, v = self._heads(q), self._heads(k), self._heads(v)
-        # Written out: with so few tokens, fused attention is no faster, and its gradient in
-        # bfloat16 on a CPU is slower than all the rest of the network.
+        # Written out: with at most 64 tokens, fused attention is no faster, and on a CPU its
+        # gradient in bfloat16 takes longer than the rest of the network.
         weights = self.softmax(q @ k.mT / math.sqrt(self.d_head))  # (B, heads, n, m)
         return self.to_out((weights @ v).transpose(1, 2).flatten(2))
 
@@ -54,7 +54,7 @@ class FeedForward(nn.Module):
         self.to_out = nn.Linear(expansion * d_model, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Two products rather than the halves of one: what follows then works on contiguous memory.
+        # Two products, not the halves of one: their results are contiguous in memory.
         halves = zip(self.to_hidden.weight.chunk(2), self.to_hidden.bias.chunk(2))
         value, gate = (F.linear(x, weight, bias) for weight, bias in halves)
         return self.to_out(value * F.gelu(gate))
@@ -62,10 +62,10 @@ class FeedForward(nn.Module):
 
 class SpatialTransformer(nn.Module):
     """Lets every position of a feature map look at every other (self-attention) and at the
-    condition tokens (cross-attention), then thinks about it (feed-forward).
+    condition tokens (cross-attention); then a feed-forward layer works on each position.
 
-    Positions become tokens: (B, C, H, W) -> (B, H W, C), and back. The last layer starts at zero,
-    so a new block begins as the identity.
+    Positions become tokens, (B, C, H, W) -> (B, H W, C), and back. The last layer starts at zero,
+    so that a new block is the identity.
     """
 
     def __init__(self, channels: int, d_head: int, d_context: int):

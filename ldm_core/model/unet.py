@@ -32,9 +32,9 @@ def frequencies(d: int, device: torch.device | None = None) -> Tensor:
 
 
 class TimedResidualBlock(nn.Module):
-    """Two convolutions around which the input goes (He et al. 2016). The time embedding scales and
-    shifts in between (Dhariwal & Nichol 2021, eq. 1), so each block knows how noisy its input is.
-    The second convolution starts at zero."""
+    """Two convolutions, to whose result the input is added (He et al. 2016). Between them the time
+    embedding scales and shifts (Dhariwal & Nichol 2021, eq. 1), so that each block knows how noisy
+    its input is. The second convolution starts at zero."""
 
     def __init__(self, in_channels: int, out_channels: int, d_time: int):
         super().__init__()
@@ -57,7 +57,8 @@ class TimedResidualBlock(nn.Module):
 
 
 class Stage(nn.Module):
-    """A residual block and a spatial transformer: what each resolution does, down, mid and up."""
+    """A residual block and a spatial transformer: the U-Net has one at each resolution on the way
+    down and on the way up, and one in the middle."""
 
     def __init__(self, in_channels: int, out_channels: int, config: UNetConfig):
         super().__init__()
@@ -78,8 +79,8 @@ class UNet(nn.Module):
         self.time_embedding = nn.Sequential(
             nn.Linear(d_time, d_time), nn.SiLU(), nn.Linear(d_time, d_time)
         )
-        # Besides the cross-attentions, the mean token joins the time embedding, as the pooled
-        # text embedding does in SDXL (Podell et al. 2023, sec. 2.1).
+        # The mean token is added to the time embedding, as the pooled text embedding is in SDXL
+        # (Podell et al. 2023, sec. 2.1); cross-attention reads the tokens one by one.
         self.pooled_context = nn.Linear(config.d_context, d_time)
         self.conv_in = nn.Conv2d(config.latent_channels, channels[0], 3, padding=1)
 
@@ -90,8 +91,8 @@ class UNet(nn.Module):
         )
         self.mid_1 = Stage(channels[-1], channels[-1], config)
         self.mid_2 = TimedResidualBlock(channels[-1], channels[-1], d_time)
-        # In the order of resolution, like `down`: up[0] is the finest. Twice the channels come in,
-        # half of them from the skip connection.
+        # In the order of `down`: up[0] is the finest. It takes twice the channels, since half of
+        # them come from the skip connection.
         self.up = nn.ModuleList(Stage(2 * c, c, config) for c in channels)
         self.upsample = nn.ModuleList(
             nn.Conv2d(coarse, fine, 3, padding=1) for fine, coarse in zip(channels, channels[1:])

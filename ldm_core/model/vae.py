@@ -1,8 +1,8 @@
 """The VAE: images (B, 1, 32, 32) in [-1, 1] <-> latents (B, 4, 8, 8) of about unit variance.
 
 Kingma & Welling 2014, in the role it has in latent diffusion (Rombach et al. 2022, sec. 3.1).
-Space-to-depth (Shi et al. 2016) at the edges takes the place of convolutions at full resolution:
-the page decodes every denoising step, so decoding must cost next to nothing.
+Space-to-depth (Shi et al. 2016) replaces convolutions at full resolution: the page decodes every
+denoising step, so decoding must be cheap.
 """
 
 from typing import NamedTuple
@@ -35,8 +35,8 @@ def kl_divergence(mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 class VAE(nn.Module):
-    """Encoder and decoder. `encode` and `decode` give and take *normalised* latents: nobody else
-    needs to know the scale that training happened to give them."""
+    """Encoder and decoder. `encode` gives and `decode` takes *normalised* latents, so that no other
+    code needs to know the scale that training gave them."""
 
     def __init__(self, config: VAEConfig = VAEConfig()):
         super().__init__()
@@ -69,7 +69,7 @@ class VAE(nn.Module):
     def posterior(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """(mean, log-variance) of q(z | image) in the VAE's own scale, before normalisation."""
         mean, log_var = self.encoder(image).chunk(2, dim=1)
-        # A deviation below exp(-10) or above exp(5) is a network gone astray, not information.
+        # A deviation below exp(-10) or above exp(5) holds no information; it is a failing network.
         return mean, log_var.clamp(-20, 10)
 
     def encode(self, image: Tensor) -> LatentDistribution:
@@ -94,7 +94,7 @@ class VAE(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions around which the input goes (He et al. 2016)."""
+    """Two convolutions, to whose result the input is added (He et al. 2016)."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -1,7 +1,7 @@
 """Writes ONNX models: a graph of named operations over named tensors, as bytes.
 
-ONNX files are protocol buffers, and what a network needs of them fits here; so a network is handed
-to ONNX Runtime straight from its weights in memory, with no export, no second file, no compiler.
+An ONNX model is a protocol buffer, and the part of that format that a network needs fits here. So
+ONNX Runtime gets a network directly from its weights in memory: no export, no file, no compiler.
 
 The field numbers are those of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3)
 and the coding of protocol buffers is that of https://protobuf.dev/programming-guides/encoding.
@@ -31,7 +31,7 @@ class Graph:
         self._names = 0
 
     def input(self, name: str, shape: Sequence[int | str]) -> str:
-        """A float32 tensor that is given at every run; a string in shape is a size left open."""
+        """A float32 tensor that is given at every run; a string in shape is a free size."""
         self._inputs.append(_value(name, shape))
         return name
 
@@ -47,7 +47,7 @@ class Graph:
         return name
 
     def add(self, operation: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
-        """One operation; returns its output. An input that is left out is ""."""
+        """One operation; returns its output. "" stands for an input that is left out."""
         name = self._new_name()
         node = b"".join(_bytes(1, i) for i in inputs) + _bytes(2, name) + _bytes(4, operation)
         node += b"".join(_bytes(5, _attribute(*item)) for item in attributes.items())

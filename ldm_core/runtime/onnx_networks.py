@@ -1,16 +1,17 @@
 """The U-Net and the VAE's decoder as ONNX graphs, built from the modules and their weights.
 
-The mathematics of `unet.py`, `attention.py` and `vae.py`, arranged for one run after another:
+The mathematics of `model/`, arranged for many runs with the same context:
 
-- What the context alone decides is computed once, by `context_graph`. A score of cross-attention is
-  q . k = (W_q x) . (W_k c) = x . (W_q^T W_k c), so the queries' matrix goes into the keys, and
-  likewise the output's matrix into the values: two small products are left of each layer.
-- The conditions of guidance share x_t, so what comes before the first layer that knows the
-  condition runs once for all of them.
-- Feature maps are (B, C, H W), which convolutions like, and tokens (B, H W, C).
+- What depends on the context only is computed once, by `context_graph`. A score of
+  cross-attention is q . k = (W_q x) . (W_k c) = x . (W_q^T W_k c), so the matrix of the queries is
+  multiplied into the keys, and likewise that of the output into the values. Two small products of
+  each layer remain.
+- The conditions of guidance share x_t, so the layers before the first one that sees the condition
+  run once for all of them.
+- Feature maps are (B, C, H W), as convolutions want them; tokens are (B, H W, C).
 
-The operations are as plain as they can be: ONNX Runtime itself joins a transposition to the product
-beside it, a sigmoid to its product, an addition to its convolution.
+The operations are plain ones: ONNX Runtime itself fuses a transposition with the product beside it,
+a sigmoid with its product, an addition with its convolution.
 """
 
 import numpy as np
@@ -91,18 +92,18 @@ def decoder_graph(vae: VAE) -> bytes:
 
 
 def _transformers(unet: UNet) -> list[SpatialTransformer]:
-    """In an order on which the graphs agree."""
+    """The transformers, in the order that all graphs use."""
     return [module for module in unet.modules() if isinstance(module, SpatialTransformer)]
 
 
 class _Layers(Graph):
-    """The layers that both networks are made of."""
+    """The layers that both networks consist of."""
 
     def weights(self, tensor: Tensor) -> str:
         return self.constant(tensor.detach().float().cpu().numpy())
 
     def reshape(self, x: str, *shape: int) -> str:
-        """0 keeps a size, -1 is what remains."""
+        """0 keeps a size; -1 is inferred."""
         return self.add("Reshape", x, self.constant(np.array(shape)))
 
     def convolution(self, x: str, layer: nn.Conv2d) -> str:

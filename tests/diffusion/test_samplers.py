@@ -45,7 +45,7 @@ def normal(shape, seed):
 
 
 def toy_denoise(x, t):
-    """Nonlinear, bounded, different for every t; acts on each element alone."""
+    """Nonlinear, bounded, different for every t; acts on each element by itself."""
     return (x + t.view(-1, *[1] * (x.dim() - 1))).sin()
 
 

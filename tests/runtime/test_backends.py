@@ -11,8 +11,10 @@ import torch
 
 from ldm_core import LatentDiffusion
 from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
-from ldm_core.runtime import backends
-from ldm_core.runtime.backends import OnnxRuntimeBackend, TorchBackend, make_backend
+from ldm_core.runtime import backends, onnx_backend
+from ldm_core.runtime.backends import make_backend
+from ldm_core.runtime.onnx_backend import OnnxRuntimeBackend
+from ldm_core.runtime.torch_backend import TorchBackend
 
 from ..conftest import ROOT, SMALL
 
@@ -273,8 +275,8 @@ def test_a_changed_model_is_never_sampled_from_what_it_was(change):
 
 def test_graphs_are_built_once_while_nothing_changes(monkeypatch):
     model, built = perturbed(SMALL), []
-    session = backends._session
-    monkeypatch.setattr(backends, "_session", lambda graph: built.append(1) or session(graph))
+    session = onnx_backend._session
+    monkeypatch.setattr(onnx_backend, "_session", lambda graph: built.append(1) or session(graph))
     model.backend = OnnxRuntimeBackend(model, 1)
     for _ in range(3):
         final(model)

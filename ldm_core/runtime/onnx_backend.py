@@ -1,0 +1,159 @@
+"""Sampling with ONNX Runtime, on a CPU."""
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from threading import Lock
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..checks import InputError
+from ..diffusion.guidance import Predict
+from .onnx_networks import context_graph, decoder_graph, unet_graph
+from .snapshot import Snapshot
+from .torch_backend import TorchBackend
+
+
+class OnnxRuntimeBackend:
+    """ONNX Runtime on a CPU, for the model as it is at each call: where the weights have changed
+    since the last one, its graphs are built again; where a network has forward hooks, it runs in
+    PyTorch, which calls them.
+
+    These networks are too small for threads that meet after every layer. Instead each thread runs
+    a part of the batch, or one of the conditions of a single image, through the whole network.
+    """
+
+    CHUNK = 16  # images in one run at most: more are no faster, and take more memory
+
+    def __init__(self, model: nn.Module, threads: int):
+        self.threads = threads
+        self._modules = TorchBackend(model)
+        n_tokens = model.config.conditioning.n_tokens
+        self._unet = _Sessions(
+            lambda: [model, *model.unet.modules()],
+            lambda: (context_graph(model.unet, n_tokens), unet_graph(model.unet, n_tokens)),
+        )
+        self._decoder = _Sessions(
+            lambda: [model, model.vae, *model.vae.decoder.modules()],
+            lambda: (decoder_graph(model.vae),),
+        )
+        self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+
+    def predictor(self, context: Tensor) -> Predict:
+        _check_cpu(context)
+        sessions = self._unet.current()
+        if sessions is None:
+            return self._modules.predictor(context)
+        context_session, unet_session = sessions
+        conditions, images = context.shape[:2]
+        names = [output.name for output in context_session.get_outputs()]
+        outputs = context_session.run(None, {"context": context.flatten(0, 1).numpy()})
+        inputs = dict(zip(names, outputs))
+        apart = images < self.threads
+        parts = [
+            (rows, columns, _part(inputs, context.shape[:2], rows, columns))
+            for columns in self._slices(images)
+            for rows in ([slice(i, i + 1) for i in range(conditions)] if apart else [slice(None)])
+        ]
+
+        def predict(x_t: Tensor, t: Tensor) -> Tensor:
+            given = {"x_t": x_t.numpy(), "t": t.to(x_t.dtype).numpy()}
+            prediction = np.empty((conditions, *x_t.shape), np.float32)
+
+            def run(rows: slice, columns: slice, inputs: dict[str, np.ndarray]) -> None:
+                images = {name: array[columns] for name, array in given.items()}
+                (output,) = unet_session.run(None, images | inputs)
+                target = prediction[rows, columns]
+                target[:] = output.reshape(target.shape)
+
+            self._together([partial(run, *part) for part in parts])
+            return torch.from_numpy(prediction)
+
+        return predict
+
+    def decode(self, z: Tensor) -> Tensor:
+        _check_cpu(z)
+        sessions = self._decoder.current()
+        if sessions is None:
+            return self._modules.decode(z)
+        (session,) = sessions
+
+        def run(part: np.ndarray) -> np.ndarray:
+            return session.run(None, {"z": part})[0]
+
+        parts = [z.numpy()[columns] for columns in self._slices(len(z))]
+        return torch.from_numpy(np.concatenate(self._together([partial(run, p) for p in parts])))
+
+    def _slices(self, images: int) -> list[slice]:
+        """Parts of about the same size, as many for each thread, of CHUNK images at most."""
+        parts = self.threads * math.ceil(images / (self.threads * self.CHUNK))
+        size = math.ceil(images / parts)
+        return [slice(first, first + size) for first in range(0, images, size)]
+
+    def _together(self, jobs: Sequence[Callable]) -> list:
+        """The results of all jobs. Other threads begin at the front, this one takes from the end
+        what none has begun: where all are busy with other requests, nobody waits for them."""
+        *others, last = jobs
+        if self._others is None or not others:
+            return [job() for job in jobs]
+        futures = [self._others.submit(job) for job in others]
+        results = [last()]
+        for job, future in zip(reversed(others), reversed(futures)):
+            results.append(job() if future.cancel() else future.result())
+        return results[::-1]
+
+
+class _Sessions:
+    """Sessions of ONNX Runtime, built from modules, and built again when those have changed."""
+
+    def __init__(
+        self, modules: Callable[[], list[nn.Module]], graphs: Callable[[], tuple[bytes, ...]]
+    ):
+        self._modules, self._graphs, self._lock = modules, graphs, Lock()
+        self._built = self._build()
+
+    def current(self) -> tuple | None:
+        """Sessions of the modules as they are now; None where these have forward hooks."""
+        if not self._built[0].is_current():
+            with self._lock:
+                if not self._built[0].is_current():  # or another thread has built them meanwhile
+                    self._built = self._build()
+        snapshot, sessions = self._built
+        return None if snapshot.has_hooks() else sessions
+
+    def _build(self) -> tuple[Snapshot, tuple]:
+        # The snapshot comes first: a change while the graphs are built is then noticed later.
+        return Snapshot(self._modules()), tuple(map(_session, self._graphs()))
+
+
+def _check_cpu(x: Tensor) -> None:
+    if x.device.type != "cpu":
+        raise InputError(
+            f"The backend onnxruntime runs on a CPU, and the model is now on {x.device}: load it "
+            'with that device, or with backend="torch".'
+        )
+
+
+def _part(
+    inputs: dict[str, np.ndarray], shape: Sequence[int], rows: slice, columns: slice
+) -> dict[str, np.ndarray]:
+    """Of inputs (R B, ...), those of some conditions and images."""
+    chosen = {name: a.reshape(*shape, *a.shape[1:])[rows, columns] for name, a in inputs.items()}
+    return {name: a.reshape(-1, *a.shape[2:]) for name, a in chosen.items()}
+
+
+def _session(graph: bytes):
+    import onnxruntime  # an optional dependency
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # This fusion is several times slower on a CPU than the two operations that it joins.
+    return onnxruntime.InferenceSession(
+        graph,
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=["SkipLayerNormFusion"],
+    )
