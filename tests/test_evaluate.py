@@ -1,4 +1,5 @@
 import argparse
+import copy
 import dataclasses
 import json
 import re
@@ -43,6 +44,19 @@ def test_every_figure_stands_beside_that_of_real_images(weights, slice_of_mnist,
     shown = capsys.readouterr().out
     assert "| | samples | real test images |" in shown
     assert f"{report['samples']['frechet_distance']:.4f}" in shown
+
+
+def test_settings_that_are_not_given_are_those_of_the_weights(
+    small_model, weights, slice_of_mnist, capsys
+):
+    model = copy.copy(small_model)
+    model.defaults = SamplingSettings(sampler="unipc", steps=3)
+    save_unet(weights / "unet.safetensors", model, {})
+    arguments = ["--weights", str(weights), "--data-dir", str(slice_of_mnist)]
+    assert main([*arguments, "--count", "100", "--steps", "1", "--json"]) == 0
+    settings = json.loads(capsys.readouterr().out)["settings"]
+    assert settings["sampler"] == "unipc"
+    assert settings["steps"] == 1
 
 
 def test_labels_are_as_frequent_as_in_the_data():

@@ -1,3 +1,4 @@
+import copy
 import errno
 import json
 import shutil
@@ -6,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from ldm_core import CheckpointError, LatentDiffusion
+from ldm_core import CheckpointError, LatentDiffusion, SamplingSettings
 from ldm_core.files.checkpoint import read_checkpoint, save_checkpoint
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.model.vae import VAE
@@ -33,6 +34,29 @@ def test_a_saved_model_comes_back_whole(small_model, folder):
 def test_the_making_is_stored_with_the_weights(folder):
     assert read_checkpoint(folder / "vae.safetensors", "vae")[1]["training"] == {"steps": 3}
     assert read_checkpoint(folder / "unet.safetensors", "unet")[1]["training"] == {"steps": 4}
+
+
+def test_a_model_brings_its_own_defaults(small_model, tmp_path):
+    own = SamplingSettings(sampler="unipc", steps=16, guidance_interval=(0.55, 0.8))
+    model = copy.copy(small_model)
+    model.defaults = own
+    save_vae(tmp_path / "vae.safetensors", model.vae, {})
+    save_unet(tmp_path / "unet.safetensors", model, {})
+    assert LatentDiffusion.load(tmp_path).defaults == own
+
+
+def test_a_file_from_before_there_were_defaults_gets_the_usual_ones(folder):
+    tensors, about = read_checkpoint(folder / "unet.safetensors", "unet")
+    del about["defaults"]
+    save_checkpoint(folder / "unet.safetensors", "unet", tensors, about)
+    assert LatentDiffusion.load(folder).defaults == SamplingSettings()
+
+
+def test_defaults_that_are_none_are_refused(folder):
+    tensors, about = read_checkpoint(folder / "unet.safetensors", "unet")
+    about["defaults"]["sampler"] = "magic"
+    save_checkpoint(folder / "unet.safetensors", "unet", tensors, about)
+    assert "sampler must be one of" in refusal(folder)
 
 
 def refusal(folder) -> str:
