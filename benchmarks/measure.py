@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ldm_core.runtime.onnx_backend import import_onnxruntime
 from ldm_core.runtime.onnx_graph import Graph
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +47,7 @@ def matrix_product_limits(size: int = 1536) -> dict[str, float]:
     a = torch.randn(size, size)
     calls = {"torch": lambda: a @ a}
     with suppress(ImportError):
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
 
         graph, options = Graph(), onnxruntime.SessionOptions()
         product = graph.add("MatMul", graph.input("a", (size, size)), graph.constant(a.numpy()))

@@ -12,14 +12,15 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor, nn
 
 from ldm_core import LatentDiffusion
-from ldm_core.runtime.onnx_backend import OnnxRuntimeBackend
+from ldm_core.runtime.onnx_backend import OnnxRuntimeBackend, import_onnxruntime
 
 from .measure import in_turn, ratios
+
+onnxruntime = import_onnxruntime()
 
 CONDITIONS = 2
 

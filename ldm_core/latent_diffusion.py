@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .checks import InputError, check_whole
+from .checks import InputError, UserError, check_whole
 from .config import LATENT_SIDE, ModelConfig
 from .diffusion.guidance import guided_denoiser
 from .diffusion.noise_schedule import NoiseSchedule
@@ -29,6 +29,10 @@ from .runtime.devices import choose_device
 from .runtime.torch_backend import TorchBackend
 
 MAX_SEED = 2**32 - 1
+
+
+class NonFiniteError(UserError, RuntimeError):
+    """A run has left the numbers that mean something."""
 
 
 class DenoisingStep(NamedTuple):
@@ -162,7 +166,15 @@ class LatentDiffusion(nn.Module):
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
-        """latents (B, 4, 8, 8) -> uint8 (B, 28, 28)."""
+        """latents (B, 4, 8, 8) -> uint8 (B, 28, 28).
+
+        Raises NonFiniteError for NaN or infinity, which would become a picture like any other.
+        """
+        if not latents.isfinite().all():
+            raise NonFiniteError(
+                "The latents hold NaN or infinity, which are no picture. Take a lower guidance "
+                "scale or another sampler; if that does not help, the weights are at fault."
+            )
         return to_pixels(self.backend.decode(latents))
 
     @property
@@ -176,6 +188,4 @@ def check_seeds(seeds: Sequence[int] | None, count: int) -> list[int]:
         return [secrets.randbelow(MAX_SEED + 1) for _ in range(count)]
     if len(seeds) != count:
         raise InputError(f"seeds must be one per label: {count}, not {len(seeds)}.")
-    for seed in seeds:
-        check_whole("seed", seed, 0, MAX_SEED)
-    return list(seeds)
+    return [check_whole("seed", seed, 0, MAX_SEED) for seed in seeds]

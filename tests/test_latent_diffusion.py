@@ -1,10 +1,12 @@
 import copy
 import dataclasses
+import json
 
+import numpy as np
 import pytest
 import torch
 
-from ldm_core import SamplingSettings, Start
+from ldm_core import SamplingSettings, Start, UserError
 from ldm_core.diffusion.guidance import guided_denoiser, rescale
 from ldm_core.diffusion.randomness import gaussian_noise
 from ldm_core.model.pixels import to_image
@@ -192,6 +194,33 @@ def test_a_model_starts_from_its_own_defaults(small_model):
     assert model.settings(steps=5) == dataclasses.replace(own, steps=5)
     given = model.generate([3], seeds=[1])
     assert torch.equal(given, small_model.generate([3], seeds=[1], **own.to_dict()))
+
+
+def test_numbers_of_numpy_and_pytorch_are_numbers(small_model):
+    """Whatever they come from, settings hold Python's own numbers, which files can store."""
+    expected = small_model.generate([3], seeds=[5], steps=2, guidance_scale=1.5)
+    for make in (np.asarray, torch.as_tensor):
+        options = {"steps": make(2), "guidance_scale": make(1.5)}
+        given = small_model.generate(make([3]), seeds=make([5]), **options)
+        assert torch.equal(given, expected)
+        json.dumps(small_model.settings(**options).to_dict())
+    for wrong in (
+        np.bool_(True),
+        np.float32("nan"),
+        torch.tensor(True),
+        np.array([2]),
+        np.int64(0),
+    ):
+        with pytest.raises(ValueError, match="steps must be a whole number"):
+            small_model.denoise([3], steps=wrong)
+
+
+def test_latents_that_are_not_finite_are_no_picture(small_model):
+    latents = torch.zeros(2, 4, 8, 8)
+    for bad in (torch.nan, torch.inf):
+        latents[1, 0, 0, 0] = bad
+        with pytest.raises(UserError, match="latents hold NaN or infinity"):
+            small_model.decode(latents)
 
 
 def test_encode_gives_the_normalised_mean_latents(small_model, mnist):

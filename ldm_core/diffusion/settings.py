@@ -40,19 +40,22 @@ class SamplingSettings(Config):
     guidance_rescale: float = 0.0
 
     def __post_init__(self):
-        check_number("guidance_scale", self.guidance_scale, 0, MAX_GUIDANCE_SCALE)
-        check_whole("steps", self.steps, 1, MAX_STEPS)
+        # What NumPy or PyTorch gave becomes Python's own, which files can store.
+        number = lambda name, high: check_number(name, getattr(self, name), 0, high)
+        settle = lambda name, value: object.__setattr__(self, name, value)  # it is frozen
+        settle("guidance_scale", number("guidance_scale", MAX_GUIDANCE_SCALE))
+        settle("steps", check_whole("steps", self.steps, 1, MAX_STEPS))
         check_choice("sampler", self.sampler, SAMPLERS)
         check_choice("spacing", self.spacing, SPACINGS)
-        check_number("eta", self.eta, 0, 1)
-        check_number("guidance_rescale", self.guidance_rescale, 0, 1)
+        settle("eta", number("eta", 1))
+        settle("guidance_rescale", number("guidance_rescale", 1))
         if self.eta and self.sampler not in WITH_ETA:
             raise InputError(
                 f"eta works with the sampler {' or '.join(WITH_ETA)} only, not with {self.sampler}."
             )
         if not isinstance(self.guidance_interval, tuple) or len(self.guidance_interval) != 2:
             raise InputError("guidance_interval must be a pair of times (low, high).")
-        for end in self.guidance_interval:
-            check_number("guidance_interval", end, 0, 1)
-        if self.guidance_interval[0] > self.guidance_interval[1]:
+        low, high = (check_number("guidance_interval", end, 0, 1) for end in self.guidance_interval)
+        settle("guidance_interval", (low, high))
+        if low > high:
             raise InputError("guidance_interval must have low <= high.")

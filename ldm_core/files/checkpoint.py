@@ -20,6 +20,7 @@ from .whole_file import whole_file
 
 Module = TypeVar("Module", bound=nn.Module)
 
+LFS_POINTER = b"version https://git-lfs"  # what Git LFS leaves in the place of a large file
 _KEY = "ldm_core"  # the metadata entry that marks our own files
 
 
@@ -46,12 +47,18 @@ def save_checkpoint(
 def read_checkpoint(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, about) of a file written by `save_checkpoint` with the same kind.
 
-    Raises CheckpointError if it is missing, damaged, or not such a file.
+    Raises CheckpointError if it is missing, damaged, not such a file, or holds NaN or infinity.
     """
     path = Path(path)
     remedy = "Make it with: python train.py (or restore it from the repository)."
     if not path.is_file():
         raise CheckpointError(f"{path} is missing. {remedy}")
+    with path.open("rb") as file:
+        if file.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise CheckpointError(
+                f"{path} is a Git LFS pointer, not the file that it points to. Fetch that with: "
+                "git lfs pull"
+            )
     try:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get(_KEY, "null"))
@@ -64,6 +71,9 @@ def read_checkpoint(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dic
         raise CheckpointError(f"{path} was not written by this project's train.py. {remedy}")
     if about["kind"] != kind:
         raise CheckpointError(f'{path} holds a "{about["kind"]}", not a "{kind}". {remedy}')
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{path}: the tensor {name} holds NaN or infinity. {remedy}")
     return tensors, about
 
 

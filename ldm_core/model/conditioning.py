@@ -4,12 +4,12 @@ Nothing outside this file knows what can be asked: here a class index, or None f
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from ..checks import InputError, shown
+from ..checks import InputError, check_whole, shown
 from ..config import ConditioningConfig
 
 
@@ -39,14 +39,23 @@ class LabelConditioning(nn.Module):
     def ids(self, asked: Sequence[int | None]) -> Tensor:
         """What people ask, one class index or None for each image -> ids int64 (B,), on the CPU.
 
-        Raises InputError naming what is no class of this model.
+        -1 is None too, as in the arrays of an .npz file. Raises InputError naming what is no class
+        of this model, and where there is nothing at all.
         """
-        for label in asked:
-            is_class = isinstance(label, int) and not isinstance(label, bool)
-            if label is not None and not (is_class and 0 <= label < self.null_id):
-                names = ", ".join(f"{i} ({n})" for i, n in enumerate(self.config.class_names))
-                raise InputError(f"label must be None or one of {names}, not {shown(label)}.")
-        return torch.tensor([self.null_id if label is None else label for label in asked])
+        if len(asked) == 0:
+            raise InputError("Nothing is asked: give one label, or None, for each image.")
+        return torch.tensor([self._id(label) for label in asked])
+
+    def _id(self, label: Any) -> int:
+        if label is None:
+            return self.null_id
+        try:
+            number = check_whole("label", label, -1, self.null_id - 1)
+        except InputError:
+            names = ", ".join(f"{i} ({n})" for i, n in enumerate(self.config.class_names))
+            message = f"label must be None or one of {names}, not {shown(label)}."
+            raise InputError(message) from None
+        return self.null_id if number == -1 else number
 
     def drop(self, ids: Tensor, dropped: Tensor) -> Tensor:
         """ids, with nothing asked where dropped, bool (B,), is true: what training does, so that

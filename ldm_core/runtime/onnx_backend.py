@@ -1,10 +1,12 @@
 """Sampling with ONNX Runtime, on a CPU."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from threading import Lock
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -145,9 +147,17 @@ def _part(
     return {name: a.reshape(-1, *a.shape[2:]) for name, a in chosen.items()}
 
 
-def _session(graph: bytes):
-    import onnxruntime  # an optional dependency
+def import_onnxruntime() -> ModuleType:
+    """The package, which is optional. It sends usage data to its maker unless the environment
+    forbids that before the first import; so this forbids it, for this process."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
 
+    return onnxruntime
+
+
+def _session(graph: bytes):
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     # This fusion is several times slower on a CPU than the two operations that it joins.

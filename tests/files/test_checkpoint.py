@@ -82,6 +82,22 @@ class TestFaults:
         torch.save({"weight": torch.zeros(3)}, folder / name)
         assert f"{name} is damaged or not a checkpoint" in refusal(folder)
 
+    @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+    def test_not_finite(self, folder, name, value):
+        tensors, about = read_checkpoint(folder / name, name[:-12])
+        chosen = sorted(tensors)[3]
+        tensors[chosen].view(-1)[0] = value
+        save_checkpoint(folder / name, name[:-12], tensors, about)
+        message = refusal(folder)
+        assert name in message
+        assert f"{chosen} holds NaN or infinity" in message
+
+    def test_git_lfs_pointer(self, folder, name):
+        pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 13264840\n"
+        (folder / name).write_text(pointer)
+        with pytest.raises(CheckpointError, match=f"{name} is a Git LFS pointer.*git lfs pull"):
+            LatentDiffusion.load(folder)
+
     def test_foreign(self, folder, name):
         safetensors.torch.save_file({"weight": torch.zeros(3)}, folder / name)
         assert f"{name} was not written by this project" in refusal(folder)

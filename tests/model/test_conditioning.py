@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -19,7 +20,7 @@ def test_no_label_has_tokens_of_its_own():
     assert not any(torch.equal(null, tokens) for tokens in classes)
 
 
-@pytest.mark.parametrize("label", [2, -1, 0.0, True, "cat", float("nan")])
+@pytest.mark.parametrize("label", [2, -2, 0.0, True, "cat", float("nan")])
 def test_a_label_that_is_no_class_is_refused_by_name(label):
     with pytest.raises(ValueError, match=r"None or one of 0 \(cat\), 1 \(dog\), not"):
         CONDITIONING.ids([0, label])
@@ -35,3 +36,19 @@ def test_the_context_of_a_batch_holds_what_is_asked_and_what_guidance_leads_away
 def test_what_is_asked_can_be_dropped():
     ids = CONDITIONING.drop(CONDITIONING.ids([0, 1, 1]), torch.tensor([False, True, False]))
     assert torch.equal(ids, CONDITIONING.ids([0, None, 1]))
+
+
+def test_labels_of_numpy_and_pytorch_are_numbers_too_and_minus_one_is_none():
+    """As the labels of an .npz file."""
+    expected = CONDITIONING.ids([1, None, 0])
+    assert torch.equal(CONDITIONING.ids(np.array([1, -1, 0])), expected)
+    assert torch.equal(CONDITIONING.ids(torch.tensor([1, -1, 0])), expected)
+    for wrong in (np.array([True]), np.array([1.0]), torch.tensor([True]), torch.tensor([1.0])):
+        with pytest.raises(ValueError, match="label must be None or one of"):
+            CONDITIONING.ids(wrong)
+
+
+@pytest.mark.parametrize("nothing", [[], (), np.array([], int), torch.tensor([])])
+def test_to_ask_for_nothing_at_all_is_refused(nothing):
+    with pytest.raises(ValueError, match="Nothing is asked"):
+        CONDITIONING.ids(nothing)

@@ -1,0 +1,63 @@
+"""Sampling and serving open no connection to another machine and leave nothing in HOME."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import ROOT
+
+SAMPLE = """
+import time
+from ldm_core import LatentDiffusion
+LatentDiffusion.load("weights").generate([7], seeds=[1], steps=2)
+time.sleep(4)  # what a library sends later, from a thread of its own, counts too
+"""
+ADDRESS = re.compile(r'sin6?_addr\(?=?.*?"([^"]+)"|inet_addr\("([^"]+)"\)|inet_pton\(.*?"([^"]+)"')
+
+
+@pytest.fixture
+def traced(tmp_path):
+    """Run code in a process of its own; returns the lines of its network calls."""
+    if not shutil.which("strace"):
+        if os.environ.get("CI"):
+            pytest.fail("strace is missing")
+        pytest.skip("strace is missing")
+    home, log = tmp_path / "home", tmp_path / "calls"
+    home.mkdir()
+
+    def run(code: str) -> list[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("ORT_")}
+        environment |= {"HOME": str(home), "TMPDIR": str(tmp_path)}
+        calls = ["strace", "-f", "-e", "trace=connect,sendto,sendmsg", "-o", str(log)]
+        command = [*calls, sys.executable, "-B", "-c", code]
+        subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=120)
+        left = [path for path in home.rglob("*") if path.is_file()]
+        assert left == []
+        return log.read_text().splitlines()
+
+    return run
+
+
+def addresses(calls: list[str]) -> set[str]:
+    """What network calls name."""
+    return {next(filter(None, match.groups())) for c in calls if (match := ADDRESS.search(c))}
+
+
+def others(calls: list[str]) -> set[str]:
+    """Addresses of other machines."""
+    return {a for a in addresses(calls) if not a.startswith("127.") and a != "::1"}
+
+
+def test_sampling_contacts_nobody(traced):
+    assert others(traced(SAMPLE)) == set()
+
+
+def test_the_test_sees_who_is_contacted(traced):
+    code = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+    code += "s.connect(('127.0.0.9', 9))"
+    assert addresses(traced(code)) == {"127.0.0.9"}
+    assert others(['1 connect(3, {sin_addr=inet_addr("192.0.2.1")}, 16) = 0']) == {"192.0.2.1"}
