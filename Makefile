@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench clean python
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m demo
@@ -17,16 +18,26 @@ test: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
+# An environment whose Python is gone or too old is made again.
+ifeq ($(shell $(BIN)/python $(NEW_ENOUGH) && echo works),)
+$(VENV)/.demo: python
+endif
+
+python:
+	@$(PYTHON) $(NEW_ENOUGH) || { echo "$(PYTHON) is missing or older than Python 3.10. Install a \
+	newer one, or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@rm -rf $(VENV)
+
 # What the page needs.
 $(VENV)/.demo: requirements.txt
-	$(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -r requirements.txt
-	touch $@
+	@touch $@
 
 # What tests and benchmarks add.
 $(VENV)/.dev: $(VENV)/.demo pyproject.toml
 	$(PIP) --editable '.[dev]'
-	touch $@
+	@touch $@
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info build
