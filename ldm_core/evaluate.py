@@ -22,7 +22,7 @@ from .diffusion.settings import SamplingSettings
 from .evaluation.classifier import load_classifier
 from .evaluation.metrics import check_installed
 from .evaluation.report import evaluate, table
-from .latent_diffusion import LatentDiffusion
+from .latent_diffusion import MAX_SEED, LatentDiffusion
 
 PROGRAM = "python -m ldm_core.evaluate"
 
@@ -38,6 +38,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     given = given_options(args)
     SamplingSettings.from_dict(given)  # an error now rather than after the data are loaded
     check_whole("--count", args.count, 100, 60_000)
+    check_whole("--seed", args.seed, 0, MAX_SEED)
     model = LatentDiffusion.load(args.weights, args.device, args.backend)
     judge = load_classifier(args.weights / "classifier.safetensors").to(model.device)
     data = load_dataset(args.dataset, args.data_dir, train=True)

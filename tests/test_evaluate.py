@@ -11,14 +11,14 @@ from PIL import Image
 
 from ldm_core import LatentDiffusion, SamplingSettings
 from ldm_core.command_line import add_sampling_options, given_options
-from ldm_core.config import ClassifierConfig
+from ldm_core.config import ClassifierConfig, ConditioningConfig
 from ldm_core.evaluate import main
 from ldm_core.evaluation.classifier import Classifier, load_classifier
-from ldm_core.evaluation.report import labels_like, make_samples
+from ldm_core.evaluation.report import labels_like, make_samples, table
 from ldm_core.files.checkpoint import save_module
 from ldm_core.files.weights import save_unet, save_vae
 
-from .conftest import ROOT
+from .conftest import ROOT, SMALL
 
 
 @pytest.fixture
@@ -57,6 +57,62 @@ def test_settings_that_are_not_given_are_those_of_the_weights(
     settings = json.loads(capsys.readouterr().out)["settings"]
     assert settings["sampler"] == "unipc"
     assert settings["steps"] == 1
+
+
+@pytest.fixture
+def two_classes(tmp_path):
+    """Two classes of flat pictures, which a judge cannot tell from each other."""
+    for name in ("dark", "light"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+    return tmp_path / "own"
+
+
+def evaluate_own(two_classes, pictures, small_model, *more):
+    for name, grey in (("dark", 20), ("light", 200)):
+        for i in range(pictures):
+            Image.new("L", (28, 28), grey).save(two_classes / name / f"{i}.png")
+    names = ("dark", "light")
+    model = LatentDiffusion(dataclasses.replace(SMALL, conditioning=ConditioningConfig(names)))
+    weights = two_classes.parent
+    save_vae(weights / "vae.safetensors", model.vae, {})
+    save_unet(weights / "unet.safetensors", model, {})
+    judge = Classifier(ClassifierConfig(names, width=8))
+    save_module(weights / "classifier.safetensors", "classifier", judge, {})
+    line = ["--weights", str(weights), "--dataset", str(two_classes), "--count", "100"]
+    return main([*line, "--steps", "1", *more])
+
+
+def test_a_score_of_zero_of_real_images_divides_nothing(two_classes, small_model, capsys):
+    assert evaluate_own(two_classes, 30, small_model, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    report["real"]["recall"] = 0.0
+    report["real"]["accuracy_by_class"]["dark"] = None
+    shown = table(report)
+    assert f"| recall | {report['samples']['recall']:.4f} | 0.0000 | – |" in shown
+    assert "| dark | 1.0000 | – |" in shown or "| dark | 0.0000 | – |" in shown
+
+
+def test_too_few_pictures_are_told_before_sampling(two_classes, small_model, capsys, monkeypatch):
+    monkeypatch.setattr(LatentDiffusion, "denoise", lambda *_, **__: pytest.fail("it sampled"))
+    assert evaluate_own(two_classes, 9, small_model) == 2
+    assert "at least 4 test pictures, not 2" in capsys.readouterr().err
+
+
+def test_seeds_wrap_as_those_of_sample_do(small_model):
+    labels, settings = torch.zeros(3).long(), SamplingSettings(steps=1)
+    wrapped = make_samples(small_model, labels, settings, seed=2**32 - 2)
+    expected = small_model.generate([0] * 3, seeds=[2**32 - 2, 2**32 - 1, 0], steps=1)
+    assert torch.equal(wrapped, expected)
+
+
+def test_ctrl_c_is_one_line(weights, slice_of_mnist, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(LatentDiffusion, "denoise", interrupted)
+    line = ["--weights", str(weights), "--data-dir", str(slice_of_mnist), "--count", "100"]
+    assert main(line) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "python -m ldm_core.evaluate: interrupted"
 
 
 def test_labels_are_as_frequent_as_in_the_data():
