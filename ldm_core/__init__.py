@@ -1,6 +1,6 @@
 """A miniature Stable Diffusion, real in every part. What is named here is public."""
 
-from .checks import InputError, UserError
+from .checks import InputError, UserError, check_choice, check_number, check_whole
 from .diffusion.samplers import SAMPLERS
 from .diffusion.settings import MAX_GUIDANCE_SCALE, MAX_STEPS, SamplingSettings
 from .diffusion.starts import Start
@@ -9,7 +9,7 @@ from .files.checkpoint import CheckpointError
 from .files.pictures import enlarge, lay_out, read_settings, write_png
 from .files.weights import weights_of
 from .latent_diffusion import MAX_SEED, DenoisingStep, LatentDiffusion
-from .output.sample_files import FileSettings, stored_settings
+from .output.sample_files import SCALE, FileSettings, stored_settings
 from .output.views import step_pictures
 from .runtime.backends import BACKENDS
 
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_SEED",
     "MAX_STEPS",
     "SAMPLERS",
+    "SCALE",
     "CheckpointError",
     "DenoisingStep",
     "FileSettings",
@@ -27,6 +28,9 @@ __all__ = [
     "SamplingSettings",
     "Start",
     "UserError",
+    "check_choice",
+    "check_number",
+    "check_whole",
     "enlarge",
     "lay_out",
     "read_settings",

@@ -7,10 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from demo.generation import PNG_SCALE, check_request, denoise_frames, save_gif, save_png
+from demo.requests import Request
+from demo.runs import LARGE, Runner
 from ldm_core import LatentDiffusion, SamplingSettings, read_settings, write_gif
 from ldm_core.config import ConditioningConfig
-from ldm_core.files.weights import save_unet, save_vae, weights_of
+from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.sample import ENDINGS, FileSettings, main
 
 from .conftest import SMALL, randomised
@@ -76,14 +77,13 @@ def test_options_given_with_like_change_it(run, tmp_path):
 
 @pytest.mark.parametrize("label", ["3", "any"])
 def test_like_makes_the_files_of_the_page_again(run, weights, tmp_path, capsys, label):
-    model = LatentDiffusion.load(weights)  # as the page does: with the same backend
-    request = check_request(model.class_names, label, 2, 2, "euler", 8)
-    frames = [frame.x_t for frame in denoise_frames(model, request)]
-    made_with = weights_of(model)
+    runner = Runner(LatentDiffusion.load(weights), tmp_path)  # as the page does: the same backend
+    request = Request.check(runner.model, [label, 2, 2, "euler", 8])
+    frames = [step.x_t for step in runner.steps(request)]
     files = [
-        save_gif(frames, request, tmp_path, made_with),
-        save_png(frames[-1], request, tmp_path, made_with),
-        save_png(frames[-1], request, tmp_path, made_with, PNG_SCALE),
+        runner.save_gif(frames, request),
+        runner.save_png(frames[-1], request),
+        runner.save_png(frames[-1], request, LARGE),
     ]
     for file in files:
         run(f"--like {file} --out again{file.suffix} --force")

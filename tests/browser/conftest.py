@@ -13,7 +13,8 @@ import pytest
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+from ..conftest import ROOT
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -34,7 +35,7 @@ def server(tmp_path_factory):
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("server")
     log = folder / "log"
-    # From another folder and by the environment, as a Space starts it.
+    # A Space starts it like this: from another folder, with the address in the environment.
     process = subprocess.Popen(
         [sys.executable, ROOT / "demo" / "app.py"],
         cwd=folder,
@@ -73,17 +74,17 @@ def browser():
 
 @pytest.fixture
 def open_page(browser, server):
-    """open_page(query="", **context) opens the page; by the end no page may have complained."""
-    contexts, complaints = [], []
+    """open_page(query="", **context) opens the page. At the end, no page may have an error."""
+    contexts, reported = [], []
 
     def open_page(query="", width=1280, height=800, **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)  # slow machines are not what is tested
-        page.on("console", lambda m: m.type in ("error", "warning") and complaints.append(m.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda r: _is_outside(r.url, server) and complaints.append(r.url))
+        page.set_default_timeout(60_000)  # a slow machine is no failure
+        page.on("console", lambda m: m.type in ("error", "warning") and reported.append(m.text))
+        page.on("pageerror", lambda error: reported.append(str(error)))
+        page.on("request", lambda r: _is_outside(r.url, server) and reported.append(r.url))
         page.goto(server + query)
         page.wait_for_selector("body[data-ready] .player[data-state=example] .x_t[src]")
         return page
@@ -91,7 +92,7 @@ def open_page(browser, server):
     yield open_page
     for context in contexts:
         context.close()
-    assert not complaints
+    assert not reported
 
 
 def _is_outside(url: str, server: str) -> bool:

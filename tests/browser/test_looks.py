@@ -2,6 +2,8 @@
 
 import pytest
 
+from .actions import generate
+
 PHONE = {"width": 375, "height": 812, "has_touch": True, "is_mobile": True}
 
 SHIFT = """() => new Promise((resolve) => {
@@ -41,11 +43,6 @@ CONTRASTS = """() => {
     .map((node) => [contrast(node), node.outerHTML.slice(0, 80)])
     .sort((a, b) => a[0] - b[0]);
 }"""
-
-
-def generate(page):
-    page.click("#generate")
-    page.wait_for_selector(".player[data-state=done]")
 
 
 @pytest.mark.parametrize("size", [{}, PHONE], ids=["desktop", "phone"])
@@ -115,7 +112,7 @@ def test_a_long_seed_is_shown_whole_on_a_phone(open_page):
 
 def test_tiles_wait_unseen_for_their_pictures(open_page):
     page = open_page()
-    # In the page itself: the run goes on meanwhile.
+    # In the page, because the run goes on between two calls from here.
     empty = page.evaluate("""() => new Promise((resolve) => {
       new MutationObserver((_, observer) => {
         const empty = [...document.querySelectorAll(".tiles img:not([src])")];

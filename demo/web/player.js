@@ -1,9 +1,9 @@
 // The step player. It runs inside a gr.HTML, which gives `element`, `props`, `trigger` and `watch`.
-// The server sends what `progress` in demo/generation.py yields; playing and scrubbing send nothing.
+// `Runner.messages` in demo/runs.py says what the server sends. Playing and scrubbing send nothing.
 
-const LIVE_MS = 700; // a run is shown over at least this long, or nobody could follow it
-const REPLAY_FRAME_MS = 80; // one frame when playing, as in the GIF ...
-const REPLAY_MS = 4000; // ... unless the whole would take longer than this
+const LIVE_MS = 700; // a run is shown for at least this long, or nobody could follow it
+const REPLAY_STEP_MS = 80; // playing shows a step for as long as the GIF does ...
+const REPLAY_MS = 4000; // ... unless all steps together would take longer than this
 
 const $ = (selector) => element.querySelector(selector);
 const player = $(".player");
@@ -11,65 +11,63 @@ const scrubber = $(".scrubber");
 const tiles = $(".tiles");
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
-let run = null; // {id, settings, frames, seen (the last frame that was), gif, png, closed}
-let shown = -1; // index of the frame on the screens
+// {id, steps, settings, name, pictures, seen (index of the last step that was shown), gif, png, closed}
+let run = null;
+let shown = -1; // index of the step on the screens
 let shownAt = 0; // when it got there
-let following = false; // the newest frame is shown as it comes, until somebody scrubs
+let following = false; // each new step is shown when it comes, until somebody scrubs
 let playing = false;
 let ticking = false;
 let stopping = false; // Stop was pressed before the run began
 
 // What the server says
 
-function receive(news) {
-  if (news.run !== run.id) {
-    open(news);
+function receive(message) {
+  if (message.run !== run.id) {
+    open(message);
     setState("running", "Drawing…");
     if (stopping) stop();
   }
-  if (run.closed) return; // late news of a run that was stopped
-  for (const frame of news.frames) {
-    if (frame.index !== run.frames.length) continue; // known already, or after one that is missing
-    run.frames.push({ ...frame });
-    fillTile(frame.index);
+  if (run.closed) return; // a run that was stopped may have sent this before it heard of it
+  for (const picture of message.pictures) {
+    if (picture.index !== run.pictures.length) continue; // here already, or one before is missing
+    run.pictures.push({ ...picture });
+    fillTile(picture.index);
   }
-  run.gif = news.gif?.url;
-  run.png = news.png?.url;
+  run.gif = message.gif?.url;
+  run.png = message.png?.url;
   tick();
 }
 
-function open({ run: id, settings }) {
-  run = { id, settings: { ...settings }, frames: [], seen: -1 };
+function open({ run: id, steps, settings, name, line }) {
+  run = { id, steps, settings: { ...settings }, name, pictures: [], seen: -1 };
   shown = -1;
   following = true;
   pause();
-  scrubber.max = run.settings.steps;
+  scrubber.max = steps;
   layTiles();
   offer("gif", null);
   offer("png", null);
-  $(".settings").textContent =
-    `label ${settings.label} · guidance ${settings.guidance_scale} · ${count(settings.steps)} · ` +
-    `${settings.sampler} · seed ${settings.seed}`;
+  $(".settings").textContent = line;
 }
 
-// The run is over once its last frame has been seen, or somebody looks at another.
+// The run is over when its last step has been shown, or somebody looks at another step.
 function settle() {
-  const isSeen = !following || shown === run.settings.steps;
+  const isSeen = !following || shown === run.steps;
   if (player.dataset.state !== "running" || !run.gif || !isSeen) return;
-  const name = `${run.settings.label}-seed-${run.settings.seed}`;
-  setState("done", `Done in ${count(run.settings.steps)}.`);
-  offer("gif", run.gif, `${name}.gif`);
-  offer("png", run.png, `${name}.png`);
+  setState("done", `Done in ${count(run.steps)}.`);
+  offer("gif", run.gif, `${run.name}.gif`);
+  offer("png", run.png, `${run.name}.png`);
   history.replaceState(history.state, "", link());
 }
 
-// Gradio can cancel a run only once the server has answered, so Stop may have to wait for that.
+// Gradio cannot cancel a run before the server has answered, so Stop may have to wait for that.
 function stop() {
   stopping = player.dataset.state === "waiting";
   if (stopping) setState("waiting", "Stopping…");
   if (player.dataset.state !== "running") return;
   trigger("cancel");
-  run.frames.length = run.seen + 1; // what has come and was not seen would be news after the stop
+  run.pictures.length = run.seen + 1; // no step that has come but was not shown appears later
   layTiles();
   const steps = Math.max(run.seen, 0);
   close("stopped", `Stopped after ${count(steps)}. Generate starts it again.`);
@@ -95,8 +93,8 @@ function setState(state, status) {
 }
 
 function show(index) {
-  const { x_t, x_0, noise_level } = run.frames[index];
-  const position = `Step ${index} of ${run.settings.steps}`;
+  const { x_t, x_0, noise_level } = run.pictures[index];
+  const position = `Step ${index} of ${run.steps}`;
   const noise = `${Math.round(100 * noise_level)}% noise`;
   shown = index;
   run.seen = Math.max(run.seen, index);
@@ -107,19 +105,19 @@ function show(index) {
   $(".step").textContent = position;
   $(".noise").textContent = noise;
   scrubber.value = index;
-  scrubber.style.setProperty("--frame", `url(${x_t})`);
+  scrubber.style.setProperty("--picture", `url(${x_t})`);
   scrubber.setAttribute("aria-valuetext", `${position}, ${noise}`);
   settle();
 }
 
-// Shows the frames that are there, one by one, at the pace of the moment.
+// Shows the steps that have come, one after another, at the pace of the moment.
 function tick() {
-  if (shown < 0 && run.frames[0]) show(0);
+  if (shown < 0 && run.pictures[0]) show(0);
   settle();
   if (ticking) return;
   ticking = true;
   requestAnimationFrame(function step() {
-    const isLast = shown >= run.frames.length - 1;
+    const isLast = shown >= run.pictures.length - 1;
     if (playing && isLast) pause();
     if (isLast || !(playing || following)) {
       ticking = false;
@@ -131,16 +129,16 @@ function tick() {
 }
 
 function pace() {
-  const frames = run.settings.steps + 1;
-  if (playing) return Math.min(REPLAY_FRAME_MS, REPLAY_MS / frames);
-  return stillness.matches ? 0 : LIVE_MS / frames;
+  const pictures = run.steps + 1; // the start has one, too
+  if (playing) return Math.min(REPLAY_STEP_MS, REPLAY_MS / pictures);
+  return stillness.matches ? 0 : LIVE_MS / pictures;
 }
 
-// The filmstrip: as many tiles as fit, spread over the steps, under the scrubber's handle
+// The strip under the scrubber's handle: as many tiles as fit, spread over the steps
 
 function layTiles() {
   const width = parseFloat(getComputedStyle(tiles).getPropertyValue("--tile"));
-  const last = run.settings.steps;
+  const last = run.steps;
   const fitting = Math.floor((tiles.clientWidth + 2) / (width + 2));
   const shownTiles = Math.max(2, Math.min(fitting, last + 1));
   tiles.replaceChildren(
@@ -151,21 +149,21 @@ function layTiles() {
       return tile;
     }),
   );
-  run.frames.forEach((_, index) => fillTile(index));
+  run.pictures.forEach((_, index) => fillTile(index));
 }
 
 function fillTile(index) {
   const tile = tiles.querySelector(`[data-index="${index}"]`);
-  if (tile) tile.src = run.frames[index].x_t;
+  if (tile) tile.src = run.pictures[index].x_t;
 }
 
 // What the person does
 
 function play() {
-  if (!run.frames.length) return;
+  if (!run.pictures.length) return;
   following = false;
   playing = true;
-  if (shown >= run.frames.length - 1) show(0);
+  if (shown >= run.pictures.length - 1) show(0);
   setPlayButton();
   tick();
 }
@@ -189,13 +187,13 @@ scrubber.addEventListener("keydown", (event) => {
   toggle();
 });
 scrubber.addEventListener("input", () => {
-  if (!run.frames.length) return; // a run has begun and nothing of it has come
+  if (!run.pictures.length) return; // a run has begun, and its first step has not come
   pause();
   following = false;
-  show(Math.min(Number(scrubber.value), run.frames.length - 1));
+  show(Math.min(Number(scrubber.value), run.pictures.length - 1));
 });
 
-// What can be taken away
+// Files and the link
 
 function offer(what, url, name) {
   const anchor = $(`.${what}`);
@@ -214,7 +212,7 @@ $(".link").addEventListener("click", async () => {
   await navigator.clipboard.writeText(link());
   $(".status").textContent = "Link copied.";
 });
-$(".link").hidden = !navigator.clipboard; // browsers have none on http, but for localhost
+$(".link").hidden = !navigator.clipboard; // on http, browsers have it for localhost only
 
 // What the rest of the page says
 
@@ -238,5 +236,5 @@ new ResizeObserver(layTiles).observe(tiles);
 open(props.value);
 receive(props.value);
 following = false;
-show(run.frames.length - 1);
+show(run.pictures.length - 1);
 $(".status").textContent = "An example. Press Generate to draw your own.";

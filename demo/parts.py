@@ -1,0 +1,63 @@
+"""What the tabs of the page share: markup from demo/web, controls, and rules for their events."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gradio as gr
+from gradio.components import Component
+
+from ldm_core import LatentDiffusion, UserError
+
+from .requests import Choice, Request, Value, Whole
+
+WEB = Path(__file__).parent / "web"
+MAX_SLIDER = 1000  # with more values than this, a slider cannot be set to each of them
+# Options of all events that run the model: together they run as many at once as there are cores,
+# each of them in one thread (see `app.main`).
+RUNS_THE_MODEL = {"concurrency_id": "runs", "concurrency_limit": os.cpu_count()}
+
+
+def read(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")
+
+
+def html(name: str, **options) -> gr.HTML:
+    """A part of the page with its own markup and style. A new value does not change the markup."""
+    return gr.HTML(html_template=read(name), apply_default_css=False, padding=False, **options)
+
+
+def controls(model: LatentDiffusion, asks: type[Request]) -> dict[str, Component]:
+    """A control for each value of a request, by name; `render` puts it where it belongs."""
+    start = asks.start(model)
+    return {n: _control(n, value, model, start[n]) for n, value in asks.values().items()}
+
+
+def _control(name: str, value: Value, model: LatentDiffusion, start) -> Component:
+    kind = value.kind
+    shared = {"value": start, "label": value.title, "info": value.info, "elem_id": name}
+    shared["render"] = False
+    if isinstance(kind, Choice):
+        choices = [(title, text) for text, title in kind.titles(model).items()]
+        if kind.keys:
+            return gr.Radio(choices, **shared)
+        return gr.Dropdown(choices, filterable=False, **shared)
+    if isinstance(kind, Whole) and kind.high - kind.low > MAX_SLIDER:
+        return gr.Number(precision=0, minimum=kind.low, maximum=kind.high, **shared)
+    return gr.Slider(kind.low, kind.high, step=kind.step, buttons=[], **shared)
+
+
+@contextmanager
+def shown_to_people() -> Iterator[None]:
+    """Tell people about errors: Gradio shows them the text of a gr.Error, and nothing else.
+
+    An error that people can act on is shown as it is. Any other is a fault of the program: its
+    traceback goes into the server's log.
+    """
+    try:
+        yield
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    except Exception as fault:
+        raise gr.Error("Something went wrong on the server. Its log says what.") from fault

@@ -1,0 +1,233 @@
+"""What may be asked of the page: the one definition of every value.
+
+The controls, links to the page, the HTTP endpoint, the settings in files and the line of text under
+the player are all made from the fields of `Request`. A new value is a new field; its name is that
+of a field of `FileSettings`, which says what the value does.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from ldm_core import (
+    MAX_SEED,
+    SAMPLERS,
+    SCALE,
+    FileSettings,
+    LatentDiffusion,
+    check_choice,
+    check_number,
+    check_whole,
+)
+
+ANY = "any"  # the label of an image that is drawn without a label
+FIRST_LABEL, FIRST_SEED = 7, 6  # what the page starts with; labels by their index
+SAMPLER_TITLES = {
+    "ddpm": "DDPM",
+    "ddim": "DDIM",
+    "euler": "Euler",
+    "heun": "Heun",
+    "dpmpp_2m": "DPM-Solver++ (2M)",
+    "dpmpp_2m_sde": "DPM-Solver++ (2M, SDE)",
+    "unipc": "UniPC",
+}
+
+# The kinds of values. `read` takes the text in a link; what it cannot read stays text, and `check`
+# refuses it by name. `check` takes anything that JSON can bring, and raises InputError.
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number from low to high. step: the smallest move of its slider."""
+
+    low: float
+    high: float
+    step: float
+
+    def read(self, text: str) -> float | str:
+        with suppress(ValueError):
+            return float(text)
+        return text
+
+    def check(self, title: str, value: Any, model: LatentDiffusion) -> float:
+        check_number(title, value, self.low, self.high)
+        return value
+
+    def nearest(self, value: float) -> float:
+        """The model's default, or the limit of the page that comes nearest to it."""
+        return min(max(value, self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Whole(Number):
+    """A whole number from low to high."""
+
+    low: int
+    high: int
+    step: int = 1
+
+    def check(self, title: str, value: Any, model: LatentDiffusion) -> int:
+        if isinstance(value, float) and value.is_integer():  # JSON does not tell 20.0 from 20
+            value = int(value)
+        check_whole(title, value, self.low, self.high)
+        return value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several texts. titles: for a model, each text and the title that people see.
+
+    keys: the control shows all of them, each as a key; otherwise it is a list that opens.
+    """
+
+    titles: Callable[[LatentDiffusion], Mapping[str, str]]
+    keys: bool = False
+
+    def read(self, text: str) -> str:
+        return text
+
+    def check(self, title: str, value: Any, model: LatentDiffusion) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):  # scripts say 7, too
+            value = str(value)
+        check_choice(title, value, self.titles(model))
+        return value
+
+    def nearest(self, value: str) -> str:
+        return value
+
+
+@dataclass(frozen=True)
+class Value:
+    """What the page knows about one value of a request.
+
+    title: its name for people. info: what it does to the picture. kind: what is allowed.
+    start: gives, for a model, the value with which the page starts. in_line: gives the words for a
+    value in the line under the player. left_out: the value for a script that gives none, if it is
+    not the one with which the page starts.
+    """
+
+    title: str
+    info: str
+    kind: Number | Choice
+    start: Callable[[LatentDiffusion], Any]
+    in_line: Callable[[Any], str]
+    left_out: Any = None
+
+
+def described(**description) -> Any:
+    """A field of a request, with its `Value`."""
+    return dataclasses.field(metadata={Value: Value(**description)})
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request for one image, checked for one model. `check` and `from_link` make it."""
+
+    label: str = described(
+        title="Label",
+        info=f"What to draw; “{ANY}” leaves it to the model.",
+        kind=Choice(lambda model: {name: name for name in (*model.class_names, ANY)}, keys=True),
+        start=lambda model: class_name(model, FIRST_LABEL),
+        in_line="label {}".format,
+        left_out=ANY,
+    )
+    guidance_scale: float = described(
+        title="Guidance scale",
+        info="How strongly the label pulls; 0 ignores the label.",
+        kind=Number(0, 10, step=0.1),
+        start=lambda model: model.defaults.guidance_scale,
+        in_line="guidance {:g}".format,
+    )
+    steps: int = described(
+        title="Steps",
+        info="More steps take longer and give cleaner strokes.",
+        kind=Whole(1, 100),
+        start=lambda model: model.defaults.steps,
+        in_line=lambda steps: f"{steps} step{'s' if steps > 1 else ''}",
+    )
+    sampler: str = described(
+        title="Sampler",
+        info="The rule that takes each step towards the picture.",
+        kind=Choice(lambda model: {name: SAMPLER_TITLES.get(name, name) for name in SAMPLERS}),
+        start=lambda model: model.defaults.sampler,
+        in_line=str,
+    )
+    seed: int = described(
+        title="Seed",
+        info="The same seed and settings draw the same picture.",
+        kind=Whole(0, MAX_SEED),
+        start=lambda model: FIRST_SEED,
+        in_line="seed {}".format,
+        left_out=0,
+    )
+
+    @classmethod
+    def values(cls) -> dict[str, Value]:
+        """All values that can be asked for, by name, in the order of controls and endpoint."""
+        return {field.name: field.metadata[Value] for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def start(cls, model: LatentDiffusion) -> dict[str, Any]:
+        """What the page starts with: the defaults of the model, within the limits of the page."""
+        return {n: value.kind.nearest(value.start(model)) for n, value in cls.values().items()}
+
+    @classmethod
+    def left_out(cls, model: LatentDiffusion) -> dict[str, Any]:
+        """What the HTTP endpoint takes for the values that a script leaves out."""
+        given = {n: value.left_out for n, value in cls.values().items()}
+        return cls.start(model) | {n: value for n, value in given.items() if value is not None}
+
+    @classmethod
+    def check(cls, model: LatentDiffusion, given: Mapping[str, Any] | Sequence[Any]) -> "Request":
+        """The request for values of any type whatever; raises InputError.
+
+        given: by name, where what is left out is as the page starts; or all, in order.
+        """
+        if isinstance(given, Mapping):
+            given = (cls.start(model) | given).values()
+        pairs = zip(cls.values().items(), given, strict=True)
+        request = cls(**{n: value.kind.check(value.title, v, model) for (n, value), v in pairs})
+        request.file_settings(model)  # two values may be allowed, but not together
+        return request
+
+    @classmethod
+    def from_link(cls, model: LatentDiffusion, query: Mapping[str, str]) -> "Request | None":
+        """The request in the query string of a link, None if it holds no value of a request.
+
+        What the link leaves out is as the page starts. Raises InputError.
+        """
+        values = cls.values()
+        given = {
+            name: values[name].kind.read(text) for name, text in query.items() if name in values
+        }
+        return cls.check(model, given) if given else None
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def asked(self, model: LatentDiffusion) -> int | None:
+        """What `model.denoise` is to draw: the index of a class, None for no label."""
+        return None if self.label == ANY else model.class_names.index(self.label)
+
+    def file_settings(self, model: LatentDiffusion, scale: int = SCALE) -> FileSettings:
+        """All that makes a file of this request; what is not asked for is as the model says."""
+        image = {"count": 1, "scale": scale}
+        return FileSettings.from_dict(model.defaults.to_dict() | self.to_dict() | image)
+
+    def line(self) -> str:
+        """The values as one line of text."""
+        values = self.values().items()
+        return " · ".join(value.in_line(getattr(self, name)) for name, value in values)
+
+    def file_name(self) -> str:
+        """A name for files, without an ending. A class may have a name that no file can have."""
+        label = re.sub(r"\W+", "-", self.label)
+        return f"{label}-seed-{self.seed}"
+
+
+def class_name(model: LatentDiffusion, index: int) -> str:
+    """The name of a class; after the last class comes the first again."""
+    return model.class_names[index % len(model.class_names)]

@@ -1,0 +1,164 @@
+"""From a checked request to what people get: messages for the player, and files.
+
+`Runner.steps` is the one way to a run. The page and the HTTP endpoint both use it.
+"""
+
+import base64
+import io
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ldm_core import (
+    SCALE,
+    DenoisingStep,
+    LatentDiffusion,
+    UserError,
+    stored_settings,
+    weights_of,
+    write_gif,
+    write_png,
+)
+
+from .requests import Request, class_name
+
+EXAMPLE_LABEL = 3  # not the label that the page starts with: the first run draws something new
+LARGE = 16  # scale of the PNG for people; scripts get each pixel once
+RECENT = 3  # steps in a message: the newest, and those before it in case one message was missed
+DEADLINE_S = 60.0  # several times what the slowest allowed run takes on two busy cores
+
+
+@dataclass(frozen=True)
+class StepPictures:
+    """What is seen of one step; index 0 is the start.
+
+    x_t: the noisy latent, decoded. x_0: the estimate of the finished image that the step made, None
+    at index 0. Both uint8 (28, 28). noise_level: sqrt(1 - alpha_bar), from nearly 1 down to 0.
+    """
+
+    index: int
+    x_t: np.ndarray
+    x_0: np.ndarray | None
+    noise_level: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: the pictures as data URIs."""
+        return {
+            "index": self.index,
+            "x_t": _data_uri(self.x_t),
+            "x_0": None if self.x_0 is None else _data_uri(self.x_0),
+            "noise_level": round(self.noise_level, 4),
+        }
+
+
+class Runner:
+    """Runs requests on one model, and writes their files into one folder."""
+
+    def __init__(self, model: LatentDiffusion, folder: Path, deadline_s: float = DEADLINE_S):
+        self.model = model
+        self.folder = folder
+        self.deadline_s = deadline_s
+        self.weights = weights_of(model)  # files say which weights made them
+
+    def steps(self, request: Request) -> Iterator[StepPictures]:
+        """Yield the start and every step, each as soon as it exists.
+
+        Raises UserError when the run takes too long.
+        """
+        model = self.model
+        options = request.file_settings(model).sampling
+        asked = [request.asked(model)]
+        for step in self._in_time(model.denoise(asked, seeds=[request.seed], **options)):
+            x_t = model.decode(step.x_t)[0].cpu().numpy()
+            x_0 = None if step.x_0 is None else model.decode(step.x_0)[0].cpu().numpy()
+            yield StepPictures(step.index, x_t, x_0, float(model.schedule.levels(step.t)[1]))
+
+    def messages(self, request: Request) -> Iterator[dict[str, Any]]:
+        """Yield the messages of a run to the page's player.
+
+        They are JSON objects: what `_header` says; `pictures`, a list of `StepPictures.to_dict`;
+        and in the last message `gif` and `png`, which are new files.
+        The first message comes before any work, so that Stop works at once. Each step then makes a
+        message. The last message has the pictures of all steps, so that none can be missing.
+        """
+        header = _header(uuid.uuid4().hex, request)
+        yield header | {"pictures": []}
+        frames, pictures = [], []
+        for step in self.steps(request):
+            frames.append(step.x_t)
+            pictures.append(step.to_dict())
+            yield header | {"pictures": pictures[-RECENT:]}
+        files = {
+            "gif": file_data(self.save_gif(frames, request)),
+            "png": file_data(self.save_png(frames[-1], request, LARGE)),
+        }
+        yield header | {"pictures": pictures} | files
+
+    def example(self) -> dict[str, Any]:
+        """The message of a whole run, without files: what the page shows when it opens."""
+        label = class_name(self.model, EXAMPLE_LABEL)
+        request = Request.check(self.model, {"label": label})
+        pictures = [step.to_dict() for step in self.steps(request)]
+        return _header("example", request) | {"pictures": pictures}
+
+    def save_gif(self, frames: list[np.ndarray], request: Request) -> Path:
+        """Write the animation, with its settings, to a new file.
+
+        It is the same, to the byte, as the one that `python -m ldm_core.sample` makes.
+        """
+        path = self._new_file(request, ".gif")
+        write_gif(path, frames, settings=self._stored(request, SCALE), scale=SCALE)
+        return path
+
+    def save_png(self, picture: np.ndarray, request: Request, scale: int = 1) -> Path:
+        """Write one picture, enlarged, with its settings, to a new file; as `save_gif`."""
+        path = self._new_file(request, ".png")
+        write_png(path, picture, settings=self._stored(request, scale), scale=scale)
+        return path
+
+    def _in_time(self, steps: Iterator[DenoisingStep]) -> Iterator[DenoisingStep]:
+        ends_at = time.monotonic() + self.deadline_s
+        for step in steps:
+            if step.index and time.monotonic() > ends_at:
+                raise UserError(
+                    f"The run was ended at step {step.index} of {step.steps}, after "
+                    f"{self.deadline_s:g} seconds: the server is too busy. Try again with fewer "
+                    "steps."
+                )
+            yield step
+
+    def _stored(self, request: Request, scale: int) -> dict[str, Any]:
+        return stored_settings(request.file_settings(self.model, scale), self.weights)
+
+    def _new_file(self, request: Request, ending: str) -> Path:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / f"{request.file_name()}-{uuid.uuid4().hex[:8]}{ending}"
+
+
+def file_data(path: Path) -> dict[str, Any]:
+    """A file as Gradio and its clients pass it on."""
+    return {"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+
+def _header(run: str, request: Request) -> dict[str, Any]:
+    """What every message of a run says. The player knows the name of no setting: it puts
+    `settings` into the link, shows `line`, and calls files `name`."""
+    return {
+        "run": run,
+        "steps": request.steps,
+        "settings": request.to_dict(),
+        "line": request.line(),
+        "name": request.file_name(),
+    }
+
+
+def _data_uri(picture: np.ndarray) -> str:
+    png = io.BytesIO()
+    Image.fromarray(picture).save(png, "PNG")
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

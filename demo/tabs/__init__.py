@@ -1,0 +1,8 @@
+"""The tabs of the page, in their order.
+
+A tab is a module with a TITLE and `build(page, runner)`, which lays it out and connects its events.
+"""
+
+from . import watch
+
+TABS = (watch,)

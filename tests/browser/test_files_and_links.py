@@ -1,0 +1,79 @@
+"""What people take away from the page: files, and links to their settings."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+from PIL import Image, ImageSequence
+
+from demo.requests import FIRST_SEED
+from ldm_core import read_settings
+
+from ..conftest import ROOT
+from .actions import RECORD, STEPS, choose_label, generate, pixels, set_steps
+
+
+def test_gif_holds_the_very_steps_that_were_shown(open_page, tmp_path):
+    page = open_page()
+    page.evaluate(RECORD)
+    generate(page)
+    seen = page.evaluate("seen")
+    with page.expect_download() as download:
+        page.click(".gif")
+    assert re.fullmatch(rf"7-seed-{FIRST_SEED}-\w+\.gif", download.value.suggested_filename)
+    gif = Image.open(download.value.path())
+    frames = [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(gif)]
+    assert len(frames) == STEPS + 1
+    for frame, shown in zip(frames, seen, strict=True):
+        small = pixels(shown["x_t"])
+        scale = len(frame) // len(small)
+        assert (frame == small.repeat(scale, 0).repeat(scale, 1)).all()
+    settings = read_settings(download.value.path())
+    assert settings["label"] == "7" and settings["seed"] == FIRST_SEED
+    assert settings["steps"] == STEPS
+    line = [sys.executable, "-m", "ldm_core.sample", "--like", download.value.path()]
+    subprocess.run([*line, "--out", tmp_path / "again.gif"], cwd=ROOT, check=True)
+    assert (tmp_path / "again.gif").read_bytes() == download.value.path().read_bytes()
+
+
+def test_png_is_the_final_image_enlarged(open_page):
+    page = open_page()
+    generate(page)
+    with page.expect_download() as download:
+        page.click(".png[href]")
+    image = np.asarray(Image.open(download.value.path()).convert("L"))
+    assert image.shape == (448, 448)
+    assert (image[::16, ::16] == pixels(page.get_attribute(".x_t", "src"))).all()
+    settings = read_settings(download.value.path())
+    assert settings["label"] == "7" and len(settings["weights"]) == 16
+
+
+def test_link_brings_the_settings_back(open_page):
+    page = open_page()
+    choose_label(page, "4")
+    set_steps(page, 5)
+    page.click("#dice")
+    page.wait_for_function(f"document.querySelector('#seed input').value !== '{FIRST_SEED}'")
+    generate(page)
+    settings, picture = page.inner_text(".settings"), page.get_attribute(".x_t", "src")
+    query = "?" + page.url.split("?")[1]
+    assert "label=4" in query and "steps=5" in query
+
+    page = open_page(query)
+    page.wait_for_selector("#label label.selected:has-text('4')")
+    # The values need not come all at once.
+    seed = re.search(r"seed=(\d+)", query)[1]
+    for field, value in (("#seed input", seed), ("[aria-label='number input for Steps']", "5")):
+        page.wait_for_function(
+            "([field, value]) => document.querySelector(field).value === value", arg=[field, value]
+        )
+    generate(page)
+    assert page.inner_text(".settings") == settings
+    assert page.get_attribute(".x_t", "src") == picture
+
+
+def test_a_bad_link_is_told_and_does_no_harm(open_page):
+    page = open_page("?steps=many")
+    page.wait_for_selector("text=Steps must be a whole number from 1 to 100, not 'many'.")
+    generate(page)

@@ -1,0 +1,96 @@
+"""How the page is put together: controls, tabs, endpoint, errors."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from demo import app
+from demo.endpoint import add_endpoint
+from demo.parts import shown_to_people
+from demo.requests import Request
+from demo.runs import Runner
+from demo.tabs import TABS, watch
+from ldm_core import LatentDiffusion, UserError
+
+from ..conftest import small_parts
+from .values import WithEta
+
+
+def controls(page: gr.Blocks) -> dict[str, dict]:
+    """The properties of all components of a page that have a label, by their label."""
+    properties = (component["props"] for component in page.config["components"])
+    return {one["label"]: one for one in properties if one.get("label")}
+
+
+def kinds(page: gr.Blocks) -> list[str]:
+    return [component["type"] for component in page.config["components"]]
+
+
+def endpoint(page: gr.Blocks) -> list[tuple]:
+    """Name, type and default of each value that /generate takes."""
+    keys = ("parameter_name", "type", "parameter_default")
+    parameters = page.get_api_info()["named_endpoints"]["/generate"]["parameters"]
+    return [(p[keys[0]], p[keys[1]]["type"], p[keys[2]]) for p in parameters]
+
+
+def test_the_page_has_a_control_for_each_value(small_model):
+    page = app.build(small_model)
+    found = controls(page)
+    start = Request.start(small_model)
+    for name, value in Request.values().items():
+        assert found[value.title]["value"] == start[name]
+        assert found[value.title]["info"] == value.info
+
+
+def test_the_page_offers_the_classes_by_their_names():
+    names = ("circle", "five-pointed star")
+    page = app.build(LatentDiffusion(small_parts(names)))
+    offered = [text for _, text in controls(page)["Label"]["choices"]]
+    assert offered == [*names, "any"]
+
+
+def test_the_endpoint_takes_the_values_of_a_request(small_model):
+    defaults = small_model.defaults
+    assert endpoint(app.build(small_model)) == [
+        ("label", "string", "any"),
+        ("guidance_scale", "number", defaults.guidance_scale),
+        ("steps", "integer", defaults.steps),
+        ("sampler", "string", defaults.sampler),
+        ("seed", "integer", 0),
+    ]
+
+
+def test_a_new_value_has_a_control_and_a_place_in_the_endpoint(runner):
+    with gr.Blocks() as page:
+        watch.build(page, runner, WithEta)
+        add_endpoint(runner, WithEta)
+    assert controls(page)["Fresh noise"]["maximum"] == 1
+    assert endpoint(page)[-1] == ("eta", "number", 0.0)
+    run = next(event for event in page.config["dependencies"] if event["targets"][0][1] == "click")
+    assert len(run["inputs"]) == len(WithEta.values())
+
+
+def test_one_tab_has_no_bar_and_a_second_one_needs_a_module_only(small_model):
+    assert "tabs" not in kinds(app.build(small_model))
+
+    def build(page: gr.Blocks, runner: Runner) -> None:
+        gr.Textbox(label="Of the second tab")
+
+    second = SimpleNamespace(TITLE="Second", build=build)
+    page = app.build(small_model, (*TABS, second))
+    assert kinds(page).count("tabitem") == 2
+    assert controls(page).keys() >= {"Watch", "Second", "Seed", "Of the second tab"}
+
+
+def test_people_are_shown_what_they_can_act_on():
+    with pytest.raises(gr.Error, match="Try again") as shown, shown_to_people():
+        raise UserError("Try again")
+    assert not shown.value.print_exception
+
+
+def test_a_fault_of_the_program_keeps_its_traceback_in_the_log():
+    with pytest.raises(gr.Error, match="Its log says what") as shown, shown_to_people():
+        _ = 1 / 0
+    assert shown.value.print_exception
+    assert isinstance(shown.value.__cause__, ZeroDivisionError)

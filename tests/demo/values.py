@@ -1,0 +1,20 @@
+"""What several tests of the page ask for."""
+
+from dataclasses import dataclass
+
+from demo.requests import Number, Request, described
+
+GOOD = {"label": "7", "guidance_scale": 1.5, "steps": 3, "sampler": "ddim", "seed": 5}
+
+
+@dataclass(frozen=True)
+class WithEta(Request):
+    """A request with one value more: this class is all that it takes."""
+
+    eta: float = described(
+        title="Fresh noise",
+        info="How much noise each step adds.",
+        kind=Number(0, 1, step=0.05),
+        start=lambda model: model.defaults.eta,
+        in_line="eta {:g}".format,
+    )
