@@ -53,8 +53,7 @@ class Number:
         return text
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> float:
-        check_number(title, value, self.low, self.high)
-        return value
+        return check_number(title, value, self.low, self.high)
 
     def nearest(self, value: float) -> float:
         """The model's default, or the limit of the page that comes nearest to it."""
@@ -72,8 +71,7 @@ class Whole(Number):
     def check(self, title: str, value: Any, model: LatentDiffusion) -> int:
         if isinstance(value, float) and value.is_integer():  # JSON does not tell 20.0 from 20
             value = int(value)
-        check_whole(title, value, self.low, self.high)
-        return value
+        return check_whole(title, value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -92,8 +90,7 @@ class Choice:
     def check(self, title: str, value: Any, model: LatentDiffusion) -> str:
         if isinstance(value, int) and not isinstance(value, bool):  # scripts say 7, too
             value = str(value)
-        check_choice(title, value, self.titles(model))
-        return value
+        return check_choice(title, value, self.titles(model))
 
     def nearest(self, value: str) -> str:
         return value
