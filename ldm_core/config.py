@@ -14,6 +14,7 @@ PICTURE_SIDE = 28  # pixels of a picture, as people see it and as MNIST stores i
 IMAGE_SIDE = 32  # pixels of an image, as the VAE sees it: a picture with a border, to halve evenly
 LATENT_SIDE = 8  # positions of a latent, per side
 LATENT_CHANNELS = 4
+NO_LABEL = "*"  # stands for no label wherever a label is text; no class can have this name
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ class ConditioningConfig(Config):
     class_names: tuple[str, ...] = tuple("0123456789")
     # More than one: the softmax of cross-attention over a single token is constant.
     n_tokens: int = 4
+
+    def __post_init__(self):
+        if len(set(self.class_names)) < len(self.class_names) or NO_LABEL in self.class_names:
+            raise InputError(
+                f"The names of classes must differ, and none may be {NO_LABEL}: "
+                f"{', '.join(self.class_names)}."
+            )
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def labels_like(labels: Tensor, count: int) -> Tensor:
 def make_samples(
     model: LatentDiffusion, labels: Tensor, settings: SamplingSettings, seed: int
 ) -> Tensor:
-    """One image for each label, uint8 (N, 28, 28). Image i has the seed `seed + i` (modulo 2**32)."""
+    """One image for each label, uint8 (N, 28, 28); image i has the seed seed + i, modulo 2**32."""
     parts = []
     for start in tqdm(range(0, len(labels), BATCH), desc="sampling", unit="batch", disable=None):
         batch = labels[start : start + BATCH].tolist()

@@ -52,3 +52,9 @@ def test_labels_of_numpy_and_pytorch_are_numbers_too_and_minus_one_is_none():
 def test_to_ask_for_nothing_at_all_is_refused(nothing):
     with pytest.raises(ValueError, match="Nothing is asked"):
         CONDITIONING.ids(nothing)
+
+
+@pytest.mark.parametrize("names", [("cat", "cat"), ("cat", "*")])
+def test_names_that_cannot_be_told_apart_are_refused(names):
+    with pytest.raises(ValueError, match="names of classes must differ, and none may be"):
+        ConditioningConfig(class_names=names)
