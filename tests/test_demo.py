@@ -15,7 +15,7 @@ from PIL import Image
 from demo import app, generation
 from demo.generation import MAX_GUIDANCE_SCALE, MAX_STEPS, RequestError, check_link, check_request
 from ldm_core import MAX_SEED, SAMPLERS, LatentDiffusion
-from ldm_core.files.pictures import read_settings
+from ldm_core.files.metadata import read_settings
 
 DIGITS = tuple("0123456789")
 GOOD = {"label": "7", "guidance_scale": 1.5, "steps": 3, "sampler": "ddim", "seed": 5}

@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 
 from demo.generation import FIRST_SEED
 from ldm_core import SamplingSettings
-from ldm_core.files.pictures import read_settings
+from ldm_core.files.metadata import read_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = SamplingSettings().steps
