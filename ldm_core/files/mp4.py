@@ -3,8 +3,9 @@
 import importlib
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,28 +36,30 @@ def encode_mp4(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: s
 
     first = next(frames)
     frame_ms, written = first[1], 0
-
-    def repeated() -> Iterator[np.ndarray]:
-        nonlocal written
-        for frame, ms in chain([first], frames):
-            for again in repeat(frame, max(1, round(ms / frame_ms))):
-                yield again
-                written += 1
-
     output = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-crf", str(CRF), "-preset", "veryslow"]
     output += ["-movflags", "+faststart", "-metadata", f"comment={settings}", "-f", "mp4"]
     options = {"fps": Fraction(1000, frame_ms), "codec": "libx264", "pixelformat": "yuv420p"}
     # quality: CRF says it. macro_block_size: imageio would stretch sides to multiples of 16.
     options |= {"quality": None, "macro_block_size": 1, "ffmpeg_log_level": "error"}
-    try:
-        with iio.imopen(path, "w", plugin="FFMPEG", extension=".mp4") as file:
-            file.write(repeated(), is_batch=True, output_params=output, **options)
-    except OSError as error:
-        if not isinstance(error.__context__, BrokenPipeError):
-            raise  # it is not about ffmpeg, but comes from whoever makes the frames
-        raise OSError(FAILED) from error
+    with iio.imopen(path, "w", plugin="FFMPEG", extension=".mp4") as file:
+        # Not file.write: where making a frame fails, it would leave ffmpeg running.
+        writer = file.legacy_get_writer(output_params=output, **options)
+        try:
+            for frame, ms in chain([first], frames):
+                for _ in range(max(1, round(ms / frame_ms))):
+                    _append(writer, frame)
+                    written += 1
+        finally:
+            writer.close()  # waits for ffmpeg; a second Ctrl-C kills it
     if _count_frames(path) != written:  # imageio does not ask ffmpeg whether it succeeded
         raise OSError(FAILED)
+
+
+def _append(writer: Any, frame: np.ndarray) -> None:
+    try:
+        writer.append_data(frame)
+    except OSError as error:  # its message is the whole command line
+        raise OSError(FAILED) from error
 
 
 def _count_frames(path: Path) -> int:

@@ -28,7 +28,9 @@ def ffmpeg_frames(path, height, width) -> np.ndarray:
 
 def ffmpegs_writing_to(folder: Path) -> list[str]:
     """Command lines of running programs that name the folder."""
-    found = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
+    found = subprocess.run(
+        ["ps", "-ww", "-eo", "args"], check=True, capture_output=True, text=True
+    ).stdout
     return [line for line in found.splitlines() if "ffmpeg" in line and str(folder) in line]
 
 
@@ -68,7 +70,20 @@ def test_a_missing_package_is_named(tmp_path, movie, monkeypatch):
         write_animation(tmp_path / "a.mp4", movie, settings={})
 
 
-def test_frames_come_one_by_one(tmp_path, movie):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError("no frame"), RuntimeError("none")])
+def test_an_error_leaves_no_ffmpeg_even_while_someone_holds_it(tmp_path, movie, error):
+    def frames():
+        yield from movie
+        assert len(ffmpegs_writing_to(tmp_path)) == 1
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        write_animation(tmp_path / "a.mp4", frames(), settings={})
+    assert raised.value is error
+    assert ffmpegs_writing_to(tmp_path) == []
+
+
+def test_frames_come_one_by_one(tmp_path):
     """Those of an endless stream are written until it fails."""
 
     def frames():
