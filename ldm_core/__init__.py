@@ -6,10 +6,11 @@ from .diffusion.settings import MAX_GUIDANCE_SCALE, MAX_STEPS, SamplingSettings
 from .diffusion.starts import Start
 from .files.animation import write_animation, write_gif
 from .files.checkpoint import CheckpointError
-from .files.pictures import enlarge, lay_out, read_settings, write_png
+from .files.metadata import read_settings
+from .files.pictures import enlarge, lay_out, write_png
 from .files.weights import weights_of
 from .latent_diffusion import MAX_SEED, DenoisingStep, LatentDiffusion
-from .output.sample_files import SCALE, FileSettings, stored_settings
+from .output.file_settings import SCALE, FileSettings, stored_settings
 from .output.views import step_pictures
 from .runtime.backends import BACKENDS
 

@@ -20,11 +20,12 @@ from .command_line import (
     exit_status,
     given_options,
 )
-from .files.animation import WRITERS, check_ending
-from .files.pictures import read_settings
+from .files.animation import ENCODERS, check_ending
+from .files.metadata import read_settings
 from .files.weights import weights_of
 from .latent_diffusion import LatentDiffusion
-from .output.sample_files import ENDINGS, SCALE, STILLS, WEIGHTS, FileSettings, write
+from .output.file_settings import SCALE, WEIGHTS, FileSettings
+from .output.sample_files import ENDINGS, STILLS, write
 from .output.views import VIEWS
 
 PROGRAM = "python -m ldm_core.sample"
@@ -61,7 +62,7 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
 def _check_out(out: Path, force: bool, given: Collection[str]) -> None:
     ending = out.suffix.lower()
     check_choice("the ending of --out", ending, ENDINGS)
-    if ending in WRITERS:
+    if ending in ENCODERS:
         check_ending(ending)
     for option in set(given).intersection(STILLS.get(ending, ())):
         flag = "--" + option.replace("_", "-")

@@ -14,7 +14,7 @@ from ldm_core.config import ConditioningConfig
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.sample import ENDINGS, FileSettings, main
 
-from .conftest import SMALL, randomised
+from .conftest import ROOT, SMALL, randomised
 
 # Settings in files
 
@@ -96,6 +96,14 @@ def test_like_takes_the_five_settings_of_a_link(run, tmp_path):
     write_gif(tmp_path / "old.gif", np.zeros((1, 28, 28), np.uint8), settings=settings)
     run("--like old.gif --out new.gif")
     assert read_settings(tmp_path / "new.gif").items() >= settings.items()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_like_takes_files_of_the_version_before(run, tmp_path, ending):
+    old = ROOT / "tests" / "files" / "old" / f"seven{ending}"
+    run(f"--like {old} --out new{ending}")
+    stored, now = read_settings(old), read_settings(tmp_path / f"new{ending}")
+    assert now.items() >= (stored | {"weights": now["weights"]}).items()
 
 
 def test_like_warns_of_other_weights(run, tmp_path, capsys):
@@ -181,6 +189,7 @@ def test_nothing_is_overwritten_without_force(run, tmp_path):
         ("--out a.gif --frame-ms 1", "frame_ms must be a whole number from 20"),
         ("--out a.gif --scale 0", "scale must be a whole number from 1 to 64, not 0"),
         ("--out a.png --count 100000", "is larger than 8192 pixels: choose a smaller scale"),
+        ("--out a.npz --count 4294967296", "4,294,967,296 images need 3,367.3 GB of memory"),
         ("--out a.png --hold-ms 900", "--hold-ms has no effect on a .png file: leave it out"),
         ("--out a.npz --scale 2", "--scale has no effect on a .npz file: leave it out"),
         ("--out a.gif --device tpu", "device must be auto, cpu, cuda or cuda:N, not 'tpu'"),

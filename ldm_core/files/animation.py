@@ -1,5 +1,6 @@
-"""Animations: from frames to a file with its settings inside."""
+"""Animations: frames and their settings become a GIF, WebP, APNG or MP4."""
 
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -9,12 +10,15 @@ import numpy as np
 import torch
 
 from ..checks import InputError, check_choice, check_whole
-from .formats import WRITERS, Update, find_ffmpeg
+from .gif import encode_gif
+from .metadata import png_comment, webp_exif
+from .mp4 import encode_mp4, find_ffmpeg
 from .pictures import check_size, enlarge
 from .whole_file import whole_file
 
 FRAME_MS, HOLD_MS = 80, 1500
-MIN_MS, MAX_MS = 20, 60_000  # browsers slow what is faster down to 100; GIF and WebP end near there
+MIN_MS, MAX_MS = 20, 60_000  # browsers show for 100 ms what is to be shown for less than 20
+APNG_MAX_MS = 65_535
 
 
 def write_animation(
@@ -29,17 +33,20 @@ def write_animation(
 ) -> None:
     """Write frames uint8 (H, W), the starting noise first, as GIF, WebP, APNG (endless) or MP4.
 
-    frames: an array or tensor (N, H, W), or any iterable, of which one frame at a time is held.
-    path: its ending chooses the format, unless `ending` names one from WRITERS.
-    settings: what made it, as JSON for `read_settings`. scale: each pixel becomes scale x scale.
+    frames: an array or tensor (N, H, W), or any iterable. GIF and MP4 take one frame at a time;
+    WebP and APNG hold all of them, enlarged, until the file is written.
+    path: its ending chooses the format, unless `ending` names one of `ENCODERS`.
+    settings: what made the animation, as JSON for `read_settings`.
+    scale: each pixel becomes a square of scale x scale.
     A frame is shown for frame_ms, the last for hold_ms (GIF rounds to 10 ms).
     The file is whole or absent. Raises InputError for an ending, number or frame that is not
-    allowed, OSError if it cannot be written.
+    allowed, OSError if the file cannot be written.
     """
-    writer = WRITERS[check_ending(ending or Path(path).suffix)]
+    encode = ENCODERS[check_ending(ending or Path(path).suffix)]
     check_times(frame_ms, hold_ms)
-    with whole_file(path) as beside:
-        writer(beside, _updates(frames, scale, frame_ms, hold_ms), json.dumps(settings))
+    timed = _timed(_enlarged(frames, scale), frame_ms, hold_ms)
+    with whole_file(path) as partial:
+        encode(partial, timed, json.dumps(settings))
 
 
 def write_gif(path: str | Path, frames: Iterable[np.ndarray | torch.Tensor], **options) -> None:
@@ -50,7 +57,7 @@ def write_gif(path: str | Path, frames: Iterable[np.ndarray | torch.Tensor], **o
 def check_ending(ending: str) -> str:
     """The ending in small letters; raises InputError where it is unknown or needs a package."""
     ending = ending.lower()
-    check_choice("the ending of an animation", ending, WRITERS)
+    check_choice("the ending of an animation", ending, ENCODERS)
     if ending == ".mp4":
         find_ffmpeg()
     return ending
@@ -62,28 +69,22 @@ def check_times(frame_ms: int, hold_ms: int) -> None:
     check_whole("hold_ms", hold_ms, MIN_MS, MAX_MS)
 
 
-def _updates(frames: Iterable, scale: int, frame_ms: int, hold_ms: int) -> Iterator[Update]:
-    before = None
-    for frame, ms in _timed(map(np.asarray, frames), frame_ms, hold_ms):
+def _enlarged(frames: Iterable, scale: int) -> Iterator[np.ndarray]:
+    """Raises InputError for frames that are not uint8 (H, W) or not all of one size."""
+    size = None
+    for frame in map(np.asarray, frames):
         if frame.ndim != 2 or frame.dtype != np.uint8:
             raise InputError(f"A frame must be uint8 (H, W), not {frame.dtype} {frame.shape}.")
-        check_size(frame.shape, scale)
-        frame = enlarge(frame, scale)
-        if before is None:
-            before = ~frame
-        elif frame.shape != before.shape:
+        size = size or frame.shape
+        if frame.shape != size:
             raise InputError("The frames of an animation must all have the same size.")
-        changed = frame != before
-        rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
-        # A frame like the one before it is still a frame: of one pixel.
-        top, bottom = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 1)
-        left, right = (int(columns[0]), int(columns[-1]) + 1) if len(rows) else (0, 1)
-        box = slice(top, bottom), slice(left, right)
-        yield Update(frame, ms, (top, left), frame[box], changed[box])
-        before = frame
+        check_size(size, scale)
+        yield enlarge(frame, scale)
 
 
-def _timed(frames: Iterator[np.ndarray], frame_ms: int, hold_ms: int):
+def _timed(
+    frames: Iterator[np.ndarray], frame_ms: int, hold_ms: int
+) -> Iterator[tuple[np.ndarray, int]]:
     """Each frame with the time for which it is shown."""
     frame = next(frames, None)
     if frame is None:
@@ -92,3 +93,49 @@ def _timed(frames: Iterator[np.ndarray], frame_ms: int, hold_ms: int):
         yield frame, frame_ms
         frame = following
     yield frame, hold_ms
+
+
+def _encode_webp(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str) -> None:
+    # Every pixel is kept: method and quality say how long the encoder searches. Method 0, which is
+    # Pillow's choice, doubles the size; a higher quality saves nothing and takes longer.
+    options = {"lossless": True, "method": 4, "quality": 50}
+    _encode_with_pillow(path, ".webp", *_merged(frames), exif=webp_exif(settings), **options)
+
+
+def _encode_apng(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str) -> None:
+    pictures, durations = _merged(frames)
+    if max(durations) > APNG_MAX_MS:
+        raise InputError(
+            f"An APNG shows one picture for {APNG_MAX_MS} ms at most, and frames in a row are the "
+            "same picture: choose a smaller frame_ms or hold_ms."
+        )
+    _encode_with_pillow(path, ".apng", pictures, durations, pnginfo=png_comment(settings))
+
+
+def _merged(frames: Iterator[tuple[np.ndarray, int]]) -> tuple[list[np.ndarray], list[int]]:
+    """Pictures and their times; of equal ones in a row the first, as Pillow writes no others."""
+    pictures, durations = [], []
+    for picture, ms in frames:
+        if pictures and np.array_equal(picture, pictures[-1]):
+            durations[-1] += ms
+        else:
+            pictures.append(picture)
+            durations.append(ms)
+    return pictures, durations
+
+
+def _encode_with_pillow(
+    path: Path, ending: str, pictures: list[np.ndarray], durations: list[int], **options
+) -> None:
+    """An endless animation, by imageio's Pillow plugin."""
+    import imageio.v3 as iio
+
+    # It is encoded in memory, as imageio would try again, and complain, where a disk is full.
+    file = io.BytesIO()
+    with iio.imopen(file, "w", plugin="pillow", extension=ending) as writer:
+        for picture in pictures:  # one by one, as imageio would copy a list of them
+            writer.write(picture, is_batch=False, duration=durations, loop=0, **options)
+    path.write_bytes(file.getbuffer())
+
+
+ENCODERS = {".gif": encode_gif, ".webp": _encode_webp, ".apng": _encode_apng, ".mp4": encode_mp4}

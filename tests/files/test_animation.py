@@ -1,31 +1,121 @@
-"""From steps to frames, and from frames to a file that is whole or absent."""
+"""Animations in every format play what was given, and files are whole or absent."""
 
 import errno
-import weakref
+import json
+import re
+import subprocess
+import sys
+from itertools import groupby
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
+import torch
+from PIL import Image, ImageSequence
 
-from ldm_core.files.animation import write_animation, write_gif
-from ldm_core.files.formats import WRITERS
+from ldm_core import LatentDiffusion
+from ldm_core.files.animation import ENCODERS, write_animation, write_gif
+from ldm_core.files.metadata import read_settings
+from ldm_core.files.pictures import enlarge
+
+from ..conftest import ROOT, SETTINGS
+
+EXACT = [".gif", ".webp", ".apng"]
+OLD = {path.suffix: path for path in (ROOT / "tests" / "files" / "old").iterdir()}
 
 
-def test_few_frames_are_held_at_a_time(tmp_path):
-    class Frame(np.ndarray):
-        """Unlike a plain array, this can be watched."""
+def as_played(frames, durations) -> list[tuple[bytes, float]]:
+    """Pictures with their times; a picture that follows an equal one is shown for longer."""
+    timed = zip((np.asarray(frame).tobytes() for frame in frames), durations)
+    runs = groupby(timed, key=lambda shown: shown[0])
+    return [(picture, sum(ms for _, ms in run)) for picture, run in runs]
 
-    made, alive = [], []
 
-    def frames():
-        for i in range(20):
-            frame = np.full((28, 28), i, np.uint8).view(Frame)
-            made.append(weakref.ref(frame))
-            alive.append(sum(ref() is not None for ref in made))
-            yield frame
+def read_frames(path) -> tuple[np.ndarray, list[float]]:
+    """The frames of a file and their times, as Pillow reads them."""
+    with Image.open(path) as image:
+        shown = [
+            (np.array(frame.convert("L")), frame.info.get("duration", 0))
+            for frame in ImageSequence.Iterator(image)
+        ]
+    frames, durations = zip(*shown)
+    return np.stack(frames), list(durations)
 
-    write_gif(tmp_path / "a.gif", frames(), settings={})
-    assert len(alive) == 20
-    assert max(alive) <= 3
+
+def enlarged(movie, scale) -> np.ndarray:
+    return np.stack([enlarge(frame, scale) for frame in movie])
+
+
+@pytest.mark.parametrize("scale", [1, 3, 8])  # odd ones matter to WebP, which halves its corners
+@pytest.mark.parametrize("ending", EXACT)
+def test_what_was_written_is_played(tmp_path, movie, ending, scale):
+    path = tmp_path / f"a{ending}"
+    write_animation(path, movie, settings={}, scale=scale, frame_ms=120, hold_ms=2000)
+    wanted = as_played(enlarged(movie, scale), [120] * 7 + [2000])
+    assert len(wanted) == 6  # the movie holds two pictures for two frames each
+    assert as_played(*read_frames(path)) == wanted
+    with Image.open(path) as image:
+        assert image.info["loop"] == 0  # endless
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_one_picture_is_an_animation_too(tmp_path, movie, ending):
+    for name, frames in (("one", movie[:1]), ("equal", movie[[0, 0, 0]])):
+        path = tmp_path / f"{name}{ending}"
+        write_animation(path, frames, settings=SETTINGS, scale=2)
+        frames, _ = read_frames(path)
+        assert (frames == enlarge(movie[0], 2)).all()
+        assert read_settings(path) == SETTINGS
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_what_the_version_before_wrote_is_written_so_that_it_plays_the_same(tmp_path, ending):
+    path = tmp_path / f"new{ending}"
+    frames, durations = read_frames(OLD[ending])
+    write_animation(path, frames, settings=read_settings(OLD[ending]), scale=1)
+    assert as_played(*read_frames(path)) == as_played(frames, durations)
+    if ending == ".gif":
+        assert path.read_bytes() == OLD[ending].read_bytes()
+
+
+def test_a_webp_is_much_smaller_than_with_the_settings_of_pillow(tmp_path):
+    frames, _ = read_frames(OLD[".gif"])
+    write_animation(tmp_path / "a.webp", frames, settings={})
+    large = [enlarge(frame, 8) for frame in frames]
+    iio.imwrite(tmp_path / "b.webp", large, lossless=True, duration=80, loop=0)
+    ours, theirs = ((tmp_path / f"{name}.webp").stat().st_size for name in "ab")
+    assert ours < 0.75 * theirs
+
+
+@pytest.mark.parametrize("ending", ENCODERS)
+def test_settings_are_read_back(tmp_path, movie, ending):
+    path = tmp_path / f"a{ending}"
+    write_animation(path, movie, settings=SETTINGS, scale=2)
+    assert read_settings(path) == SETTINGS
+    renamed = path.rename(tmp_path / "renamed")
+    assert read_settings(renamed) == SETTINGS
+
+
+@pytest.mark.parametrize("ending", ENCODERS)
+def test_the_name_of_a_file_may_say_something_else(tmp_path, movie, ending):
+    for name in ("a", "a.txt"):
+        write_animation(tmp_path / name, movie, settings=SETTINGS, ending=ending)
+        assert read_settings(tmp_path / name) == SETTINGS
+
+
+def test_a_gif_keeps_its_settings_as_json_in_its_comment(tmp_path, movie):
+    write_gif(tmp_path / "a", torch.from_numpy(movie), settings=SETTINGS)
+    with Image.open(tmp_path / "a") as image:
+        assert image.format == "GIF"
+        assert image.size == (240, 224)
+        assert json.loads(image.info["comment"]) == SETTINGS
+
+
+def test_a_time_that_apng_cannot_hold_is_refused(tmp_path, movie):
+    equal = movie[[0, 0, 1]]
+    with pytest.raises(ValueError, match="one picture for 65535 ms at most"):
+        write_animation(tmp_path / "a.apng", equal, settings={}, frame_ms=59_999)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -52,8 +142,10 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(tmp_path, movie, c
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "disk full")])
-@pytest.mark.parametrize("ending", WRITERS)
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "disk full"), RuntimeError("a fault")]
+)
+@pytest.mark.parametrize("ending", ENCODERS)
 def test_a_failure_midway_leaves_what_was_there(tmp_path, movie, ending, error):
     def frames():
         yield from movie[:4]
@@ -61,6 +153,34 @@ def test_a_failure_midway_leaves_what_was_there(tmp_path, movie, ending, error):
 
     path = tmp_path / f"a{ending}"
     path.write_bytes(b"before")
-    with pytest.raises(type(error)):
+    with pytest.raises(type(error)) as raised:
         write_animation(path, frames(), settings={})
+    assert raised.value is error
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"before"]
+
+
+def test_imageio_waits_until_a_file_needs_it(tmp_path):
+    code = (
+        "import sys, numpy, ldm_core; frames = numpy.zeros((2, 8, 8), numpy.uint8); "
+        "ldm_core.write_gif('a.gif', frames, settings={}); print('imageio' in sys.modules); "
+        "ldm_core.write_animation('a.webp', frames, settings={}); print('imageio' in sys.modules)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert said.split() == ["False", "True"]
+
+
+def test_the_table_of_sizes_can_be_printed(small_model, tmp_path, monkeypatch, capsys):
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "files.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(LatentDiffusion, "load", lambda folder: small_model)
+    exec(code[-1], {})
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    assert len(rows) == 4
+    for row in rows:
+        assert re.fullmatch(r"\| [^|]+ (\| [\d,]+ ){5}\|", row)

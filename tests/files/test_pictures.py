@@ -1,52 +1,13 @@
-"""Stills: laid out, written and read back, and the settings of foreign and damaged files."""
-
-import io
+"""Pictures: laid out, enlarged, and written as PNG."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ldm_core.files.pictures import (
-    enlarge,
-    grid_columns,
-    lay_out,
-    read_settings,
-    write_npz,
-    write_png,
-)
+from ldm_core.files.metadata import read_settings
+from ldm_core.files.pictures import enlarge, grid_columns, lay_out, write_png
 
 from ..conftest import SETTINGS
-
-
-def foreign_files() -> dict[str, bytes]:
-    image, files = Image.new("L", (4, 4)), {}
-    for kind in ("GIF", "PNG", "WEBP"):
-        file = io.BytesIO()
-        image.save(file, kind)
-        files[kind] = file.getvalue()
-    for name, comment in (("words", b"made by hand"), ("a list", b"[1, 2]")):
-        file = io.BytesIO()
-        image.save(file, "GIF", comment=comment)
-        files[f"GIF with {name}"] = file.getvalue()
-    file = io.BytesIO()
-    np.savez(file, images=np.zeros(3))
-    files["npz"] = file.getvalue()
-    files["damaged npz"] = file.getvalue()[:-30]
-    files["MP4"] = b"\0\0\0\x10ftypisom\0\0\0\0" + b"\0\0\0\x08moov" + b"\0\0\0\0free"
-    return files | {"text": b"hello", "empty": b""}
-
-
-@pytest.mark.parametrize(("name", "content"), foreign_files().items(), ids=foreign_files())
-def test_a_foreign_file_is_named(tmp_path, name, content):
-    path = tmp_path / "foreign"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match="foreign holds no settings"):
-        read_settings(path)
-
-
-def test_a_missing_file_is_missing(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        read_settings(tmp_path / "a.gif")
 
 
 def test_a_png_is_read_back(tmp_path, movie):
@@ -55,18 +16,6 @@ def test_a_png_is_read_back(tmp_path, movie):
         assert image.mode == "L"
         assert np.array_equal(np.array(image), enlarge(movie[3], 3))
     assert read_settings(tmp_path / "a.png") == SETTINGS
-
-
-def test_an_npz_is_read_back(tmp_path):
-    images = np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8)
-    labels, seeds = np.array([0, 1, -1, 0, 1]), np.arange(5) + 2**32 - 3
-    batches = (images[:3], images[3:])
-    write_npz(tmp_path / "a.npz", batches, labels=labels, seeds=seeds, settings=SETTINGS)
-    with np.load(tmp_path / "a.npz") as arrays:
-        assert np.array_equal(arrays["images"], images)
-        assert np.array_equal(arrays["labels"], labels)
-        assert np.array_equal(arrays["seeds"], seeds)
-    assert read_settings(tmp_path / "a.npz") == SETTINGS
 
 
 def test_enlarging_makes_squares():

@@ -1,0 +1,53 @@
+"""Many images in one NumPy file."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checks import InputError
+from ..config import PICTURE_SIDE
+from .whole_file import whole_file
+
+
+def room_for_images(count: int) -> np.ndarray:
+    """An array uint8 (count, 28, 28) to be filled; raises InputError where memory is too small."""
+    shape = count, PICTURE_SIDE, PICTURE_SIDE
+    try:
+        if math.prod(shape) > _memory():
+            raise MemoryError  # NumPy would ask for it, and a system might promise it
+        return np.empty(shape, np.uint8)
+    except MemoryError as error:
+        raise InputError(
+            f"{count:,} images need {math.prod(shape) / 1e9:,.1f} GB of memory, which is more than "
+            "there is: choose a smaller count, and other seeds for the rest."
+        ) from error
+
+
+def write_npz(
+    path: str | Path,
+    images: np.ndarray,
+    *,
+    labels: np.ndarray,
+    seeds: np.ndarray,
+    settings: Mapping[str, Any],
+) -> None:
+    """Write the arrays, of one length, and settings as a JSON string, for `np.load`.
+
+    The same arrays make the same bytes.
+    """
+    arrays = {"images": images, "labels": labels, "seeds": seeds}
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays, settings=np.array(json.dumps(settings)))
+
+
+def _memory() -> float:
+    """Bytes of this machine's memory, infinite where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError):
+        return math.inf

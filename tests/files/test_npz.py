@@ -1,0 +1,42 @@
+"""Many images in one NumPy file."""
+
+import time
+
+import numpy as np
+import pytest
+
+from ldm_core.files.metadata import read_settings
+from ldm_core.files.npz import room_for_images, write_npz
+
+from ..conftest import SETTINGS
+
+ARRAYS = {
+    "images": np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8),
+    "labels": np.array([0, 1, -1, 0, 1]),
+    "seeds": np.arange(5) + 2**32 - 3,
+}
+
+
+def test_an_npz_is_read_back(tmp_path):
+    write_npz(tmp_path / "a.npz", **ARRAYS, settings=SETTINGS)
+    with np.load(tmp_path / "a.npz") as arrays:
+        for name, array in ARRAYS.items():
+            assert np.array_equal(arrays[name], array)
+    assert read_settings(tmp_path / "a.npz") == SETTINGS
+
+
+def test_the_same_arrays_make_the_same_bytes_at_another_time(tmp_path, monkeypatch):
+    write_npz(tmp_path / "a.npz", **ARRAYS, settings=SETTINGS)
+    monkeypatch.setattr(time, "time", lambda: 2e9)
+    write_npz(tmp_path / "b.npz", **ARRAYS, settings=SETTINGS)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_there_is_room_for_what_fits():
+    assert room_for_images(3).shape == (3, 28, 28)
+    assert room_for_images(3).dtype == np.uint8
+
+
+def test_images_that_memory_cannot_hold_are_refused_with_their_size():
+    with pytest.raises(ValueError, match=r"4,294,967,296 images need 3,367\.3 GB of memory"):
+        room_for_images(2**32)
