@@ -10,11 +10,16 @@ from .files.metadata import read_settings
 from .files.pictures import enlarge, lay_out, write_png
 from .files.weights import weights_of
 from .latent_diffusion import MAX_SEED, DenoisingStep, LatentDiffusion
+from .model.class_names import ANY, NO_LABEL, find_label, label_text
 from .output.file_settings import SCALE, FileSettings, stored_settings
 from .output.views import step_pictures
 from .runtime.backends import BACKENDS
 
 __all__ = [
+    "ANY",
+    "NO_LABEL",
+    "find_label",
+    "label_text",
     "BACKENDS",
     "MAX_GUIDANCE_SCALE",
     "MAX_SEED",

@@ -1,6 +1,7 @@
 """What all command lines share: options, and one rule for errors and exit statuses."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -47,6 +48,16 @@ def exit_status(
         name = error.filename or file
         complain(program, f"{name}: {error.strerror or error}" if name else str(error))
     return REFUSED
+
+
+def say(text: str) -> None:
+    """Print on standard output. What is only said must not fail: by then the work is done."""
+    try:
+        print(text, flush=True)
+    except UnicodeEncodeError:  # of a terminal that lacks a letter
+        print(text.encode("ascii", "backslashreplace").decode(), flush=True)
+    except BrokenPipeError:  # nobody listens any more, as after `| head`
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
 def complain(program: str, message: str) -> None:

@@ -34,7 +34,8 @@ class Config:
             )
         frozen = {}
         for name, value in values.items():
-            if isinstance(value, dict):  # a configuration within this one
+            is_config = isinstance(known[name], type) and issubclass(known[name], Config)
+            if is_config and isinstance(value, dict):
                 value = known[name].from_dict(value)
             elif isinstance(value, list):  # JSON has no tuples; nothing frozen holds a list
                 value = tuple(value)

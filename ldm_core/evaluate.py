@@ -16,6 +16,7 @@ from .command_line import (
     add_sampling_options,
     exit_status,
     given_options,
+    say,
 )
 from .data.datasets import DATASETS, load_dataset
 from .diffusion.settings import SamplingSettings
@@ -50,7 +51,7 @@ def _evaluate(args: argparse.Namespace) -> None:
                 f"--dataset {args.dataset} has ({', '.join(data.class_names)})."
             )
     report = evaluate(model, judge, data, test, model.settings(**given), args.count, args.seed)
-    print(json.dumps(report) if args.json else table(report))
+    say(json.dumps(report) if args.json else table(report))
 
 
 def _parser() -> argparse.ArgumentParser:

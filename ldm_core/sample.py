@@ -19,6 +19,7 @@ from .command_line import (
     complain,
     exit_status,
     given_options,
+    say,
 )
 from .files.animation import ENCODERS, check_ending
 from .files.metadata import read_settings
@@ -56,7 +57,7 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
             f"warning: {args.like} was made with other weights than those in {args.weights}",
         )
     settings = write(out, model, settings)
-    print(f"{out}: {settings.count} image{'s'[: settings.count > 1]}, seed {settings.seed}")
+    say(f"{out}: {settings.count} image{'s'[: settings.count > 1]}, seed {settings.seed}")
 
 
 def _check_out(out: Path, force: bool, given: Collection[str]) -> None:

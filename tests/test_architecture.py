@@ -21,8 +21,8 @@ ALLOWED = {
     "runtime": {"checks", "config", "model", "diffusion"},
     "files": {"checks", "config", "model", "diffusion"},
     "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files"},
-    "output": {"checks", "diffusion", "files", "latent_diffusion"},
-    "__init__": {"checks", "diffusion", "runtime", "files", "latent_diffusion", "output"},
+    "output": {"checks", "diffusion", "files", "latent_diffusion", "model"},
+    "__init__": {"checks", "model", "diffusion", "runtime", "files", "latent_diffusion", "output"},
     "evaluation": {"checks", "config", "data", "diffusion", "files", "latent_diffusion"},
     "training": {
         *("checks", "config", "model", "diffusion", "data", "runtime", "files"),

@@ -1,6 +1,9 @@
 """The command line of sampling: settings go into files and come back; errors take one line."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -166,6 +169,22 @@ def test_nothing_is_overwritten_without_force(run, tmp_path):
         assert (tmp_path / "a.png").read_bytes() == before
     run("--like a.png --seed 2 --force")
     assert read_settings(tmp_path / "a.png")["seed"] == 2
+
+
+def test_what_is_only_said_does_not_fail(weights, tmp_path):
+    """Neither a terminal that lacks a letter nor a reader that has gone makes a failure of it."""
+    line = [sys.executable, "-m", "ldm_core.sample", "--weights", weights, "--label", "1"]
+    line += ["--steps", "1", "--out"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"}
+    plain = subprocess.run([*line, "für.png"], cwd=tmp_path, env=environment, capture_output=True)
+    assert plain.returncode == 0, plain.stderr
+    assert plain.stdout.startswith(b"f\\xfcr.png: 1 image, seed ")
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = subprocess.run([*line, "b.png"], cwd=tmp_path, env=environment, stdout=writer)
+    os.close(writer)
+    assert gone.returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"für.png", "b.png"}
 
 
 # Errors and progress

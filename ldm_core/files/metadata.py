@@ -1,10 +1,12 @@
 """Settings inside files: JSON, in the place where each format keeps a comment."""
 
+import io
 import json
+import warnings
 import zipfile
 from pathlib import Path
-from struct import unpack_from
-from typing import Any
+from struct import unpack
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -15,6 +17,10 @@ from ..checks import InputError
 PNG_KEYWORD = "Comment"
 EXIF_DESCRIPTION = 0x010E  # the EXIF field ImageDescription, which holds a WebP's settings
 MP4_COMMENT = (b"moov", b"udta", b"meta", b"ilst", b"\xa9cmt", b"data")  # boxes within boxes
+
+MAX_BYTES = 2**20  # of stored settings; ours take less than a thousandth of that
+MAX_BOXES = 10_000  # to look at in an MP4 file, on each level
+NOT_OURS = "holds no settings: it is damaged, or was not written by this program."
 
 
 def png_comment(settings: str) -> PngInfo:
@@ -37,41 +43,75 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 
     Raises InputError for a file that holds none, OSError for one that cannot be read.
     """
-    with open(path, "rb") as file:
-        start = file.read(12)
-    try:
-        if start.startswith(b"PK"):
-            with np.load(path) as arrays:
-                text = str(arrays["settings"])
-        elif start[4:8] == b"ftyp":
-            text = _mp4_comment(Path(path).read_bytes())
-        else:
-            with Image.open(path) as image:
-                key = {"GIF": "comment", "PNG": PNG_KEYWORD}.get(image.format)
-                text = image.info[key] if key else image.getexif()[EXIF_DESCRIPTION]
-        settings = json.loads(text)
-        if not isinstance(settings, dict):
-            raise InputError("not a JSON object")
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{path} holds no settings: it is damaged, or was not written by this program."
-        ) from error
+    path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe, say, might keep us waiting for ever
+        raise InputError(f"{path} is not a file.")
+    with path.open("rb") as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow's, of damaged files: ours says it all
+                settings = json.loads(_stored_text(file))
+        except Exception as error:  # what damaged bytes raise in Pillow and zipfile has no end
+            raise InputError(f"{path} {NOT_OURS}") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path} {NOT_OURS}")
     return settings
 
 
-def _mp4_comment(data: bytes) -> bytes:
+def _stored_text(file: BinaryIO) -> str | bytes:
+    """The text in the place where the format of a file keeps settings."""
+    start = file.read(12)
+    file.seek(0)
+    if start.startswith(b"PK"):
+        return _npz_text(file)
+    if start[4:8] == b"ftyp":
+        return _mp4_comment(file)
+    with Image.open(file) as image:
+        key = {"GIF": "comment", "PNG": PNG_KEYWORD}.get(image.format)
+        return image.info[key] if key else image.getexif()[EXIF_DESCRIPTION]
+
+
+def _npz_text(file: BinaryIO) -> str:
+    """The array `settings`, a text. Its size is checked first: a damaged one may claim any."""
+    with zipfile.ZipFile(file) as archive:
+        member = archive.getinfo("settings.npy")
+        if member.file_size > MAX_BYTES:
+            raise ValueError("too long")
+        array = io.BytesIO(archive.read(member))
+    major, _ = np.lib.format.read_magic(array)
+    read_header = {
+        1: np.lib.format.read_array_header_1_0,
+        2: np.lib.format.read_array_header_2_0,
+    }[major]
+    shape, _, dtype = read_header(array)
+    if shape != () or dtype.kind != "U" or dtype.itemsize > MAX_BYTES:
+        raise ValueError("not a text")
+    return str(np.frombuffer(array.read(), dtype, count=1)[0])
+
+
+def _mp4_comment(file: BinaryIO) -> bytes:
     """The comment of an MP4 file, which neither Pillow nor imageio reads (ISO 14496-12: a box is
     its size, its name, its content)."""
-    at, end = 0, len(data)
+    at, end = 0, file.seek(0, io.SEEK_END)
     for name in MP4_COMMENT:
-        while True:
-            if at + 8 > end:
-                raise KeyError(name)
-            size, found = unpack_from(">I4s", data, at)
+        for _ in range(MAX_BOXES):
+            file.seek(at)
+            size, found = unpack(">I4s", file.read(8))
+            header = 8
+            if size == 1:  # the size is in the next 8 bytes
+                (size,), header = unpack(">Q", file.read(8)), 16
+            size = size or end - at  # 0: up to the end
+            if size < header or at + size > end:
+                raise ValueError("a box of an impossible size")
             if found == name:
                 break
-            at += max(size, 8)
-        at, end = at + 8, at + size
+            at += size
+        else:
+            raise KeyError(name)
+        at, end = at + header, at + size
         # before what is inside: a version; the type and the language of a text
         at += {b"meta": 4, b"data": 8}.get(name, 0)
-    return data[at:end]
+    if end - at > MAX_BYTES:
+        raise ValueError("too long")
+    file.seek(at)
+    return file.read(end - at)

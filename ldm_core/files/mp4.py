@@ -34,6 +34,7 @@ def encode_mp4(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: s
     """
     import imageio.v3 as iio
 
+    path = path.absolute()  # or a colon in its name would make it an address, a dash an option
     first = next(frames)
     frame_ms, written = first[1], 0
     output = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-crf", str(CRF), "-preset", "veryslow"]

@@ -1,15 +1,15 @@
 """The settings that make a file, and that are stored in it."""
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from ..checks import InputError, check_choice, check_whole
+from ..checks import InputError, check_choice, check_whole, shown
 from ..diffusion.settings import SamplingSettings
 from ..files.animation import FRAME_MS, HOLD_MS, check_times
 from ..files.pictures import MAX_SCALE, check_size
 from ..latent_diffusion import MAX_SEED, check_seeds
+from ..model.class_names import find_labels, label_text
 from .views import VIEWS
 
 WEIGHTS = "weights"  # the key under which a file keeps the fingerprint of the weights
@@ -21,9 +21,9 @@ FIT_SIDE = 1120  # ... or less, so that no side has more pixels than this
 class FileSettings(SamplingSettings):
     """All that makes a file and is stored in it; `settle` and `scale_to_fit` fill in what is None.
 
-    label: as `parse_label` takes it. count: how many images. seed: of the first image; image i has
-    seed + i (modulo 2**32). show: a name from `VIEWS`. scale, frame_ms, hold_ms: see
-    `write_animation`.
+    label: as `find_labels` takes it; None: all classes in turn. count: how many images. seed: of
+    the first image; image i has seed + i (modulo 2**32). show: a name from `VIEWS`. scale,
+    frame_ms, hold_ms: see `write_animation`.
     """
 
     label: str | None = None
@@ -37,13 +37,13 @@ class FileSettings(SamplingSettings):
     def __post_init__(self):
         super().__post_init__()
         if self.label is not None and not isinstance(self.label, str):
-            raise InputError(f"label must be text, not {self.label!r:.40}.")
-        if self.count is not None:
-            check_whole("count", self.count, 1, MAX_SEED + 1)
-        if self.seed is not None:
-            check_whole("seed", self.seed, 0, MAX_SEED)
-        if self.scale is not None:
-            check_whole("scale", self.scale, 1, MAX_SCALE)
+            raise InputError(f"label must be text, not {shown(self.label)}.")
+        limits = {"count": (1, MAX_SEED + 1), "seed": (0, MAX_SEED), "scale": (1, MAX_SCALE)}
+        for name, (low, high) in limits.items():
+            if getattr(self, name) is not None:
+                # it is frozen, and NumPy's numbers become Python's own, which files can store
+                number = check_whole(name, getattr(self, name), low, high)
+                object.__setattr__(self, name, number)
         check_choice("show", self.show, VIEWS)
         check_times(self.frame_ms, self.hold_ms)
 
@@ -53,34 +53,27 @@ class FileSettings(SamplingSettings):
         return {f.name: getattr(self, f.name) for f in fields(SamplingSettings)}
 
 
-def parse_label(text: str | None, class_names: Sequence[str]) -> list[int | None]:
-    """The labels that a text asks for; images take them in turn.
+def labels_of(settings: FileSettings, class_names: Sequence[str]) -> list[int | None]:
+    """The labels that images take in turn: those of `label`, or all classes where that is None.
 
-    The text is the name of a class, its number, a range such as "0-9", or "any" (None:
-    unconditional); no text means all classes. Raises InputError, which names the classes.
+    Raises InputError, which names the classes.
     """
-    if text is None:
+    if settings.label is None:
         return list(range(len(class_names)))
-    names = [name.lower() for name in class_names]
-    if text.lower() in names:
-        return [names.index(text.lower())]
-    if text.lower() == "any":
-        return [None]
-    if match := re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", text):
-        first, last = int(match[1]), int(match[2] or match[1])
-        if first <= last < len(names):
-            return list(range(first, last + 1))
-    raise InputError(
-        f"label must be a class ({', '.join(class_names)}), its number from 0 to {len(names) - 1}, "
-        f"a range such as 0-{len(names) - 1}, or any, not {text!r:.40}."
-    )
+    return find_labels(settings.label, class_names)
 
 
-def settle(settings: FileSettings, n_labels: int) -> FileSettings:
-    """Settings with a count (one image of each label) and a seed (drawn at random)."""
-    count = n_labels if settings.count is None else settings.count
+def settle(
+    settings: FileSettings, labels: Sequence[int | None], class_names: Sequence[str]
+) -> FileSettings:
+    """Settings with a count (one image of each label), a seed (drawn at random), and the label
+    in the very words of the class."""
+    label = settings.label
+    if label is not None and len(labels) == 1:
+        label = label_text(labels[0], class_names)
+    count = len(labels) if settings.count is None else settings.count
     seed = check_seeds(None, 1)[0] if settings.seed is None else settings.seed
-    return dataclasses.replace(settings, count=count, seed=seed)
+    return dataclasses.replace(settings, label=label, count=count, seed=seed)
 
 
 def scale_to_fit(settings: FileSettings, shape: tuple[int, int]) -> FileSettings:

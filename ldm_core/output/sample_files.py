@@ -13,7 +13,7 @@ from ..files.npz import room_for_images, write_npz
 from ..files.pictures import grid_columns, grid_shape, lay_out, write_png
 from ..files.weights import weights_of
 from ..latent_diffusion import MAX_SEED, DenoisingStep, LatentDiffusion
-from .file_settings import FileSettings, parse_label, scale_to_fit, settle, stored_settings
+from .file_settings import FileSettings, labels_of, scale_to_fit, settle, stored_settings
 from .views import VIEWS, step_pictures
 
 STILLS = {  # endings other than the animations', with the options that have no effect there
@@ -32,8 +32,8 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
     animation holds what `write_animation` says, and all its batches run side by side.
     """
     ending = out.suffix.lower()
-    labels = parse_label(settings.label, model.class_names)
-    settings = settle(settings, len(labels))
+    labels = labels_of(settings, model.class_names)
+    settings = settle(settings, labels, model.class_names)
     views = 1 if ending in STILLS else len(VIEWS[settings.show])
     across = grid_columns(settings.count, len(labels), views)
     if ending != ".npz":

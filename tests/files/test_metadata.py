@@ -1,14 +1,21 @@
 """Settings inside files: those of the version before, and files that have none."""
 
 import io
+import os
+import time
+import zipfile
+from struct import pack, unpack
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from ldm_core import InputError
 from ldm_core.files.metadata import read_settings
 
 from .test_animation import OLD
+
+MUTATIONS = 300  # of each format
 
 
 def foreign_files() -> dict[str, bytes]:
@@ -35,6 +42,89 @@ def test_a_foreign_file_is_named(tmp_path, name, content):
     path.write_bytes(content)
     with pytest.raises(ValueError, match="foreign holds no settings"):
         read_settings(path)
+
+
+def damaged(content: bytes, random: np.random.Generator) -> bytes:
+    """A flipped bit, a byte that is anything, an end that is missing, or a part that is zero."""
+    data = bytearray(content)
+    at = int(random.integers(len(data)))
+    match int(random.integers(4)):
+        case 0:
+            data[at] ^= 1 << int(random.integers(8))
+        case 1:
+            data[at] = int(random.integers(256))
+        case 2:
+            del data[at:]
+        case 3:
+            end = at + int(random.integers(64))
+            data[at:end] = bytes(len(data[at:end]))
+    return bytes(data)
+
+
+@pytest.mark.parametrize("path", OLD.values(), ids=OLD)
+def test_a_damaged_file_gives_its_settings_or_one_sentence(tmp_path, path):
+    random, refused = np.random.default_rng(0), 0
+    copy = tmp_path / path.name
+    for _ in range(MUTATIONS):
+        copy.write_bytes(damaged(path.read_bytes(), random))
+        try:
+            assert isinstance(read_settings(copy), dict)
+        except InputError as error:
+            refused += 1
+            assert "holds no settings" in str(error)
+    assert 0 < refused < MUTATIONS
+
+
+def box(name: bytes, content: bytes, size: int | None = None) -> bytes:
+    return pack(">I4s", len(content) + 8 if size is None else size, name) + content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        box(b"ftyp", b"isom") + bytes(10**6),  # boxes of size 0, without end
+        box(b"ftyp", b"isom") + box(b"free", b"") * 50_000 + box(b"moov", b""),
+        box(b"ftyp", b"isom") + box(b"moov", b"", size=4),
+        box(b"ftyp", b"isom") + box(b"moov", b"", size=2**31),
+        box(b"ftyp", b"isom") + pack(">I4sQ", 1, b"moov", 3),
+    ],
+    ids=["zeros", "many", "too small", "too large", "long and too small"],
+)
+def test_an_mp4_whose_boxes_make_no_sense_ends_soon(tmp_path, content):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+    started = time.monotonic()
+    with pytest.raises(InputError, match="holds no settings"):
+        read_settings(path)
+    assert time.monotonic() - started < 1
+
+
+def test_a_long_box_of_an_mp4_is_read(tmp_path):
+    """A box of more than 4 GB has its size in 8 bytes of its own; any box may."""
+    content = OLD[".mp4"].read_bytes()
+    at = content.index(b"moov") - 4
+    (size,) = unpack(">I", content[at : at + 4])
+    long = pack(">I4sQ", 1, b"moov", size + 8)
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content[:at] + long + content[at + 8 :])
+    assert read_settings(path)["label"] == "7"
+
+
+def test_an_npz_that_claims_much_is_refused_unread(tmp_path):
+    for dtype, shape in (("<U900000000", "()"), ("<U4", "(900000000000,)"), ("|O", "()")):
+        header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".encode()
+        member = b"\x93NUMPY\x01\x00" + pack("<H", len(header)) + header + b"1234"
+        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+            archive.writestr("settings.npy", member)
+        with pytest.raises(InputError, match="holds no settings"):
+            read_settings(tmp_path / "a.npz")
+
+
+def test_what_is_not_a_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.gif")
+    for path in (tmp_path / "pipe.gif", tmp_path):
+        with pytest.raises(InputError, match="is not a file"):
+            read_settings(path)
 
 
 def test_a_missing_file_is_missing(tmp_path):

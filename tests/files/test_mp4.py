@@ -14,6 +14,7 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from ldm_core.files.animation import write_animation
+from ldm_core.files.metadata import read_settings
 
 from ..conftest import ROOT
 from .test_animation import enlarged
@@ -142,3 +143,11 @@ def test_ctrl_c_ends_ffmpeg_too(tmp_path):
         time.sleep(0.05)
     assert ffmpegs_writing_to(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["12:30:05.mp4", "file:x.mp4", "-y.mp4", "%03d.mp4", "a b'c.mp4"])
+def test_a_name_is_a_name_and_nothing_else(tmp_path, movie, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_animation(name, movie, settings={"a": 1})
+    assert read_settings(name) == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == [name]
