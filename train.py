@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ldm_core.command_line import Parser, exit_status
+from ldm_core.command_line import DONE, INTERRUPTED, Parser, exit_status
 from ldm_core.data.datasets import DATASETS
 from ldm_core.runtime.devices import device_type
 from ldm_core.training.processes import joined
@@ -20,18 +20,19 @@ def main(argv: list[str] | None = None) -> int:
     options = RunOptions(**vars(parse(argv)))
     count = int(os.environ.get("WORLD_SIZE", 1))  # set by torchrun
     program = f"train.py: process {os.environ['RANK']} of {count}" if count > 1 else "train.py"
-    stopped = "stopped at once; --resume goes on where the last save was."
+    stopped = "stopped at once; --resume goes on from the last save."
     return exit_status(program, lambda: _train(options), interrupted=stopped)
 
 
 def _train(options: RunOptions) -> int:
     with joined(device_type(options.device)) as processes:
-        return TrainingRun(options, processes).run()
+        return DONE if TrainingRun(options, processes).run() else INTERRUPTED
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = Parser(
-        prog="train.py", description="Train the VAE and the U-Net that page and sampler load."
+        prog="train.py",
+        description="Train the VAE and the U-Net.",
     )
     parser.add_argument("--stage", choices=STAGES, default="all", help="all: VAE, then U-Net")
     parser.add_argument(
@@ -40,7 +41,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help=f"{', '.join(DATASETS)}, or a folder that holds a folder of images for each class",
     )
     parser.add_argument(
-        "--data-dir", type=Path, default=Path("data"), help="downloaded to when absent"
+        "--data-dir",
+        type=Path,
+        default=Path("data"),
+        help="with the data, or to download them to",
     )
     parser.add_argument("--out", type=Path, default=Path("weights"), help="checkpoints go here")
     length = parser.add_mutually_exclusive_group()
@@ -50,10 +54,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default=DEFAULT_MINUTES,
         help=f"time for the whole run (default {DEFAULT_MINUTES:g})",
     )
-    length.add_argument("--steps", type=positive(int), help="of each stage, instead of a time")
+    length.add_argument(
+        "--steps", type=positive(int), help="steps of each stage, instead of a time"
+    )
     parser.add_argument("--seed", type=int, default=0, help="the same seed makes the same weights")
     parser.add_argument(
-        "--compile", action="store_true", help="compile the U-Net first: pays in runs of an hour"
+        "--compile",
+        action="store_true",
+        help="compile the U-Net first: saves time in a run of an hour",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(

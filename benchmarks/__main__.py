@@ -42,16 +42,17 @@ import statistics, time, torch
 from ldm_core import LatentDiffusion
 from ldm_core.config import TrainingConfig
 from ldm_core.model.vae import LatentDistribution
+from ldm_core.training.budget import Budget
+from ldm_core.training.loop import LOG_STEPS, LoopOptions
 from ldm_core.training.memory import keep_freed_memory
-from ldm_core.training.stages import train_unet
-from ldm_core.training.loop import LOG_STEPS, Budget, Run
+from ldm_core.training.unet import train_unet
 if {keep}:
     keep_freed_memory()
 latents = LatentDistribution(*torch.randn(2, 1000, 4, 8, 8))
 marks = []
-run = Run(log=lambda step, values: marks.append(time.perf_counter()))
+options = LoopOptions(log=lambda step, values: marks.append(time.perf_counter()))
 train_unet(
-    LatentDiffusion(), latents, [0] * 1000, Budget(steps=61), TrainingConfig(), run
+    LatentDiffusion(), latents, [0] * 1000, Budget(steps=61), TrainingConfig(), options
 )
 print(statistics.median(b - a for a, b in zip(marks[1:], marks[2:])) / LOG_STEPS)
 """

@@ -184,7 +184,7 @@ def test_the_weights_of_this_repository_draw_the_digits_asked_for():
 
 
 def test_the_vae_of_this_repository_reaches_32_db(mnist):
-    from ldm_core.training.stages import reconstruction_psnr
+    from ldm_core.training.vae import reconstruction_psnr
 
     model = LatentDiffusion.load(ROOT / "weights")
     assert reconstruction_psnr(model, mnist.pixels[:1000]) > 32

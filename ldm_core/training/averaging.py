@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -34,20 +36,14 @@ class Average:
             parameter.data.copy_(average)
             average.copy_(held)
 
-    def in_place(self) -> "_Swapped":
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
         """A context in which the module holds its average."""
-        return _Swapped(self)
-
-
-class _Swapped:
-    def __init__(self, average: Average):
-        self.average = average
-
-    def __enter__(self):
-        self.average.swap()
-
-    def __exit__(self, *error):
-        self.average.swap()
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
 
 
 def exponent_of_width(width: float) -> float:

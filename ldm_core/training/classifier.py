@@ -1,17 +1,49 @@
 """Training of the classifier that judges samples, on real images only."""
 
+from pathlib import Path
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..config import TrainingConfig
+from ..config import ClassifierConfig, TrainingConfig
 from ..data.datasets import LabelledImages
 from ..evaluation.classifier import Classifier
+from ..files.checkpoint import save_module
 from ..runtime.devices import mixed_precision
+from .budget import Budget
 from .draws import batch_at, generator_at
-from .loop import Budget, Run, TrainingResult, train
+from .loop import LoopOptions, Training, TrainingResult, train
+from .optimisers import OptimiserSettings
+from .stage import Materials, TrainingStage
 
 DROPOUT = 0.3
+LABEL_SMOOTHING = 0.05
+
+
+class ClassifierStage(TrainingStage):
+    name = "classifier"
+
+    def __init__(self, materials: Materials):
+        self.materials = materials
+        torch.manual_seed(materials.config.seed + 2)
+        self.classifier = Classifier(ClassifierConfig(materials.data.class_names))
+
+    def model_settings(self) -> dict[str, Any]:
+        return self.classifier.config.to_dict()
+
+    def train(self, budget: Budget, options: LoopOptions) -> TrainingResult:
+        data, config, device = self.materials.data, self.materials.config, self.materials.device
+        return train_classifier(self.classifier, data, budget, config, device, options)
+
+    def quality(self) -> dict[str, float]:
+        test = self.materials.test
+        predicted = self.classifier.judge(test.pixels)[1].cpu()
+        return {"test_accuracy": round((predicted == test.labels).double().mean().item(), 4)}
+
+    def save(self, path: Path, training: dict[str, Any]) -> None:
+        save_module(path, "classifier", self.classifier, training)
 
 
 def train_classifier(
@@ -20,12 +52,12 @@ def train_classifier(
     budget: Budget,
     config: TrainingConfig,
     device: torch.device,
-    run: Run = Run(),
+    options: LoopOptions = LoopOptions(),
 ) -> TrainingResult:
     """Train on randomly rotated, scaled and shifted images, dropping features at random."""
     classifier.train().to(device)
     batch = config.classifier_batch
-    part = run.processes.part(batch)  # of every batch; draws are made for all of it
+    part = options.processes.part(batch)  # of every batch; draws are made for all of it
     shape = (batch, classifier.config.d_features)
     pixels, labels = data.pixels.to(device), data.labels.to(device)
 
@@ -38,19 +70,12 @@ def train_classifier(
         with mixed_precision(device):
             features = classifier.features(augmented) * kept / (1 - DROPOUT)
             logits = classifier.head(features)
-        return F.cross_entropy(logits.float(), labels[indices][part], label_smoothing=0.05)
+        wanted = labels[indices][part]
+        return F.cross_entropy(logits.float(), wanted, label_smoothing=LABEL_SMOOTHING)
 
-    result = train(
-        classifier,
-        loss_at,
-        budget,
-        name="classifier",
-        batch=batch,
-        learning_rate=config.classifier_learning_rate,
-        weight_decay=config.weight_decay,
-        ema_width=config.ema_width,
-        run=run,
-    )
+    optimisers = OptimiserSettings(config.classifier_learning_rate, config.weight_decay)
+    training = Training("classifier", classifier, loss_at, batch, optimisers, config.ema_width)
+    result = train(training, budget, options)
     classifier.eval()
     return result
 

@@ -8,8 +8,10 @@ from torch import Tensor
 
 
 def batch_at(step: int, size: int, batch: int, seed: int) -> Tensor:
-    """Indices (batch,) of a step's training examples, a function of (seed, step) alone: epochs in a
-    new order each, one after the other without a gap."""
+    """Indices (batch,) of a step's training examples, a function of (seed, step).
+
+    Epochs follow each other without a gap, each in a new order.
+    """
     position = torch.arange(step * batch, (step + 1) * batch)
     epochs = position // size
     parts = [_order(e, size, seed)[position[epochs == e] % size] for e in epochs.unique().tolist()]
@@ -22,7 +24,7 @@ def _order(epoch: int, size: int, seed: int) -> Tensor:
 
 
 def generator_at(seed: int, step: int, device: torch.device, stream: int = 0) -> torch.Generator:
-    """A generator in a state that depends on (seed, step, stream) alone."""
-    # Hashed, because torch's CPU generator looks at the low 32 bits of its seed alone.
+    """A generator in a state that depends on (seed, step, stream) and on nothing else."""
+    # Hashed, because torch's CPU generator uses only the low 32 bits of its seed.
     hashed = np.random.SeedSequence([seed, stream, step]).generate_state(1, np.uint64)[0]
     return torch.Generator(device).manual_seed(int(hashed >> np.uint64(1)))

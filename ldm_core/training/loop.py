@@ -1,17 +1,14 @@
-"""The loop that trains a module, whatever it is: optimiser, EMA, learning-rate schedule, budget.
+"""The loop that trains a module, whatever it is.
 
 Data order and noise are functions of (seed, step) (Karras et al. 2023): the loop hands its step
 number to the loss and holds no generator whose state would have to be kept.
 """
 
 import math
-import signal
-import statistics
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,35 +16,46 @@ from tqdm import tqdm
 
 from ..checks import UserError
 from .averaging import Average
-from .muon import Muon
+from .budget import Budget, SpeedTest, completes_a_part
+from .ctrl_c import CtrlC
+from .optimisers import WARM_UP_STEPS, Optimisers, OptimiserSettings, rate_factor
 from .processes import ALONE, Processes
 from .state import StateFile, restore, state_tensors
 
-WARM_UP_STEPS = 50  # the learning rate rises over these; the speed is measured in them too
-PROGRESS_CALLS = 10
-GPU_CHECK_STEPS = 50  # reading a loss waits for the GPU; now and then is often enough
+GPU_CHECK_STEPS = 50  # to read a loss is to wait for the GPU, so it is read this rarely there
 LOG_STEPS = 10
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How long to train: a number of steps, or as many as fit into seconds."""
+class Training:
+    """What is trained, and how.
 
-    steps: int | None = None
-    seconds: float | None = None
+    loss_at(step) -> scalar loss of step 0, 1, ..., the mean over this process's part of `batch`
+    examples (see `Processes.part`). ema_width: see `Average`.
+    """
+
+    name: str
+    module: nn.Module
+    loss_at: Callable[[int], Tensor]
+    batch: int
+    optimisers: OptimiserSettings
+    ema_width: float
 
 
 @dataclass(frozen=True)
-class Run:
-    """What surrounds a training: who watches, where its state is kept, who takes part.
+class LoopOptions:
+    """What the loop does besides training.
 
-    on_progress(step) is called, with the averaged weights in place, before the first step (twice
-    where the budget is one of seconds) and then PROGRESS_CALLS times in equal distances, the last
-    time at the end. log(step, values) is called
-    every LOG_STEPS steps or more. Both in the first process alone.
+    on_progress(step, draw()) is called once before the first step, and then PROGRESS_GRIDS times
+    in equal distances, the last time at the end; draw() is called with the averaged weights in
+    place. A budget of seconds costs one more draw(), which is thrown away, and has no grid before
+    the number of its steps is known. log(step, values) is called every LOG_STEPS steps or more. All
+    of these are called in the first process only.
+    state: where the state is kept, and read from at the start; None keeps none.
     """
 
-    on_progress: Callable[[int], None] = lambda step: None
+    draw: Callable[[], Any] = lambda: None
+    on_progress: Callable[[int, Any], None] = lambda step, grid: None
     log: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
     state: StateFile | None = None
     processes: Processes = ALONE
@@ -62,224 +70,154 @@ class TrainingResult:
 
 
 class NonFiniteLoss(UserError, RuntimeError):
-    """Training met a loss that is not a finite number."""
+    """Training met a loss, or made weights, that are not finite numbers."""
 
 
 def train(
-    module: nn.Module,
-    loss_at: Callable[[int], Tensor],
-    budget: Budget,
-    *,
-    name: str,
-    batch: int,
-    learning_rate: float,
-    weight_decay: float,
-    ema_width: float,
-    matrices: Iterable[nn.Parameter] = (),
-    matrix_learning_rate: float = 0.0,
-    run: Run = Run(),
+    training: Training, budget: Budget, options: LoopOptions = LoopOptions()
 ) -> TrainingResult:
-    """Train `module` in place; at the end it holds the exponential moving average of its weights.
+    """Train a module in place; at the end it holds the exponential moving average of its weights.
 
-    matrices: the parameters that are left to Muon; AdamW trains the others, or all.
-
-    loss_at(step) -> scalar loss of step 0, 1, ..., the mean over `run.processes.part(batch)` of
-    `batch` examples. Goes on where `run.state` ends. Ctrl-C ends the run after the current step.
-    Raises NonFiniteLoss, with the averaged weights in place.
+    Goes on where `options.state` ends. Ctrl-C ends the training after the current step. Raises
+    NonFiniteLoss, with the averaged weights in place.
     """
-    optimisers = make_optimisers(
-        module, learning_rate, matrices, matrix_learning_rate, weight_decay
-    )
-    average = Average(module, ema_width)
-    total, seconds_before, losses = _begin(budget, module, optimisers, average, run)
-    loss_at = run.processes.shared_loss(module, loss_at)
-    started, interrupted = time.perf_counter(), False
-    marks = [started]  # the ends of steps, until their number is known
-    progress_seconds = 0.0 if losses else _show_progress(0, average, run)
-    if total is None:  # that paid for warming up: once more, for the price of those to come
-        progress_seconds = _show_progress(0, average, run)
-    try:
-        with (
-            _progress_bar(name, len(losses), total, batch, run) as bar,
-            _CtrlC(insist=run.processes.count > 1) as ctrl_c,
-        ):
-            while not interrupted and (total is None or len(losses) < total):
-                step = len(losses)
-                factor = rate_factor(step, total)
-                for optimiser in optimisers:
-                    for group in optimiser.param_groups:
-                        group["lr"] = group["initial_lr"] * factor
-                loss = loss_at(step)
-                loss.backward()
-                for optimiser in optimisers:
-                    optimiser.step()
-                    optimiser.zero_grad(set_to_none=True)
-                average.update()
-                loss, stop = run.processes.agree(loss.detach(), ctrl_c.pressed)
-                losses.append(loss)
-                if total is None:
-                    loss.item()  # waits for a GPU, so that steps are timed and not their launches
-                    marks.append(time.perf_counter())
-                    if step + 1 == WARM_UP_STEPS:
-                        seconds = budget.seconds - PROGRESS_CALLS * progress_seconds
-                        fit = partial(_steps_that_fit, seconds, marks)
-                        total = bar.total = run.processes.from_first(fit)
-                bar.update()
-                due = total is not None and is_progress_step(step + 1, total)
-                if not (loss.device.type == "cpu" or step % GPU_CHECK_STEPS == 0 or due):
-                    continue
-                rate = learning_rate * factor
-                _check_and_log(name, step, loss.item(), rate, bar, batch, run)
-                if due:
-                    _show_progress(step + 1, average, run)
-                interrupted = bool(stop) and step + 1 != total
-                if run.state and total and (interrupted or run.state.due()):
-                    _check_weights(name, step, average)
-                    seconds = seconds_before + time.perf_counter() - started
-                    tensors = state_tensors(module, optimisers, average.average, losses)
-                    run.state.save(tensors, total=total, seconds=seconds)
-        _check_weights(name, len(losses) - 1, average)
-    finally:
-        average.swap()
-    if interrupted and run.processes.first:
-        tqdm.write(f"{name}: stopped by Ctrl-C after {len(losses)} steps; keeping the weights.")
-    seconds = seconds_before + time.perf_counter() - started
-    values = torch.stack(losses).tolist() if losses else []
-    return TrainingResult(len(losses), values, seconds, interrupted)
+    return _Loop(training, budget, options).run()
 
 
-def _progress_bar(name: str, done: int, total: int | None, batch: int, run: Run) -> tqdm:
-    """Images, images a second and the time left; the first process alone shows it."""
-    return tqdm(
-        total=total,
-        initial=done,
-        desc=name,
-        unit="image",
-        unit_scale=batch,
-        dynamic_ncols=True,
-        mininterval=1,
-        disable=not run.processes.first,
-    )
+class _Loop:
+    """One call of `train`: the steps done so far, and all that they change."""
 
+    def __init__(self, training: Training, budget: Budget, options: LoopOptions):
+        self.training, self.options, self.processes = training, options, options.processes
+        self.optimisers = Optimisers(training.module, training.optimisers)
+        self.average = Average(training.module, training.ema_width)
+        self.losses: list[Tensor] = []  # one per step done
+        self.total = budget.steps  # None until the speed is known
+        self.seconds_before, self.interrupted = 0.0, False
+        self._resume()
+        self.loss_at = self.processes.shared_loss(training.module, training.loss_at)
+        self.started = time.perf_counter()
+        self.speed_test = None if self.total is not None else SpeedTest(budget.seconds)
 
-def _check_and_log(
-    name: str, step: int, loss: float, rate: float, bar: tqdm, batch: int, run: Run
-) -> None:
-    if not math.isfinite(loss):
-        raise NonFiniteLoss(_not_finite(name, f"the loss became {loss}", step))
-    bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-    if run.processes.first and step % LOG_STEPS == 0:
-        speed = (bar.format_dict["rate"] or 0.0) * batch
-        run.log(step, {"loss": loss, "learning_rate": rate, "images_per_second": speed})
+    def run(self) -> TrainingResult:
+        if not self.losses:
+            self._show_progress()
+        if self.speed_test:
+            self._with_average(lambda: self.speed_test.draw_again(self.options.draw))
+        try:
+            several = self.processes.count > 1
+            with self._progress_bar() as self.bar, CtrlC(ignores_repeats=several) as ctrl_c:
+                while not self.interrupted and (self.total is None or self.done < self.total):
+                    self._step()
+                    self._after_step(self.processes.any(ctrl_c.pressed))
+            self._check_weights()
+        finally:
+            self.average.swap()
+        if self.interrupted and self.processes.first:
+            name = self.training.name
+            tqdm.write(f"{name}: stopped by Ctrl-C after {self.done} steps; keeping the weights.")
+        losses = torch.stack(self.losses).tolist() if self.losses else []
+        return TrainingResult(self.done, losses, self._seconds(), self.interrupted)
 
+    @property
+    def done(self) -> int:
+        return len(self.losses)
 
-def _check_weights(name: str, step: int, average: "Average") -> None:
-    """A finite loss may have a gradient that is not; such weights must not replace good ones."""
-    if not all(p.isfinite().all() for p in average.parameters):
-        raise NonFiniteLoss(_not_finite(name, "weights became infinite or NaN", step))
+    def _resume(self) -> None:
+        """Take over what the state file holds; where there is none, write one of no steps."""
+        state = self.options.state
+        if state is None:
+            return
+        found = state.load()
+        if found is None:
+            state.save({"losses": torch.zeros(0)}, total=self.total, seconds=0.0)
+            return
+        tensors, about = found
+        module, averages = self.training.module, self.average.average
+        self.losses = restore(tensors, module, self.optimisers.each, averages)
+        self.average.updates = self.done
+        self.total, self.seconds_before = about["total"], about["seconds"]
 
+    def _step(self) -> None:
+        self.factor = rate_factor(self.done, self.total)
+        loss = self.loss_at(self.done)
+        loss.backward()
+        self.optimisers.step(self.factor)
+        self.average.update()
+        self.losses.append(self.processes.mean(loss.detach()))
 
-def _begin(
-    budget: Budget,
-    module: nn.Module,
-    optimisers: list[torch.optim.Optimizer],
-    average: "Average",
-    run: Run,
-) -> tuple[int | None, float, list[Tensor]]:
-    """What the state file holds, else a fresh one: (total steps, seconds so far, losses so far)."""
-    found = run.state.load() if run.state else None
-    if found is None:
-        if run.state:
-            run.state.save({"losses": torch.zeros(0)}, total=budget.steps, seconds=0.0)
-        return budget.steps, 0.0, []
-    tensors, about = found
-    losses = restore(tensors, module, optimisers, average.average)
-    average.updates = len(losses)
-    return about["total"], about["seconds"], losses
+    def _after_step(self, stop: bool) -> None:
+        """stop: Ctrl-C was pressed in some process, and the steps end here."""
+        if self.total is None:
+            self._time_step()
+        self.bar.update()
+        due = self.total is not None and completes_a_part(self.done, self.total)
+        self.interrupted = stop and self.done != self.total
+        # Only the rest waits for a GPU, and is rare there. Ctrl-C is heard after every step.
+        on_cpu, step = self.losses[-1].device.type == "cpu", self.done - 1
+        if not (on_cpu or step % GPU_CHECK_STEPS == 0 or due or self.interrupted):
+            return
+        self._check_and_log(step, self.losses[-1].item())
+        if due:
+            self._show_progress()
+        state = self.options.state
+        if state and self.total and (self.interrupted or state.due()):
+            self._check_weights()
+            module, averages = self.training.module, self.average.average
+            tensors = state_tensors(module, self.optimisers.each, averages, self.losses)
+            state.save(tensors, total=self.total, seconds=self._seconds())
 
+    def _time_step(self) -> None:
+        """One of the first steps is done; after the last of them, fix the number of all steps."""
+        self.losses[-1].item()  # waits for a GPU, so that steps are timed and not their launches
+        self.speed_test.end_of_step()
+        if self.done == WARM_UP_STEPS:
+            self.total = self.processes.from_first(self.speed_test.steps_that_fit)
+            self.bar.total = self.total
 
-def _show_progress(step: int, average: "Average", run: Run) -> float:
-    """Returns the seconds that it took."""
-    started = time.perf_counter()
-    if run.processes.first:
-        with average.in_place():
-            run.on_progress(step)
-    return time.perf_counter() - started
+    def _check_and_log(self, step: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise NonFiniteLoss(self._not_finite(f"the loss became {loss}"))
+        self.bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+        if self.processes.first and step % LOG_STEPS == 0:
+            rate = self.training.optimisers.learning_rate * self.factor
+            speed = (self.bar.format_dict["rate"] or 0.0) * self.training.batch
+            values = {"loss": loss, "learning_rate": rate, "images_per_second": speed}
+            self.options.log(step, values)
 
+    def _check_weights(self) -> None:
+        """A finite loss may have an infinite gradient. Such weights must not replace good ones."""
+        if not all(p.isfinite().all() for p in self.average.parameters):
+            raise NonFiniteLoss(self._not_finite("weights became infinite or NaN"))
 
-def _not_finite(name: str, what: str, step: int) -> str:
-    return f"{name}: {what} at step {step}. What was saved before is kept. Lower the learning rate."
+    def _not_finite(self, what: str) -> str:
+        return (
+            f"{self.training.name}: {what} at step {self.done - 1}. What was saved before is kept. "
+            "Lower the learning rate."
+        )
 
+    def _show_progress(self) -> None:
+        options = self.options
+        self._with_average(lambda: options.on_progress(self.done, options.draw()))
 
-class _CtrlC:
-    """Ctrl-C as a wish that the loop reads between steps, where its state is whole.
+    def _with_average(self, call: Callable[[], None]) -> None:
+        """Call in the first process, with the averaged weights in place."""
+        if self.processes.first:
+            with self.average.in_place():
+                call()
 
-    A second one ends the program at once, unless insist, which does not hear it: torchrun passes on
-    what the terminal has already sent to all, and that may come while the checkpoint is written.
-    """
+    def _seconds(self) -> float:
+        return self.seconds_before + time.perf_counter() - self.started
 
-    def __init__(self, insist: bool):
-        self.insist, self.pressed, self.before = insist, False, None
-
-    def __enter__(self) -> "_CtrlC":
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self.before = signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def __exit__(self, *error) -> None:
-        if self.before:
-            deaf = self.pressed and self.insist
-            signal.signal(signal.SIGINT, signal.SIG_IGN if deaf else self.before)
-
-    def _press(self, *_) -> None:
-        if self.pressed and not self.insist:
-            raise KeyboardInterrupt
-        self.pressed = True
-
-
-def make_optimisers(
-    module: nn.Module,
-    learning_rate: float,
-    matrices: Iterable[nn.Parameter],
-    matrix_learning_rate: float,
-    weight_decay: float,
-) -> list[torch.optim.Optimizer]:
-    """AdamW, and Muon where there are matrices for it. Each group of parameters keeps its peak
-    learning rate as "initial_lr"."""
-    matrices = list(matrices)
-    chosen = set(map(id, matrices))
-    others = [p for p in module.parameters() if id(p) not in chosen]
-    options = {"lr": learning_rate, "weight_decay": weight_decay}
-    optimisers = [torch.optim.AdamW(others, betas=(0.9, 0.99), fused=True, **options)]
-    if matrices:
-        optimisers.append(Muon(matrices, lr=matrix_learning_rate, weight_decay=weight_decay))
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["initial_lr"] = group["lr"]
-    return optimisers
-
-
-def rate_factor(step: int, total: int | None) -> float:
-    """Learning rate at a step, as a share of its peak: a linear rise over WARM_UP_STEPS, times a
-    line from 1 down to 0 at `total` (Bergsma et al. 2025)."""
-    rise = min(1.0, (step + 1) / WARM_UP_STEPS)
-    if total is None:
-        return rise
-    return rise * (1 - step / total)
-
-
-def is_progress_step(done: int, total: int) -> bool:
-    """Whether `done` of `total` steps completes another of PROGRESS_CALLS equal parts."""
-    return done * PROGRESS_CALLS // total > (done - 1) * PROGRESS_CALLS // total
-
-
-def _steps_that_fit(seconds: float, marks: list[float]) -> int:
-    """Steps in `seconds` from the first mark, where the others are the ends of those done so far.
-
-    At their median speed: a slow start or a moment of other work must not shorten the whole run.
-    Never fewer than those done.
-    """
-    durations = [end - begin for begin, end in zip(marks, marks[1:])]
-    left = seconds - (marks[-1] - marks[0])
-    return len(durations) + max(0, int(left / statistics.median(durations)))
+    def _progress_bar(self) -> tqdm:
+        """Images, images a second and the time left; only the first process shows it."""
+        return tqdm(
+            total=self.total,
+            initial=self.done,
+            desc=self.training.name,
+            unit="image",
+            unit_scale=self.training.batch,
+            dynamic_ncols=True,
+            mininterval=1,
+            disable=not self.processes.first,
+        )

@@ -8,11 +8,11 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def keep_freed_memory() -> None:
-    """Keep freed memory for what is allocated next, up to 2 GiB; with glibc, else do nothing.
+    """Keep up to 2 GiB of freed memory for what is allocated next. Does nothing without glibc.
 
-    A training step frees all its activations and the next asks for as much again. By default
-    glibc returns them to the kernel in between, which then has to clear every page anew: a sixth
-    of a step's time on two cores.
+    A training step frees all its activations, and the next step asks for as much memory again. By
+    default glibc returns it to the kernel in between, which must then clear every page anew. On two
+    cores this takes a sixth of a step's time.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL("libc.so.6")

@@ -1,7 +1,7 @@
 """Muon: steps along the orthogonalised momentum of each weight matrix (Jordan et al. 2024).
 
-A step of the momentum M = U S V^T is U V^T: every direction that the gradient has found moves
-equally far, also the rare ones, where Adam follows the few that dominate.
+Where the momentum is M = U S V^T, a step goes along U V^T: equally far in every direction that the
+gradients have found, the rare ones too. Adam mostly follows the few that dominate.
 """
 
 import math
@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..runtime.devices import has_bfloat16
 
-# Of an odd polynomial whose iteration drives singular values from (0, 1] to about 1, fast rather
-# than exactly (between 0.7 and 1.2).
+# The coefficients of an odd polynomial. Iterating it drives singular values from (0, 1] to about 1:
+# quickly rather than exactly, they end between 0.7 and 1.2.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 
@@ -36,8 +36,10 @@ def orthogonalise(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """For the hidden weights of a network; a kernel (out, in, h, w) is a matrix (out, in h w).
 
-    Nesterov momentum, orthogonalised; decoupled weight decay. A step has the root mean square
-    0.2 lr, about that of Adam (Liu et al. 2025, eq. 4), so learning rates and decays carry over.
+    Orthogonalised Nesterov momentum and decoupled weight decay. The root mean square of a step is
+    0.2 lr, about that of Adam (Liu et al. 2025, eq. 4), so that both can use the same learning
+    rates and decays. torch.optim.Muon does the same for matrices, but takes no kernels, and
+    orthogonalises one matrix at a time.
     """
 
     def __init__(
@@ -53,11 +55,11 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self) -> None:
         for group in self.param_groups:
-            alike: dict[tuple[int, int], list[Tensor]] = {}  # one batched product for each shape
+            by_shape: dict[tuple[int, int], list[Tensor]] = {}  # one batched product for each
             for p in group["params"]:
                 if p.grad is not None:
-                    alike.setdefault((len(p), p[0].numel()), []).append(p)
-            for (rows, columns), parameters in alike.items():
+                    by_shape.setdefault((len(p), p[0].numel()), []).append(p)
+            for (rows, columns), parameters in by_shape.items():
                 directions = [
                     self._direction(p, group["momentum"]).view(rows, columns) for p in parameters
                 ]

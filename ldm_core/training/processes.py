@@ -1,7 +1,7 @@
 """Several processes that train one model together: `torchrun --nproc-per-node=N train.py`.
 
 Each computes the loss of its part of every batch; DistributedDataParallel averages the gradients,
-so that all hold the same weights at every step. One process alone pays nothing for any of this.
+so that all hold the same weights at every step. A single process pays nothing for any of this.
 """
 
 import os
@@ -31,7 +31,7 @@ class ProcessLost(UserError, RuntimeError):
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among `count`; `rank` 0 is the first, which alone writes files and prints."""
+    """This process among `count`. Only the first, of rank 0, writes files and prints."""
 
     rank: int = 0
     count: int = 1
@@ -59,13 +59,27 @@ class Processes:
             return loss_at
         return DistributedDataParallel(_Loss(module, loss_at))
 
-    def agree(self, loss: Tensor, stop: bool) -> tuple[Tensor, bool | Tensor]:
-        """The mean loss, and whether any process wants to stop (true or above 0)."""
+    def mean(self, loss: Tensor) -> Tensor:
+        """The mean of a number on the device over all processes; does not wait for the device."""
         if self.count == 1:
-            return loss, stop
-        both = torch.stack([loss, torch.tensor(float(stop), device=loss.device)])
-        dist.all_reduce(both)
-        return both[0] / self.count, both[1]
+            return loss
+        total = loss.clone()
+        dist.all_reduce(total)
+        return total / self.count
+
+    def any(self, flag: bool) -> bool:
+        """Whether the flag is set in any process; they exchange it at every step.
+
+        It lies in main memory and travels by gloo, so this waits for the other processes but for
+        no GPU: what has been launched there goes on meanwhile. The exchange takes a fraction of a
+        millisecond on one machine. (A flag on the GPU, beside the loss, would cost nothing to send
+        and a wait for the whole step to read.)
+        """
+        if self.count == 1:
+            return flag
+        flags = torch.tensor(int(flag))
+        dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+        return bool(flags)
 
     def from_first(self, make: Callable[[], Value]) -> Value:
         """What make() returns in the first process, or the error that it raises there."""
@@ -99,6 +113,11 @@ class Processes:
             shown = "; ".join(f"process {i}: {v}" for i, v in enumerate(values))
             raise InputError(f"The processes have different {name}: {shown}")
 
+    def say(self, text: str) -> None:
+        """Print in the first process."""
+        if self.first:
+            print(text, flush=True)
+
 
 ALONE = Processes()
 
@@ -109,7 +128,7 @@ def joined(device_type: str) -> Iterator[Processes]:
     if int(os.environ.get("WORLD_SIZE", 1)) == 1:
         yield ALONE
         return
-    # What the processes agree on lies in main memory, so gloo stays beside NCCL.
+    # NCCL connects GPUs only; gloo carries what lies in main memory: flags, settings, weights.
     backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=TIMEOUT)
     try:

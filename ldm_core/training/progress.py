@@ -1,4 +1,4 @@
-"""What a person sees of a training while it runs, and after it: grids, a film of them, logs."""
+"""What a person sees of a training, while it runs and after it: grids, an animation, logs."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -17,9 +17,9 @@ FRAME_MS, HOLD_MS = 500, 3000
 
 
 class Progress:
-    """Grids of images in folder/progress, named by stage and step; logs where a folder is named.
+    """Grids of images in folder/progress, named by stage and step; TensorBoard logs in log_dir.
 
-    fresh: the stage starts from its beginning, so the grids of an earlier run go.
+    fresh: the stage starts from its beginning, so the grids of an earlier run are removed.
     Raises InputError where log_dir is given and the package tensorboard is missing.
     """
 
@@ -31,11 +31,11 @@ class Progress:
                 path.unlink()
 
     def grids(self) -> list[Path]:
-        """Of this stage, in the order of their steps."""
+        """The files of this stage's grids, in the order of their steps."""
         return sorted(self.folder.glob(f"{self.stage}_[0-9]*.png"), key=_step)
 
     def show(self, step: int, images: Tensor, columns: int) -> None:
-        """Write uint8 (N, 28, 28) as a grid with so many columns."""
+        """Write uint8 (N, 28, 28) as a grid of that many columns."""
         grid = lay_out(images.cpu().numpy(), columns)
         path = self.folder / f"{self.stage}_{step:06d}.png"
         write_png(path, grid, settings={"step": step}, scale=SCALE)
@@ -51,12 +51,12 @@ class Progress:
             self.writer.close()
 
     def _writer(self, step: int):
-        if self.writer is None:  # what was logged from this step on is not part of this run
+        if self.writer is None:  # a killed run may have logged this step and later ones: they go
             self.writer = summary_writer()(str(self.log_dir), purge_step=step)
         return self.writer
 
-    def write_film(self, path: Path) -> None:
-        """The grids of this run as a GIF: how the model learned."""
+    def write_animation(self, path: Path) -> None:
+        """Write the grids of this run, one after the other, as a GIF: how the model learned."""
         grids = self.grids()
         frames = (np.asarray(Image.open(grid))[::SCALE, ::SCALE] for grid in grids)
         settings = {"steps": [_step(grid) for grid in grids]}

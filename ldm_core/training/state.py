@@ -1,12 +1,12 @@
 """The state of an unfinished training stage, on disk: what `--resume` goes on from.
 
-A state file is also the mark of a run that was begun and not finished: it is there from the first
-step of a stage until the next stage has its own, or the run is complete.
+A state file is also the sign of an unfinished run: it exists from the first step of a stage until
+the next stage has one, or the run is complete.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from ..checks import InputError
 from ..files.checkpoint import CheckpointError, read_checkpoint, save_checkpoint
 from .processes import ALONE, Processes
 
-SAVE_SECONDS = 30.0  # at most this is lost by a kill
-SAVE_SHARE = 0.02
+SAVE_SECONDS = 30.0  # a kill loses this much work, or more where saving is slow
+SAVE_SHARE = 0.02  # of the time, at most, is spent on saving
 
 
 class Clock:
-    """Seconds that a run has taken, in all the processes that went on with it."""
+    """Seconds that a run has taken, with those before it was stopped and resumed."""
 
     def __init__(self):
         self.origin = time.monotonic()
@@ -37,10 +37,10 @@ class Clock:
 class StateFile:
     """Where and how often a stage keeps its state.
 
-    settings: what must be the same for the run to go on. environment: what may change, at the cost
-    of bits. every: seconds between saves; None: SAVE_SECONDS, or more where saving would take more
-    than SAVE_SHARE of the time. replaces: state files of the stages before, removed as soon as
-    this one exists.
+    settings: what must be the same for the run to go on. environment: what may change, but then the
+    result is no longer the same to the bit. every: seconds between saves; None: SAVE_SECONDS, or
+    more where saving would take more than SAVE_SHARE of the time. replaces: state files of the
+    stages before, removed as soon as this one exists.
     """
 
     def __init__(
@@ -54,12 +54,10 @@ class StateFile:
         every: float | None = None,
         replaces: tuple[Path, ...] = (),
         processes: Processes = ALONE,
-        say: Callable[[str], None] = print,
     ):
         self.path, self.settings, self.environment = path, settings, environment
         self.clock, self.resume, self.replaces = clock, resume, replaces
-        self.processes, self.say = processes, say
-        self.loaded = None
+        self.processes, self.loaded = processes, None
         self.every, self.next_save = every, time.monotonic() + (every or SAVE_SECONDS)
 
     def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -79,7 +77,7 @@ class StateFile:
         tensors, about = read_checkpoint(self.path, "training state")
         check_settings(self.path, about["settings"], self.settings)
         if changed := differences(about["environment"], self.environment):
-            self.say(
+            self.processes.say(
                 f"{self.path}: was made elsewhere ({'; '.join(changed)}): "
                 "the result will be as good, but not the same to the bit."
             )
@@ -108,7 +106,7 @@ def state_tensors(
     average: list[Tensor],
     losses: list[Tensor],
 ) -> dict[str, Tensor]:
-    """All that a step changes. Data order and noise are functions of the step, so that is all."""
+    """All that a step changes. Data order and noise are functions of the step and need no state."""
     tensors = {"losses": torch.stack(losses)}
     for (name, parameter), mean in zip(module.named_parameters(), average):
         tensors[f"parameter.{name}"], tensors[f"average.{name}"] = parameter.data, mean
@@ -130,7 +128,7 @@ def restore(
     Raises CheckpointError where names or shapes do not fit.
     """
     losses = list(tensors["losses"].to(average[0].device).unbind())
-    if not losses:  # saved before the first step: everything is as it was built
+    if not losses:  # saved before the first step: nothing has changed since it was built
         return losses
     try:
         for (name, parameter), mean in zip(module.named_parameters(), average):

@@ -4,8 +4,8 @@ from ldm_core.config import ClassifierConfig, TrainingConfig
 from ldm_core.data.datasets import LabelledImages
 from ldm_core.evaluation.classifier import Classifier, load_classifier
 from ldm_core.files.checkpoint import save_module
+from ldm_core.training.budget import Budget
 from ldm_core.training.classifier import train_classifier
-from ldm_core.training.loop import Budget
 
 CONFIG = ClassifierConfig(class_names=("left", "right"), width=8, d_features=16)
 

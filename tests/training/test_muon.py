@@ -49,18 +49,25 @@ def test_kernels_and_matrices_of_one_size_step_together():
     assert weights[0].abs().sum() > 0
 
 
-def test_momentum_and_decay():
-    weight = torch.nn.Parameter(torch.ones(16, 16))
-    muon = Muon([weight], lr=0.1, momentum=0.9, weight_decay=0.5)
-    gradients = [some(16, 16, seed=1), some(16, 16, seed=2)]
-    for gradient in gradients:
-        before = weight.detach().clone()
-        weight.grad = gradient.clone()
-        muon.step()
-    m = 0.9 * 0.1 * gradients[0] + 0.1 * gradients[1]
-    direction = orthogonalise((0.1 * gradients[1] + 0.9 * m)[None])[0]
-    wanted = before * (1 - 0.1 * 0.5) - 0.1 * 0.2 * 16**0.5 * direction
-    torch.testing.assert_close(weight.detach(), wanted)
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="came with PyTorch 2.9")
+@pytest.mark.parametrize("shape", [(24, 24), (64, 24), (24, 160)])
+def test_several_steps_are_those_of_pytorchs_own(shape):
+    settings = {"lr": 0.05, "momentum": 0.9, "weight_decay": 0.5}
+    start = some(*shape, seed=99)
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    optimisers = [
+        Muon([ours], **settings),
+        torch.optim.Muon([theirs], **settings, ns_steps=5, adjust_lr_fn="match_rms_adamw"),
+    ]
+    for step in range(6):
+        ours.grad = some(*shape, seed=step) * 0.8**step
+        theirs.grad = ours.grad.clone()
+        for optimiser in optimisers:
+            optimiser.step()
+    # Theirs orthogonalises in bfloat16 everywhere, ours only where the hardware does: that is worth
+    # 0.25% of the way. A momentum of 0.95 instead of 0.9 would be worth 1.9%.
+    way = (theirs - start).norm()
+    assert (ours - theirs).norm() < 0.006 * way
 
 
 def test_it_finds_a_minimum():

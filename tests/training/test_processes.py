@@ -28,6 +28,11 @@ def torchrun(*arguments):
     )
 
 
+def children_of(process):
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
+    return list(map(int, found.stdout.split()))
+
+
 def alone(*arguments):
     assert command.main(list(map(str, arguments))) == 0
 
@@ -42,7 +47,7 @@ def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
     alone(*arguments, "--out", tmp_path / "one")
     out, err = two.communicate()
     assert two.returncode == 0, err
-    assert out.count("unet: 12 steps") == 1  # the first process alone speaks
+    assert out.count("unet: 12 steps") == 1  # only the first process speaks
     for stage in ("vae", "unet"):
         expected = record_of(tmp_path / "one", stage)
         found = record_of(tmp_path / "two", stage)
@@ -58,8 +63,7 @@ def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist
     while not steps_saved(state):
         assert run.poll() is None, run.communicate()[1]
         time.sleep(0.02)
-    children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True)
-    os.kill(int(children.stdout.split()[-1]), signal.SIGKILL)
+    os.kill(children_of(run)[-1], signal.SIGKILL)
     err = run.communicate()[1]
     assert run.returncode == 1
     assert "Signal 9 (SIGKILL)" in err  # by torchrun, which may end the other before it notices
@@ -69,6 +73,21 @@ def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist
     assert "processes: 2, now 1" in capsys.readouterr().out
     assert record_of(tmp_path, "vae")["steps"] == 200
     assert not state.exists()
+
+
+def test_ctrl_c_in_one_process_ends_both_after_the_same_step(slice_of_mnist, tmp_path):
+    arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
+    run = torchrun(*arguments, "--out", tmp_path, "--save-seconds", "0.1", "--steps", "100000")
+    state = tmp_path / "vae.resume.safetensors"
+    while not steps_saved(state):
+        assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.02)
+    os.kill(children_of(run)[-1], signal.SIGINT)
+    _, err = run.communicate(timeout=300)  # a process that went on would wait for the other
+    assert "exitcode  : 130" in err, err
+    record = record_of(tmp_path, "vae")
+    assert record["interrupted"]
+    assert record["steps"] == steps_saved(state)
 
 
 def test_a_batch_is_divided_in_equal_parts():

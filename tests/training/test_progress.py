@@ -10,20 +10,20 @@ from ldm_core.training.progress import Progress
 GRID = torch.full((4, 28, 28), 255, dtype=torch.uint8)
 
 
-def test_a_film_shows_the_grids_of_this_run_in_order(tmp_path):
+def test_an_animation_shows_the_grids_of_this_run_in_order(tmp_path):
     stale = Progress(tmp_path, "unet", fresh=True)
     stale.show(700_000, GRID, columns=2)
     progress = Progress(tmp_path, "unet", fresh=True)
     for step in (0, 5, 1_000_000):
         progress.show(step, GRID * (step > 0), columns=2)
-    Progress(tmp_path, "vae", fresh=True).show(1, GRID, columns=2)  # leaves other stages alone
-    Progress(tmp_path, "unet", fresh=False).write_film(tmp_path / "training.gif")
-    with Image.open(tmp_path / "training.gif") as film:
-        assert film.n_frames == 3
-        assert film.size == (116, 116)
-        assert not np.asarray(film.convert("L")).any()
-        film.seek(1)
-        assert np.asarray(film.convert("L"))[0, 0] == 255
+    Progress(tmp_path, "vae", fresh=True).show(1, GRID, columns=2)  # removes no other stage's
+    Progress(tmp_path, "unet", fresh=False).write_animation(tmp_path / "training.gif")
+    with Image.open(tmp_path / "training.gif") as animation:
+        assert animation.n_frames == 3
+        assert animation.size == (116, 116)
+        assert not np.asarray(animation.convert("L")).any()
+        animation.seek(1)
+        assert np.asarray(animation.convert("L"))[0, 0] == 255
 
 
 def test_logs_come_back_from_tensorboard_without_what_a_kill_undid(tmp_path):

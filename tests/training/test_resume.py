@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped or shared among processes end as the ones that are not."""
+"""Runs that are killed or stopped, and then resumed, end with the same bits as all others."""
 
 import signal
 import subprocess
@@ -11,7 +11,9 @@ from torch import nn
 
 import train as command
 from ldm_core.files.checkpoint import CheckpointError, read_checkpoint
-from ldm_core.training.loop import Budget, NonFiniteLoss, Run, train
+from ldm_core.training.budget import Budget
+from ldm_core.training.loop import LoopOptions, NonFiniteLoss, Training, train
+from ldm_core.training.optimisers import OptimiserSettings
 from ldm_core.training.state import Clock, StateFile, differences
 
 from ..conftest import ROOT, steps_saved
@@ -76,11 +78,11 @@ def test_a_run_killed_twice_ends_with_the_same_bits(arguments, uninterrupted, tm
     assert {p.name for p in tmp_path.iterdir()} == {p.name for p in uninterrupted.iterdir()}
 
 
-def test_the_film_of_a_run_shows_all_of_it(uninterrupted):
+def test_the_animation_of_a_run_shows_all_of_it(uninterrupted):
     from PIL import Image
 
-    with Image.open(uninterrupted / "training.gif") as film:
-        assert film.n_frames == 11
+    with Image.open(uninterrupted / "training.gif") as animation:
+        assert animation.n_frames == 11
 
 
 def test_resuming_what_is_finished_changes_nothing(arguments, uninterrupted, capsys):
@@ -114,7 +116,7 @@ def test_resuming_nothing_starts_from_the_beginning_and_says_so(slice_of_mnist, 
 
 
 def test_a_disk_without_room_is_told_before_training(arguments, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("ldm_core.training.run.GRID_BYTES", 10**18)
+    monkeypatch.setattr("ldm_core.training.folder.GRID_BYTES", 10**18)
     assert command.main([*arguments, "--out", str(tmp_path)]) == 2
     assert "MB free; this run may write" in capsys.readouterr().err
 
@@ -125,16 +127,15 @@ def test_a_folder_that_cannot_be_made_is_told_before_training(arguments, tmp_pat
     assert "file/out cannot be written to" in capsys.readouterr().err
 
 
-# The loop, with a model of one weight
+# The loop, with a module of two numbers
 
 
 class Line:
-    """A training of one weight, with a state file, which can be stopped at a step."""
+    """A training of two numbers with a state file, which can be stopped at a step."""
 
     def __init__(self, path, *, resume=False, settings=None, stop_at=None, every=None):
         torch.manual_seed(0)
         self.module, self.stop_at = nn.Linear(1, 1), stop_at
-        self.said = []
         self.state = StateFile(
             path,
             settings or {},
@@ -142,7 +143,6 @@ class Line:
             Clock(),
             resume=resume,
             every=every,
-            say=self.said.append,
         )
 
     def loss_at(self, step):
@@ -152,17 +152,9 @@ class Line:
         return (self.module(draw) - draw * 3).square().mean()
 
     def train(self, budget=Budget(steps=80)):
-        return train(
-            self.module,
-            self.loss_at,
-            budget,
-            name="line",
-            batch=4,
-            learning_rate=0.05,
-            weight_decay=0.01,
-            ema_width=0.1,
-            run=Run(state=self.state),
-        )
+        optimisers = OptimiserSettings(learning_rate=0.05, weight_decay=0.01)
+        training = Training("line", self.module, self.loss_at, 4, optimisers, ema_width=0.1)
+        return train(training, budget, LoopOptions(state=self.state))
 
 
 def test_ctrl_c_leaves_a_state_that_goes_on_to_the_same_bits(tmp_path):
@@ -184,7 +176,7 @@ def test_a_time_becomes_steps_once(tmp_path, monkeypatch):
     total = read_checkpoint(first.state.path, "training state")[1]["total"]
     second = Line(first.state.path, resume=True)
     assert second.train(Budget(seconds=100.0)).steps == total
-    monkeypatch.setattr("ldm_core.training.loop._steps_that_fit", lambda *_: total)
+    monkeypatch.setattr("ldm_core.training.budget.steps_that_fit", lambda *_: total)
     whole = Line(tmp_path / "whole.safetensors")
     whole.train(Budget(seconds=0.3))
     assert torch.equal(second.module.weight, whole.module.weight)
@@ -227,12 +219,12 @@ def test_a_disk_that_fills_up_leaves_the_last_save(tmp_path):
     assert len(read_checkpoint(state.path, "training state")[0]["losses"]) == 3
 
 
-def test_another_environment_is_told(tmp_path):
+def test_another_environment_is_told(tmp_path, capsys):
     Line(tmp_path / "state.safetensors", stop_at=20).train()
     other = Line(tmp_path / "state.safetensors", resume=True)
     other.state.environment = {"precision": "bfloat16"}
     other.train()
-    assert "precision: float32, now bfloat16" in other.said[0]
+    assert "precision: float32, now bfloat16" in capsys.readouterr().out
 
 
 def test_a_state_of_another_version_is_refused(tmp_path):

@@ -1,0 +1,146 @@
+"""Training of the U-Net and of its conditioning, on latents that the VAE has made beforehand.
+
+The latents of a whole training set fit in memory, so no image is encoded twice.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..config import TrainingConfig
+from ..diffusion.noise_schedule import NoiseSchedule
+from ..files.checkpoint import fingerprint
+from ..files.weights import save_unet
+from ..latent_diffusion import LatentDiffusion
+from ..model.unet import UNet
+from ..model.vae import LatentDistribution
+from ..runtime.devices import mixed_precision
+from .budget import Budget
+from .defaults import suited_defaults
+from .draws import batch_at, generator_at
+from .loop import LoopOptions, Training, TrainingResult, train
+from .optimisers import OptimiserSettings, hidden_matrices
+from .stage import Materials, TrainingStage
+from .vae import encode_dataset
+
+GRID_ROWS, GRID_CLASSES = 4, 26  # of a progress grid, at most
+
+
+class UNetStage(TrainingStage):
+    name = "unet"
+    animated = True
+
+    def __init__(self, materials: Materials):
+        self.materials = materials
+        torch.manual_seed(materials.config.seed + 1)
+        # To make a VAE draws from the same generator, even where its weights are then read from a
+        # file: so the order of these two lines is part of what a seed means.
+        vae = materials.load_vae()
+        self.model = LatentDiffusion.around(vae, materials.model.to_dict()).to(materials.device)
+        self.vae_fingerprint = fingerprint(vae)
+        self.columns = len(shown_classes(self.model))
+
+    def model_settings(self) -> dict[str, Any]:
+        return self.materials.model.to_dict() | {"vae": self.vae_fingerprint}
+
+    def prepare(self) -> None:
+        self.latents = encode_dataset(self.model, self.materials.data.pixels)
+
+    def train(self, budget: Budget, options: LoopOptions) -> TrainingResult:
+        labels = self.materials.data.labels.tolist()
+        config, compiled = self.materials.config, self.materials.compiled
+        result = train_unet(self.model, self.latents, labels, budget, config, options, compiled)
+        # Not before: the grids of one run are all drawn with the same settings.
+        self.model.defaults = suited_defaults(result.steps)
+        return result
+
+    def draw(self) -> Tensor:
+        return sample_grid(self.model)
+
+    def save(self, path: Path, training: dict[str, Any]) -> None:
+        save_unet(path, self.model, training)
+
+
+def train_unet(
+    model: LatentDiffusion,
+    latents: LatentDistribution,
+    asked: Sequence[int | None],
+    budget: Budget,
+    config: TrainingConfig,
+    options: LoopOptions = LoopOptions(),
+    compiled: bool = False,
+) -> TrainingResult:
+    """Train `model.unet` and `model.conditioning` on cached latents, dropping what is asked of some
+    images at random.
+
+    asked: for each latent, what `model.conditioning.ids` takes. compiled: by torch.compile, which
+    takes a C++ compiler and minutes, and then saves time.
+    """
+    conditioning, batch = model.conditioning, config.unet_batch
+    ids = conditioning.ids(asked).to(model.device)
+    loss = _compiled(v_loss, model.device) if compiled else v_loss
+    part = options.processes.part(batch)  # of every batch; draws are made for all of it
+
+    def loss_at(step: int) -> Tensor:
+        generator = generator_at(config.seed, step, model.device)
+        draw = {"generator": generator, "device": model.device}
+        indices = batch_at(step, len(ids), batch, config.seed)
+        mean, std = latents.mean[indices], latents.std[indices]
+        z = mean + std * torch.randn(mean.shape, **draw)
+        noise = torch.randn(mean.shape, **draw)
+        t = training_times(torch.randn(len(z), **draw), config.time_shift, config.time_spread)
+        dropped = torch.rand(len(z), **draw) < config.label_dropout
+        kept = conditioning.drop(ids[indices], dropped)
+        with mixed_precision(model.device):
+            context = conditioning(kept[part])
+            each = loss(model.unet, model.schedule, z[part], context, t[part], noise[part])
+            return each.mean()
+
+    module = nn.ModuleList([model.unet.train(), conditioning.train()])
+    optimisers = OptimiserSettings(
+        config.unet_learning_rate,
+        weight_decay=config.weight_decay,
+        matrices=hidden_matrices(model.unet),
+        matrix_learning_rate=config.unet_matrix_learning_rate,
+    )
+    training = Training("U-Net", module, loss_at, batch, optimisers, config.ema_width)
+    result = train(training, budget, options)
+    module.eval()
+    return result
+
+
+def _compiled(function: Callable, device: torch.device) -> Callable:
+    # The compiler's pattern matcher recognises the attention that we write out, and replaces it by
+    # the fused one, whose gradient is slow on a CPU: steps then take 1.43 times as long.
+    return torch.compile(function, options={"pattern_matcher": device.type != "cpu"})
+
+
+def v_loss(
+    unet: UNet, schedule: NoiseSchedule, z: Tensor, context: Tensor, t: Tensor, noise: Tensor
+) -> Tensor:
+    """Mean squared error of the v-prediction for each image, (B,) (Salimans & Ho 2022, sec. 4).
+
+    z, noise (B, 4, 8, 8); context (B, n_tokens, d_context); t (B,).
+    """
+    prediction = unet(schedule.add_noise(z, noise, t), t, context)
+    return (prediction - schedule.v_from_x_0(z, noise, t)).square().mean(dim=(1, 2, 3))
+
+
+def training_times(normal: Tensor, shift: float, spread: float) -> Tensor:
+    """t = 1 / (1 + exp(-(shift + spread * normal))): logistic-normal (Esser et al. 2024, eq. 19,
+    m = shift, s = spread)."""
+    return torch.sigmoid(shift + spread * normal)
+
+
+def sample_grid(model: LatentDiffusion) -> Tensor:
+    """One column per class, from the same noise at every call: uint8 (rows * columns, 28, 28)."""
+    asked = [*shown_classes(model)] * GRID_ROWS
+    return model.generate(asked, seeds=range(len(asked)))
+
+
+def shown_classes(model: LatentDiffusion) -> range:
+    """The classes that a progress grid shows: all of them, or the first GRID_CLASSES."""
+    return range(min(len(model.class_names), GRID_CLASSES))

@@ -1,0 +1,132 @@
+"""The loop, with a module of two numbers."""
+
+import signal
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from ldm_core.training.budget import PROGRESS_GRIDS, Budget, completes_a_part
+from ldm_core.training.loop import GPU_CHECK_STEPS, LoopOptions, NonFiniteLoss, Training, train
+from ldm_core.training.optimisers import WARM_UP_STEPS, OptimiserSettings
+
+
+def fit(loss_at, module, budget=Budget(steps=60), **options):
+    optimisers = OptimiserSettings(learning_rate=0.05, weight_decay=0.0)
+    training = Training("x", module, loss_at, 1, optimisers, ema_width=0.1)
+    return train(training, budget, LoopOptions(**options))
+
+
+class Slow:
+    """A loss that takes 2 ms, so that a budget of seconds is not millions of steps."""
+
+    def __init__(self):
+        self.module = nn.Linear(1, 1)
+
+    def loss_at(self, step):
+        time.sleep(0.002)
+        return self.module(torch.ones(1, 1)).square().sum()
+
+
+def test_a_minute_budget_fixes_the_steps_from_the_measured_speed():
+    slow = Slow()
+    result = fit(slow.loss_at, slow.module, Budget(seconds=0.5))
+    assert WARM_UP_STEPS < result.steps <= 250
+    assert not result.interrupted
+
+
+def test_a_slow_first_grid_does_not_shorten_the_run():
+    slow, drawn, shown = Slow(), [], []
+
+    def draw():
+        time.sleep(0.0 if drawn else 0.5)  # the first one pays for warming up
+        drawn.append(len(drawn))
+        return drawn[-1]
+
+    def show(step, grid):
+        shown.append((step, grid))
+
+    result = fit(slow.loss_at, slow.module, Budget(seconds=2), draw=draw, on_progress=show)
+    assert result.steps > 2 * WARM_UP_STEPS
+    assert shown[-1][0] == result.steps
+    after_warm_up = range(WARM_UP_STEPS, result.steps + 1)
+    due = [step for step in after_warm_up if completes_a_part(step, result.steps)]
+    assert [step for step, _ in shown] == [0, *due]
+    # The second was drawn for its time only.
+    assert [grid for _, grid in shown] == [0, *range(2, 2 + len(due))]
+
+
+def test_a_number_of_steps_needs_no_grid_drawn_for_its_time():
+    slow, drawn = Slow(), []
+    fit(slow.loss_at, slow.module, Budget(steps=20), draw=lambda: drawn.append(0))
+    assert len(drawn) == 1 + PROGRESS_GRIDS
+
+
+def test_a_loss_that_is_not_finite_stops_and_says_where():
+    module = nn.Linear(1, 1)
+
+    def loss_at(step):
+        return module(torch.ones(1, 1)).sum() * (float("nan") if step == 7 else 1.0)
+
+    with pytest.raises(NonFiniteLoss, match="became nan at step 7"):
+        fit(loss_at, module)
+
+
+class OnGPU(torch.Tensor):
+    """A tensor that says that it lies on a GPU, and lies: what the loop does by the kind of device
+    can be seen without one; how long a GPU makes it wait cannot."""
+
+    @property
+    def device(self):
+        return torch.device("cuda")
+
+
+@pytest.mark.parametrize("kind", [torch.Tensor, OnGPU])
+def test_ctrl_c_ends_the_run_after_the_current_step_and_keeps_what_was_learned(kind):
+    module = nn.Linear(1, 1)
+    start = module.weight.clone()
+
+    def loss_at(step):
+        if step == 9:
+            signal.raise_signal(signal.SIGINT)  # that step is finished first
+        return (module(torch.ones(1, 1)) - 5).square().sum().as_subclass(kind)
+
+    result = fit(loss_at, module)
+    assert result.interrupted
+    assert result.steps == len(result.losses) == 10
+    assert module.weight.item() != start.item()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_ctrl_c_ends_a_run_on_a_gpu_after_the_current_step():
+    module = nn.Linear(1, 1, device="cuda")
+
+    def loss_at(step):
+        if step == 9:
+            signal.raise_signal(signal.SIGINT)
+        return (module(torch.ones(1, 1, device="cuda")) - 5).square().sum()
+
+    assert fit(loss_at, module).steps == 10
+
+
+def test_a_gpu_is_waited_for_now_and_then_only():
+    """Each reading of a loss waits for the GPU; between them the loop only launches steps."""
+    module, read = nn.Linear(1, 1), []
+
+    class Counted(OnGPU):
+        def item(self):
+            read.append(len(made))
+            return super().item()
+
+    made = []
+
+    def loss_at(step):
+        made.append(step)
+        return module(torch.ones(1, 1)).square().sum().as_subclass(Counted)
+
+    steps = 4 * GPU_CHECK_STEPS
+    fit(loss_at, module, Budget(steps=steps))
+    each = steps // PROGRESS_GRIDS
+    expected = {*range(1, steps, GPU_CHECK_STEPS), *range(each, steps + 1, each)}
+    assert read == sorted(expected)
