@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import string
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -11,9 +12,10 @@ import torch
 from torch import Tensor
 from torchvision import datasets
 
-from ..checks import InputError, UserError
+from ..checks import InputError
 from .file_kinds import printable
 from .image_folder import read_folder
+from .mnist_files import DatasetError, load_files
 
 __all__ = [
     "DATASETS",
@@ -32,10 +34,6 @@ DATASETS = {
 }
 CLASSES_SHOWN = 100
 SKIPPED_SHOWN = 10
-
-
-class DatasetError(UserError, RuntimeError):
-    """A data set cannot be read or downloaded; the message says what to do."""
 
 
 class LabelledImages(NamedTuple):
@@ -58,18 +56,19 @@ def load_dataset(name: str, data_dir: str | Path, *, train: bool) -> LabelledIma
     """
     if name not in DATASETS:
         return _load_folder(name, train)
-    try:
+
+    def download() -> tuple[Tensor, Tensor]:
         data = DATASETS[name](root=str(data_dir), train=train, download=True)
-    except (OSError, RuntimeError) as error:
-        raise DatasetError(
-            f"{name} is not in {data_dir} and could not be downloaded there ({error}). "
-            "Check the network, or pass --data-dir with the folder that holds it."
-        ) from error
+        return data.data, data.targets.long()
+
+    pixels, labels = load_files(name, Path(data_dir), train, download)
+    also = f"There is a folder {name} too: pass --dataset ./{name} to learn from that."
+    notes = (also,) if name in os.listdir() and os.path.isdir(name) else ()
     if name == "emnist-letters":  # stored lying on its side, and counted from 1
-        upright = data.data.transpose(1, 2).contiguous()
-        return LabelledImages(upright, data.targets.long() - 1, tuple(data.classes[1:]))
-    names = tuple(c.split(" - ")[0] for c in data.classes)  # MNIST's are "0 - zero", ...
-    return LabelledImages(data.data, data.targets.long(), names)
+        upright = pixels.transpose(1, 2).contiguous()
+        return LabelledImages(upright, labels - 1, tuple(string.ascii_lowercase), (), notes)
+    names = tuple(c.split(" - ")[0] for c in DATASETS[name].classes)  # MNIST's: "0 - zero", ...
+    return LabelledImages(pixels, labels, names, (), notes)
 
 
 def _load_folder(name: str, train: bool) -> LabelledImages:
