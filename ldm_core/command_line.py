@@ -37,6 +37,9 @@ def exit_status(
     Ctrl-C is INTERRUPTED. Every other error is a fault of the program and keeps its traceback.
     file: what an OSError is about that names no file.
     """
+    for stream in (sys.stdout, sys.stderr):  # a terminal may lack a letter; that is no failure
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return command() or DONE
     except KeyboardInterrupt:
@@ -54,8 +57,6 @@ def say(text: str) -> None:
     """Print on standard output. What is only said must not fail: by then the work is done."""
     try:
         print(text, flush=True)
-    except UnicodeEncodeError:  # of a terminal that lacks a letter
-        print(text.encode("ascii", "backslashreplace").decode(), flush=True)
     except BrokenPipeError:  # nobody listens any more, as after `| head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 

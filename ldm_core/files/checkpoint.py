@@ -44,13 +44,19 @@ def save_checkpoint(
         partial.chmod(0o644)  # safetensors makes it readable by its owner only
 
 
-def read_checkpoint(path: str | Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+MAKE_IT = "Make it with: python train.py (or restore it from the repository)."
+
+
+def read_checkpoint(
+    path: str | Path, kind: str, remedy: str = MAKE_IT
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, about) of a file written by `save_checkpoint` with the same kind.
+
+    remedy: what errors tell people to do.
 
     Raises CheckpointError if it is missing, damaged, not such a file, or holds NaN or infinity.
     """
     path = Path(path)
-    remedy = "Make it with: python train.py (or restore it from the repository)."
     if not path.is_file():
         raise CheckpointError(f"{path} is missing. {remedy}")
     with path.open("rb") as file:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+LATE = 1.25  # times the budget: what a machine that others share loses now and then stays below
+LEAST_STEPS = 20  # by which the speed is judged again
 PROGRESS_GRIDS = 10  # drawn in equal distances while a stage trains; one more before its first step
 
 
@@ -42,6 +44,18 @@ class SpeedTest:
 
     def steps_that_fit(self) -> int:
         return steps_that_fit(self.seconds - PROGRESS_GRIDS * self.grid_seconds, self.marks)
+
+    def late(self, done: int, total: int) -> float | None:
+        """Seconds that the training will take, where they are far more than the budget; else None.
+
+        At the mean speed since the number of steps was fixed, by `total` steps of which `done` are.
+        """
+        now, timed = time.perf_counter(), len(self.marks) - 1
+        if done < timed + LEAST_STEPS:
+            return None
+        speed = (now - self.marks[-1]) / (done - timed)
+        seconds = now - self.marks[0] + speed * (total - done)
+        return seconds if seconds > LATE * self.seconds else None
 
 
 def steps_that_fit(seconds: float, marks: list[float]) -> int:

@@ -93,7 +93,7 @@ class _Loop:
         self.average = Average(training.module, training.ema_width)
         self.losses: list[Tensor] = []  # one per step done
         self.total = budget.steps  # None until the speed is known
-        self.seconds_before, self.interrupted = 0.0, False
+        self.seconds_before, self.interrupted, self.warned = 0.0, False, False
         self._resume()
         self.loss_at = self.processes.shared_loss(training.module, training.loss_at)
         self.started = time.perf_counter()
@@ -151,6 +151,7 @@ class _Loop:
         if self.total is None:
             self._time_step()
         self.bar.update()
+        self._warn_if_late()
         due = self.total is not None and completes_a_part(self.done, self.total)
         self.interrupted = stop and self.done != self.total
         # Only the rest waits for a GPU, and is rare there. Ctrl-C is heard after every step.
@@ -174,6 +175,19 @@ class _Loop:
         if self.done == WARM_UP_STEPS:
             self.total = self.processes.from_first(self.speed_test.steps_that_fit)
             self.bar.total = self.total
+
+    def _warn_if_late(self) -> None:
+        """Say once, and early, that the budget will not hold. The number of steps stays: a resumed
+        training must come to the same weights."""
+        if self.warned or not self.speed_test or self.total is None or not self.processes.first:
+            return
+        if seconds := self.speed_test.late(self.done, self.total):
+            self.warned = True
+            tqdm.write(
+                f"{self.training.name}: steps take longer than the first ones did, as when another "
+                f"program is busy. This stage will take about {seconds / 60:.0f} minutes instead of "
+                f"{self.speed_test.seconds / 60:.0f}. After Ctrl-C, --resume goes on from there."
+            )
 
     def _check_and_log(self, step: int, loss: float) -> None:
         if not math.isfinite(loss):

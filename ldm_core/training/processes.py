@@ -122,17 +122,39 @@ class Processes:
 ALONE = Processes()
 
 
+def launched() -> Processes:
+    """This process among those that torchrun started, as its environment variables say.
+
+    Raises InputError where one of them is missing or no number.
+    """
+    count = _variable("WORLD_SIZE", "1")
+    if count < 2:
+        return ALONE
+    return Processes(_variable("RANK"), count, _variable("LOCAL_RANK"))
+
+
+def _variable(name: str, default: str = "") -> int:
+    text = os.environ.get(name) or default
+    if not text.isdecimal():
+        raise InputError(
+            f"The environment variable {name} must be a number, not {text!r}. Start several "
+            "processes with torchrun, which sets it; start one process without WORLD_SIZE."
+        )
+    return int(text)
+
+
 @contextmanager
 def joined(device_type: str) -> Iterator[Processes]:
     """The processes that torchrun started, connected until the block ends; ALONE without it."""
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
-        yield ALONE
+    processes = launched()
+    if processes.count == 1:
+        yield processes
         return
     # NCCL connects GPUs only; gloo carries what lies in main memory: flags, settings, weights.
     backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=TIMEOUT)
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size(), int(os.environ["LOCAL_RANK"]))
+        yield processes
     except RuntimeError as error:
         if _is_lost_connection(error):
             raise ProcessLost(

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..checks import InputError
 from ..config import ConditioningConfig, ModelConfig, TrainingConfig
-from ..data.datasets import LabelledImages, data_fingerprint, load_dataset
+from ..data.datasets import data_fingerprint, describe, load_dataset
 from ..files.checkpoint import read_checkpoint
 from ..files.weights import load_vae
 from ..model.vae import VAE
@@ -23,7 +23,7 @@ from .progress import Progress, summary_writer
 from .record import environment, training_record
 from .stage import Materials, TrainingStage
 from .state import Clock, StateFile, check_settings
-from .unet import UNetStage
+from .unet import UNetStage, check_compiler
 from .vae import VAEStage
 
 # What --stage may be, and the stages that it means.
@@ -37,7 +37,6 @@ STAGES: dict[str, tuple[type[TrainingStage], ...]] = {
 # a machine that others share does not keep the speed of its first seconds: runs of ten minutes lost
 # up to 15% of it.
 RESERVE = 0.1
-SKIPPED_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -73,18 +72,18 @@ class TrainingRun:
             processes.part(batch)  # an error now rather than after the data
         if options.log_dir:
             summary_writer()
+        if options.compile:
+            check_compiler(self.device)
         self.stages = STAGES[options.stage]
         self.folder = OutputFolder(options.out, [stage.name for stage in self.stages])
         self.begin = processes.from_first(self._first_stage)
         load = partial(load_dataset, options.dataset, options.data_dir)
         self.data, self.test = processes.in_turn(lambda: (load(train=True), load(train=False)))
-        self._say_skipped("training", self.data)
-        self._say_skipped("test", self.test)
+        processes.say(describe(self.data, self.test))
         self.settings = {
             "length": f"{options.steps} steps" if options.steps else f"{options.minutes:g} minutes",
             "data": data_fingerprint(self.data),
             "training": config.to_dict(),
-            "compiled": options.compile,
         }
         processes.check_same("data", self.settings["data"])
         self.environment = environment(self.device, processes)
@@ -204,7 +203,8 @@ class TrainingRun:
 
     def stage_settings(self, stage: TrainingStage) -> dict[str, Any]:
         """What must be the same for a stage to be resumed, or to count as done."""
-        return {**self.settings, "model": stage.model_settings()}
+        compiled = self.options.compile and stage.compiles
+        return {**self.settings, "compiled": compiled, "model": stage.model_settings()}
 
     def _first_stage(self) -> int:
         """The index of the stage to begin with, after checks of the folder for those to come."""
@@ -220,14 +220,6 @@ class TrainingRun:
 
     def _load_vae(self) -> VAE:
         return self.processes.from_first(lambda: load_vae(self.folder.checkpoint("vae")))
-
-    def _say_skipped(self, part: str, data: LabelledImages) -> None:
-        if data.skipped:
-            more = ", ..." if len(data.skipped) > SKIPPED_SHOWN else ""
-            self.processes.say(
-                f"{len(data.skipped)} {part} files could not be read and are skipped: "
-                f"{', '.join(data.skipped[:SKIPPED_SHOWN])}{more}"
-            )
 
 
 def model_config(class_names: tuple[str, ...]) -> ModelConfig:

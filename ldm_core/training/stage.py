@@ -33,13 +33,15 @@ class TrainingStage:
     """One stage of a run. Making one makes its module, with initial weights from the run's seed.
 
     share: of the time that is left when the stage begins. columns: of a progress grid, 0 where the
-    stage draws none. animated: whether its grids become the training animation.
+    stage draws none. animated: whether its grids become the training animation. compiles: whether
+    --compile has an effect on it.
     """
 
     name: str
     share: float = 1.0
     columns: int = 0
     animated: bool = False
+    compiles: bool = False
 
     def model_settings(self) -> dict[str, Any]:
         """What of the model must be the same for the stage to be resumed, or to count as done."""

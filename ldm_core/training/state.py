@@ -74,7 +74,8 @@ class StateFile:
     def _read(self):
         if not self.path.exists():
             return None
-        tensors, about = read_checkpoint(self.path, "training state")
+        remedy = "Start anew with --force."
+        tensors, about = read_checkpoint(self.path, "training state", remedy)
         check_settings(self.path, about["settings"], self.settings)
         if changed := differences(about["environment"], self.environment):
             self.processes.say(

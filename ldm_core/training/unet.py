@@ -3,6 +3,9 @@
 The latents of a whole training set fit in memory, so no image is encoded twice.
 """
 
+import importlib.util
+import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..checks import InputError
 from ..config import TrainingConfig
 from ..diffusion.noise_schedule import NoiseSchedule
 from ..files.checkpoint import fingerprint
@@ -32,6 +36,7 @@ GRID_ROWS, GRID_CLASSES = 4, 26  # of a progress grid, at most
 class UNetStage(TrainingStage):
     name = "unet"
     animated = True
+    compiles = True
 
     def __init__(self, materials: Materials):
         self.materials = materials
@@ -110,6 +115,18 @@ def train_unet(
     result = train(training, budget, options)
     module.eval()
     return result
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raise InputError where torch.compile would fail, which it says only after the VAE's stage."""
+    if device.type == "cuda":
+        if importlib.util.find_spec("triton") is None:
+            raise InputError("--compile needs the package triton here. Train without --compile.")
+    elif not any(map(shutil.which, (os.environ.get("CXX") or "g++", "clang++", "c++"))):
+        raise InputError(
+            "--compile needs a C++ compiler, and finds none. Install g++, or train without "
+            "--compile."
+        )
 
 
 def _compiled(function: Callable, device: torch.device) -> Callable:

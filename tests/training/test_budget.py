@@ -28,3 +28,23 @@ def test_the_time_of_the_grids_is_no_time_for_steps(monkeypatch):
         wait(1)
         test.end_of_step()
     assert test.steps_that_fit() == 60 - 5 - 2 - 10 * 2
+
+
+def test_a_machine_that_slows_down_is_noticed_early(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(budget.time, "perf_counter", lambda: now[0])
+    test = SpeedTest(100)
+    for _ in range(50):
+        now[0] += 0.125
+        test.end_of_step()
+    total = test.steps_that_fit()
+    assert total == 800
+
+    def after(steps, seconds_each):
+        now[0] = 6.25 + steps * seconds_each
+        return test.late(50 + steps, total)
+
+    assert after(19, 1.0) is None  # too early to tell
+    assert after(20, 1.0) == 6.25 + 750
+    assert after(300, 0.15) is None  # a fifth slower: the reserve is there for that
+    assert after(300, 0.25) == 6.25 + 187.5

@@ -57,6 +57,21 @@ def test_a_slow_first_grid_does_not_shorten_the_run():
     assert [grid for _, grid in shown] == [0, *range(2, 2 + len(due))]
 
 
+def test_a_budget_that_will_not_hold_is_told_once_and_the_steps_stay(capsys):
+    slow = Slow()
+
+    def loss_at(step):
+        if step >= WARM_UP_STEPS:
+            time.sleep(0.01)  # another program takes the processor
+        return slow.loss_at(step)
+
+    result = fit(loss_at, slow.module, Budget(seconds=0.3))
+    assert capsys.readouterr().out.count("x: steps take longer than the first ones did") == 1
+    assert result.seconds > 1.25 * 0.3
+    fit(slow.loss_at, slow.module, Budget(seconds=0.3))
+    assert "longer" not in capsys.readouterr().out
+
+
 def test_a_number_of_steps_needs_no_grid_drawn_for_its_time():
     slow, drawn = Slow(), []
     fit(slow.loss_at, slow.module, Budget(steps=20), draw=lambda: drawn.append(0))

@@ -10,7 +10,7 @@ import pytest
 
 import train as command
 from ldm_core.files.checkpoint import read_checkpoint
-from ldm_core.training.processes import ALONE, Processes, joined
+from ldm_core.training.processes import ALONE, Processes, joined, launched
 
 from ..conftest import ROOT, steps_saved
 
@@ -102,3 +102,28 @@ def test_one_process_joins_nobody(monkeypatch):
     with joined("cpu") as processes:
         assert processes == ALONE
         assert processes.from_first(lambda: 3) == processes.in_turn(lambda: 3) == 3
+
+
+@pytest.mark.parametrize(
+    ("environment", "name"),
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE"),
+        ({"WORLD_SIZE": "2"}, "RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "LOCAL_RANK"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "-1"}, "LOCAL_RANK"),
+    ],
+)
+def test_variables_that_torchrun_did_not_set_are_named(monkeypatch, capsys, environment, name):
+    for variable in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert command.main([]) == 2
+    said = capsys.readouterr().err
+    assert f"The environment variable {name} must be a number" in said
+    assert said.count("\n") == 1
+
+
+def test_an_empty_variable_is_none(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "")
+    assert launched() == ALONE

@@ -99,6 +99,43 @@ def test_resuming_with_other_settings_names_them(arguments, uninterrupted, capsy
     assert "length: 30 steps, now 7 steps; training.seed: 0, now 5." in shown
 
 
+def test_compiling_is_no_setting_of_a_stage_that_is_not_compiled(
+    slice_of_mnist, tmp_path, capsys, monkeypatch
+):
+    """The VAE is never compiled: a run that was stopped after it may go on without --compile."""
+    monkeypatch.setattr("ldm_core.training.unet._compiled", lambda function, device: function)
+    length = ["--steps", "2", "--data-dir", str(slice_of_mnist), "--out", str(tmp_path)]
+    assert command.main(["--stage", "vae", "--compile", *length]) == 0
+    assert command.main([*length, "--resume"]) == 0
+    assert "vae.safetensors: finished already" in capsys.readouterr().out
+
+
+def test_a_missing_compiler_is_told_before_anything_is_made(
+    slice_of_mnist, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("ldm_core.training.unet.shutil.which", lambda name: None)
+    out = tmp_path / "out"
+    line = ["--steps", "2", "--data-dir", str(slice_of_mnist), "--out", str(out), "--compile"]
+    assert command.main([*line, "--device", "cpu"]) == 2
+    assert "--compile needs a C++ compiler" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_damaged_state_says_how_to_start_anew(arguments, tmp_path, capsys):
+    (tmp_path / "vae.resume.safetensors").write_bytes(b"half a state")
+    assert command.main([*arguments, "--out", str(tmp_path), "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert "vae.resume.safetensors is damaged" in said
+    assert "Start anew with --force" in said
+
+
+def test_training_says_what_it_learns_from_before_it_begins(slice_of_mnist, tmp_path, capsys):
+    line = ["--stage", "vae", "--steps", "1", "--data-dir", str(slice_of_mnist)]
+    assert command.main([*line, "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("10 classes (pictures for training / for testing): 0 (")
+
+
 def test_starting_anew_over_an_unfinished_run_asks_for_force(arguments, tmp_path, capsys):
     save = {"losses": torch.zeros(0)}
     state = StateFile(tmp_path / "vae.resume.safetensors", {}, {}, Clock(), resume=False)
