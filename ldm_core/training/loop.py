@@ -185,7 +185,7 @@ class _Loop:
             self.warned = True
             tqdm.write(
                 f"{self.training.name}: steps take longer than the first ones did, as when another "
-                f"program is busy. This stage will take about {seconds / 60:.0f} minutes instead of "
+                f"program is busy. This stage takes about {seconds / 60:.0f} minutes instead of "
                 f"{self.speed_test.seconds / 60:.0f}. After Ctrl-C, --resume goes on from there."
             )
 
