@@ -23,7 +23,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when a page i
 import gradio as gr  # noqa: E402
 import torch  # noqa: E402
 
-from demo.endpoint import add_endpoint  # noqa: E402
+from demo.endpoint import Page, add_endpoint, server_options  # noqa: E402
 from demo.parts import html, read  # noqa: E402
 from demo.runs import Runner  # noqa: E402
 from demo.tabs import TABS  # noqa: E402
@@ -37,7 +37,7 @@ REFUSED, INTERRUPTED = 2, 130  # exit statuses, as of the other command lines
 
 def build(model: LatentDiffusion, tabs: tuple[ModuleType, ...] = TABS) -> gr.Blocks:
     """The page around a model, to be launched with `launch_options`."""
-    with gr.Blocks(
+    with Page(
         title="Miniature Stable Diffusion",
         analytics_enabled=False,
         delete_cache=(KEEP_FILES_S // 4, KEEP_FILES_S),
@@ -66,6 +66,7 @@ def launch_options() -> dict:
         "footer_links": ["api"],
         "run_history": False,  # a run is repeated from its settings, which its link holds
         "ssr_mode": False,
+        "app_kwargs": server_options(),
     }
 
 

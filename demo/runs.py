@@ -26,7 +26,7 @@ from ldm_core import (
     write_png,
 )
 
-from .requests import Request, class_name
+from .requests import Request, class_label
 
 EXAMPLE_LABEL = 3  # not the label that the page starts with: the first run draws something new
 LARGE = 16  # scale of the PNG for people; scripts get each pixel once
@@ -102,7 +102,7 @@ class Runner:
 
     def example(self) -> dict[str, Any]:
         """The message of a whole run, without files: what the page shows when it opens."""
-        label = class_name(self.model, EXAMPLE_LABEL)
+        label = class_label(self.model, EXAMPLE_LABEL)
         request = Request.check(self.model, {"label": label})
         pictures = [step.to_dict() for step in self.steps(request)]
         return _header("example", request) | {"pictures": pictures}

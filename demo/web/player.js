@@ -202,17 +202,28 @@ function offer(what, url, name) {
   else anchor.removeAttribute("href");
 }
 
+// Only what the run was asked for: the page's own address may hold keys of the site around it.
 function link() {
-  const url = new URL(location.href);
-  Object.entries(run.settings).forEach(([name, value]) => url.searchParams.set(name, value));
-  return url.href;
+  return `${location.origin}${location.pathname}?${new URLSearchParams(run.settings)}`;
 }
 
 $(".link").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(link());
-  $(".status").textContent = "Link copied.";
+  try {
+    await navigator.clipboard.writeText(link());
+    $(".status").textContent = "Link copied.";
+  } catch {
+    showLink(); // no permission, as in a frame; or on http, where browsers have no clipboard
+  }
 });
-$(".link").hidden = !navigator.clipboard; // on http, browsers have it for localhost only
+
+// In the place of the status, selected, to be copied by hand.
+function showLink() {
+  $(".address").value = link();
+  player.toggleAttribute("data-address", true);
+  $(".address").select();
+}
+
+$(".address").addEventListener("blur", () => player.toggleAttribute("data-address", false));
 
 // What the rest of the page says
 
