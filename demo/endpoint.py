@@ -45,7 +45,7 @@ def add_endpoint(runner: Runner, asks: type[Request] = Request) -> None:
         with shown_to_people():
             request = asks.check(runner.model, values)
             frames = [step.x_t for step in runner.steps(request)]
-            png, gif = runner.save_png(frames[-1], request), runner.save_gif(frames, request)
+            gif, png = runner.save(frames, request)
             return file_data(png), file_data(gif), request.to_dict()
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
