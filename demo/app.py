@@ -42,6 +42,8 @@ MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here
 # 90 kB). It needs none of them again: to a visitor whom it has forgotten it is as a new one.
 MAX_SESSIONS = 100
+# For as many visitors as this Gradio keeps what they have not read: a whole run, if they left.
+MAX_UNREAD = 300
 MAX_UPLOAD = "1mb"  # the page takes no files, but Gradio does
 REFUSED, INTERRUPTED = 2, 130  # exit statuses, as of the other command lines
 
@@ -63,7 +65,9 @@ def build(model: LatentDiffusion, tabs: tuple[ModuleType, ...] = TABS) -> gr.Blo
                     with gr.Tab(tab.TITLE):
                         tab.build(page, runner)
         add_endpoint(runner)
-    return page.queue(max_size=MAX_WAITING, api_open=False)
+    page.queue(max_size=MAX_WAITING, api_open=False)
+    page._queue.pending_messages_per_session.max_size = MAX_UNREAD
+    return page
 
 
 def launch_options() -> dict:

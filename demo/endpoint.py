@@ -73,7 +73,11 @@ def server_options(asks: type[Request] = Request) -> dict:
             return
         if call[2] not in {fn.api_name for fn in request.app.get_blocks().fns.values()}:
             raise HTTPException(404, f"There is no endpoint /{call[2]}, only /{NAME}.")
-        if call[1] and call[2] == NAME and isinstance(given := await request.json(), dict):
+        try:
+            given = await request.json()
+        except ValueError as error:
+            raise HTTPException(422, f"A call must be JSON: {error}") from error
+        if call[1] and call[2] == NAME and isinstance(given, dict):
             unknown = sorted(given.keys() - known.keys())
             if unknown:
                 raise HTTPException(

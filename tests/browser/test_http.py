@@ -40,11 +40,12 @@ def test_http_refuses_with_a_message(client, values, message):
         client.predict(api_name="/generate", **values)
 
 
-def call(server, path, body):
+def call(server, path, body, kind="application/json"):
     """What plain HTTP is answered: an HTTP status and its JSON, or the last event and its data."""
     url = f"{server}gradio_api/call/"
-    head = {"Content-Type": "application/json"}
-    ask = urllib.request.Request(url + path, json.dumps(body).encode(), head)
+    head = {"Content-Type": kind}
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    ask = urllib.request.Request(url + path, data, head)
     try:
         with urllib.request.urlopen(ask, timeout=60) as answer:
             event = json.load(answer)["event_id"]
@@ -91,6 +92,14 @@ def test_what_is_left_out_is_as_the_page_starts(server, open_page, path, body, a
 def test_plain_http_is_refused_with_a_message(server, path, body, status, said):
     got, answer = call(server, path, body)
     assert got == status and said in json.dumps(answer)
+
+
+@pytest.mark.parametrize("path", ["generate", "v2/generate"])
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("body", [b"label=7", b"", b"\xff"])
+def test_what_is_no_json_is_refused(server, path, kind, body):
+    status, answer = call(server, path, body, kind)
+    assert status in (400, 422) and answer["detail"]
 
 
 def test_http_draws_what_the_page_draws(client, open_page):
