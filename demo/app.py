@@ -6,7 +6,6 @@
 import argparse
 import os
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import NoReturn
@@ -18,29 +17,43 @@ ROOT = HERE.parent
 if any(Path(folder).resolve() == HERE for folder in sys.path):
     sys.path[:] = [str(ROOT), *(p for p in sys.path if Path(p).resolve() != HERE)]
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when a page is built
+# Read when Gradio is imported, or a page is built.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it keeps 10,000, and counts at each
 
-import gradio as gr  # noqa: E402
+from demo.environment import proxies_set_aside, take_address  # noqa: E402
+
+HOST, PORT = take_address()
+with proxies_set_aside():
+    import gradio as gr
+
 import torch  # noqa: E402
 
-from demo.endpoint import add_endpoint  # noqa: E402
+from demo.endpoint import Page, add_endpoint, server_options  # noqa: E402
+from demo.folder import KEEP_S, own_folder  # noqa: E402
 from demo.parts import html, read  # noqa: E402
 from demo.runs import Runner  # noqa: E402
+from demo.serving import check_address, serve  # noqa: E402
 from demo.tabs import TABS  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
 STYLES = ("theme.css", "layout.css", "player.css", "controls.css")
-KEEP_FILES_S = 3600  # how long a finished file can be fetched
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
+# Gradio remembers the last value of every control for each visitor, and the player's is large (here
+# 90 kB). It needs none of them again: to a visitor whom it has forgotten it is as a new one.
+MAX_SESSIONS = 100
+# For as many visitors as this Gradio keeps what they have not read: a whole run, if they left.
+MAX_UNREAD = 300
+MAX_UPLOAD = "1mb"  # the page takes no files, but Gradio does
 REFUSED, INTERRUPTED = 2, 130  # exit statuses, as of the other command lines
 
 
 def build(model: LatentDiffusion, tabs: tuple[ModuleType, ...] = TABS) -> gr.Blocks:
     """The page around a model, to be launched with `launch_options`."""
-    with gr.Blocks(
+    with Page(
         title="Miniature Stable Diffusion",
         analytics_enabled=False,
-        delete_cache=(KEEP_FILES_S // 4, KEEP_FILES_S),
+        delete_cache=(KEEP_S, KEEP_S),  # all of its files when it ends; the rest is done by `tidy`
     ) as page:
         runner = Runner(model, Path(page.GRADIO_CACHE) / "runs")
         html("header.html")
@@ -52,7 +65,9 @@ def build(model: LatentDiffusion, tabs: tuple[ModuleType, ...] = TABS) -> gr.Blo
                     with gr.Tab(tab.TITLE):
                         tab.build(page, runner)
         add_endpoint(runner)
-    return page.queue(max_size=MAX_WAITING, api_open=False)
+    page.queue(max_size=MAX_WAITING, api_open=False)
+    page._queue.pending_messages_per_session.max_size = MAX_UNREAD
+    return page
 
 
 def launch_options() -> dict:
@@ -62,10 +77,14 @@ def launch_options() -> dict:
         "theme": gr.themes.Base(
             font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
         ),
-        "head": f"<style>{styles}</style>",  # `css` would rewrite selectors and drop media queries
+        # `css` would rewrite selectors and drop media queries
+        "head": f"<style>{styles}</style><script>{read('connection.js')}</script>",
         "footer_links": ["api"],
         "run_history": False,  # a run is repeated from its settings, which its link holds
         "ssr_mode": False,
+        "app_kwargs": server_options(),
+        "state_session_capacity": MAX_SESSIONS,
+        "max_file_size": MAX_UPLOAD,
     }
 
 
@@ -77,38 +96,18 @@ def main(argv: list[str] | None = None) -> None:
     parser = _parser()
     args = parser.parse_args(argv)
     try:
+        check_address(args.host, args.port)  # before the model is loaded, which takes seconds
         model = LatentDiffusion.load(args.weights, args.device, args.backend)
         # After loading, because ONNX Runtime makes good use of all cores. In PyTorch a second
         # thread gains little for one image on an idle machine. On a busy machine the threads wait
         # for each other at every layer, and a run takes minutes.
         torch.set_num_threads(1)
-        _serve(build(model), args)
+        folder = own_folder()
+        serve(build(model), args.host, args.port, folder, args.share, **launch_options())
     except KeyboardInterrupt:
         parser.exit(INTERRUPTED, f"{parser.prog}: stopped\n")
     except (UserError, OSError) as error:
         parser.exit(REFUSED, f"{parser.prog}: {error}\n")
-
-
-def _serve(page: gr.Blocks, args: argparse.Namespace) -> None:
-    """Returns when the page is closed; raises UserError if the address cannot be used."""
-    try:
-        page.launch(
-            server_name=args.host,
-            server_port=args.port,
-            share=args.share,
-            prevent_thread_lock=True,  # or Gradio would keep Ctrl-C to itself
-            **launch_options(),
-        )
-    except OSError as error:
-        raise UserError(
-            f"cannot serve at {args.host}:{args.port}; the port may be taken. "
-            f"Choose another with --port. ({error})"
-        ) from error
-    try:
-        while page.is_running:
-            time.sleep(0.1)
-    finally:
-        page.close(verbose=False)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -121,16 +120,17 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m demo", description="Serve the page.")
     add = parser.add_argument
-    # A Space says where to listen through the environment.
-    host = os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1")
-    port = os.environ.get("GRADIO_SERVER_PORT", "7860")
-    add("--host", default=host, help="address to listen on (%(default)s)")
-    add("--port", default=port, type=_port, help="port to listen on (%(default)s)")
+    add("--host", default=HOST, type=_host, help="address to listen on (%(default)s)")
+    add("--port", default=PORT, type=_port, help="port to listen on (%(default)s)")
     add("--weights", default=ROOT / "weights", help="folder of the checkpoints (%(default)s)")
     add("--device", default="cpu", help="auto (a GPU if there is one), cpu, cuda or cuda:N (cpu)")
     add("--backend", choices=BACKENDS, default="auto", help="what runs the model (%(default)s)")
     add("--share", action="store_true", help="also open a public link, by Gradio")
     return parser
+
+
+def _host(text: str) -> str:
+    return text.strip("[]")  # of an IPv6 address, as it stands in a URL
 
 
 def _port(text: str) -> int:

@@ -1,13 +1,39 @@
 """The HTTP endpoint /generate, for scripts."""
 
 import inspect
+import re
 from typing import get_type_hints
 
 import gradio as gr
+from fastapi import Depends, HTTPException
+from fastapi import Request as HTTPRequest
+from fastapi.responses import JSONResponse
 
-from .parts import RUNS_THE_MODEL, shown_to_people
+from .parts import AT_FAULT, RUNS_THE_MODEL, shown_to_people
 from .requests import Request
 from .runs import Runner, file_data
+
+NAME = "generate"
+
+
+class Page(gr.Blocks):
+    """Gradio's page, which also takes calls that leave out the last values, if they have defaults.
+
+    Gradio calls `validate_inputs` first of all. Of itself it answers too few values with an error
+    that has no message, and leaves out what is too many.
+    """
+
+    def validate_inputs(self, block_fn, inputs: list) -> None:
+        takes = len(block_fn.inputs)
+        if (missing := takes - len(inputs)) > 0:
+            parameters = inspect.signature(block_fn.fn).parameters.values()
+            defaults = [p.default for p in parameters if p.default is not p.empty]
+            inputs += defaults[-missing:]
+        if len(inputs) != takes:
+            raise gr.Error(
+                f"/{block_fn.api_name} takes {takes} values, not {len(inputs)}.",
+                print_exception=False,
+            )
 
 
 def add_endpoint(runner: Runner, asks: type[Request] = Request) -> None:
@@ -19,11 +45,11 @@ def add_endpoint(runner: Runner, asks: type[Request] = Request) -> None:
         with shown_to_people():
             request = asks.check(runner.model, values)
             frames = [step.x_t for step in runner.steps(request)]
-            png, gif = runner.save_png(frames[-1], request), runner.save_gif(frames, request)
+            gif, png = runner.save(frames, request)
             return file_data(png), file_data(gif), request.to_dict()
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
-    hints, defaults = get_type_hints(asks), asks.left_out(runner.model)
+    hints, defaults = get_type_hints(asks), asks.start(runner.model)
     parameters = [
         inspect.Parameter(
             name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=defaults[name], annotation=hint
@@ -33,4 +59,33 @@ def add_endpoint(runner: Runner, asks: type[Request] = Request) -> None:
     result = tuple[gr.FileData, gr.FileData, dict]
     generate.__signature__ = inspect.Signature(parameters, return_annotation=result)
     generate.__annotations__ = hints | {"return": result}
-    gr.api(generate, api_name="generate", **RUNS_THE_MODEL)
+    gr.api(generate, api_name=NAME, **RUNS_THE_MODEL)
+
+
+def server_options(asks: type[Request] = Request) -> dict:
+    """What the web server under Gradio answers where Gradio itself would have no message."""
+    known = asks.values()
+
+    async def check_call(request: HTTPRequest) -> None:
+        """Refuse calls of what is no endpoint, and values by names that /generate does not know."""
+        call = re.search(r"/call(/v2)?/([^/]+)/?$", request.url.path)
+        if not call or request.method != "POST":
+            return
+        if call[2] not in {fn.api_name for fn in request.app.get_blocks().fns.values()}:
+            raise HTTPException(404, f"There is no endpoint /{call[2]}, only /{NAME}.")
+        try:
+            given = await request.json()
+        except ValueError as error:
+            raise HTTPException(422, f"A call must be JSON: {error}") from error
+        if call[1] and call[2] == NAME and isinstance(given, dict):
+            unknown = sorted(given.keys() - known.keys())
+            if unknown:
+                raise HTTPException(
+                    422, f"/{NAME} does not know {', '.join(unknown)}; it knows {', '.join(known)}."
+                )
+
+    async def at_fault(request: HTTPRequest, fault: Exception) -> JSONResponse:
+        """The server writes the traceback into its log itself."""
+        return JSONResponse({"detail": AT_FAULT}, 500)
+
+    return {"dependencies": [Depends(check_call)], "exception_handlers": {Exception: at_fault}}

@@ -12,11 +12,27 @@ from ldm_core import LatentDiffusion, UserError
 
 from .requests import Choice, Request, Value, Whole
 
+CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 WEB = Path(__file__).parent / "web"
+AT_FAULT = "Something went wrong on the server. Its log says what."
 MAX_SLIDER = 1000  # with more values than this, a slider cannot be set to each of them
+
+
+def cores() -> int:
+    """How many cores this process may use: a cpuset may give it fewer than the machine has, and a
+    container may be given only so much of their time (cpu.max of cgroup v2)."""
+    has_sets = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
+    allowed = len(os.sched_getaffinity(0)) if has_sets else os.cpu_count() or 1
+    try:
+        quota, period = CPU_MAX.read_text().split()
+        return max(1, min(allowed, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # there is no such file, or it says "max"
+        return allowed
+
+
 # Options of all events that run the model: together they run as many at once as there are cores,
 # each of them in one thread (see `app.main`).
-RUNS_THE_MODEL = {"concurrency_id": "runs", "concurrency_limit": os.cpu_count()}
+RUNS_THE_MODEL = {"concurrency_id": "runs", "concurrency_limit": cores()}
 
 
 def read(name: str) -> str:
@@ -60,4 +76,4 @@ def shown_to_people() -> Iterator[None]:
     except UserError as error:
         raise gr.Error(str(error), print_exception=False) from error
     except Exception as fault:
-        raise gr.Error("Something went wrong on the server. Its log says what.") from fault
+        raise gr.Error(AT_FAULT) from fault

@@ -7,7 +7,7 @@ of a field of `FileSettings`, which says what the value does.
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +23,8 @@ from ldm_core import (
     check_whole,
 )
 
-ANY = "any"  # the label of an image that is drawn without a label
+ANY = "any"  # the label of an image that is drawn without a label, unless a class has this name
+MAX_NAME_BYTES = 80  # of a label in the name of a file; file systems take 255 in all
 FIRST_LABEL, FIRST_SEED = 7, 6  # what the page starts with; labels by their index
 SAMPLER_TITLES = {
     "ddpm": "DDPM",
@@ -102,8 +103,7 @@ class Value:
 
     title: its name for people. info: what it does to the picture. kind: what is allowed.
     start: gives, for a model, the value with which the page starts. in_line: gives the words for a
-    value in the line under the player. left_out: the value for a script that gives none, if it is
-    not the one with which the page starts.
+    value in the line under the player.
     """
 
     title: str
@@ -111,7 +111,6 @@ class Value:
     kind: Number | Choice
     start: Callable[[LatentDiffusion], Any]
     in_line: Callable[[Any], str]
-    left_out: Any = None
 
 
 def described(**description) -> Any:
@@ -125,11 +124,10 @@ class Request:
 
     label: str = described(
         title="Label",
-        info=f"What to draw; “{ANY}” leaves it to the model.",
-        kind=Choice(lambda model: {name: name for name in (*model.class_names, ANY)}, keys=True),
-        start=lambda model: class_name(model, FIRST_LABEL),
+        info="What to draw; the last one leaves it to the model.",
+        kind=Choice(lambda model: {text: text for text in labels(model)}, keys=True),
+        start=lambda model: class_label(model, FIRST_LABEL),
         in_line="label {}".format,
-        left_out=ANY,
     )
     guidance_scale: float = described(
         title="Guidance scale",
@@ -158,7 +156,6 @@ class Request:
         kind=Whole(0, MAX_SEED),
         start=lambda model: FIRST_SEED,
         in_line="seed {}".format,
-        left_out=0,
     )
 
     @classmethod
@@ -172,19 +169,14 @@ class Request:
         return {n: value.kind.nearest(value.start(model)) for n, value in cls.values().items()}
 
     @classmethod
-    def left_out(cls, model: LatentDiffusion) -> dict[str, Any]:
-        """What the HTTP endpoint takes for the values that a script leaves out."""
-        given = {n: value.left_out for n, value in cls.values().items()}
-        return cls.start(model) | {n: value for n, value in given.items() if value is not None}
-
-    @classmethod
     def check(cls, model: LatentDiffusion, given: Mapping[str, Any] | Sequence[Any]) -> "Request":
         """The request for values of any type whatever; raises InputError.
 
-        given: by name, where what is left out is as the page starts; or all, in order.
+        given: by name or in order. What is left out is as the page starts.
         """
-        if isinstance(given, Mapping):
-            given = (cls.start(model) | given).values()
+        if not isinstance(given, Mapping):
+            given = dict(zip(cls.values(), given))
+        given = (cls.start(model) | given).values()
         pairs = zip(cls.values().items(), given, strict=True)
         request = cls(**{n: value.kind.check(value.title, v, model) for (n, value), v in pairs})
         request.file_settings(model)  # two values may be allowed, but not together
@@ -207,11 +199,13 @@ class Request:
 
     def asked(self, model: LatentDiffusion) -> int | None:
         """What `model.denoise` is to draw: the index of a class, None for no label."""
-        return None if self.label == ANY else model.class_names.index(self.label)
+        return labels(model)[self.label]
 
     def file_settings(self, model: LatentDiffusion, scale: int = SCALE) -> FileSettings:
         """All that makes a file of this request; what is not asked for is as the model says."""
-        image = {"count": 1, "scale": scale}
+        index = self.asked(model)
+        label = self.label if index is None else model.class_names[index]
+        image = {"label": label, "count": 1, "scale": scale}
         return FileSettings.from_dict(model.defaults.to_dict() | self.to_dict() | image)
 
     def line(self) -> str:
@@ -221,10 +215,30 @@ class Request:
 
     def file_name(self) -> str:
         """A name for files, without an ending. A class may have a name that no file can have."""
-        label = re.sub(r"\W+", "-", self.label)
+        label = re.sub(r"\W+", "-", self.label).encode()[:MAX_NAME_BYTES].decode(errors="ignore")
         return f"{label}-seed-{self.seed}"
 
 
-def class_name(model: LatentDiffusion, index: int) -> str:
-    """The name of a class; after the last class comes the first again."""
-    return model.class_names[index % len(model.class_names)]
+def labels(model: LatentDiffusion) -> dict[str, int | None]:
+    """What a label may be: the text for each class, with its index; last the text for no label.
+
+    A class goes by its name, with escapes for what is no text (folders may have such names). No
+    label is `any`, unless a class goes by that, in whatever letters; then it is `(any)`.
+    """
+    texts: dict[str, int | None] = {}
+    for index, name in enumerate(model.class_names):
+        texts[_unused(name.encode(errors="backslashreplace").decode(), set(texts))] = index
+    folded = {text.casefold() for text in texts}
+    return texts | {_unused(ANY, folded): None}
+
+
+def _unused(text: str, taken: Set[str]) -> str:
+    """The text, in as many parentheses as it takes to tell it from those taken."""
+    while text in taken:
+        text = f"({text})"
+    return text
+
+
+def class_label(model: LatentDiffusion, index: int) -> str:
+    """The label of a class; after the last class comes the first again."""
+    return list(labels(model))[index % len(model.class_names)]

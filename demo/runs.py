@@ -5,6 +5,7 @@
 
 import base64
 import io
+import logging
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,12 +27,20 @@ from ldm_core import (
     write_png,
 )
 
-from .requests import Request, class_name
+from .folder import tidy
+from .requests import Request, class_label
 
 EXAMPLE_LABEL = 3  # not the label that the page starts with: the first run draws something new
 LARGE = 16  # scale of the PNG for people; scripts get each pixel once
 RECENT = 3  # steps in a message: the newest, and those before it in case one message was missed
+NO_FILES = "The files could not be written. The server's log says why."
 DEADLINE_S = 60.0  # several times what the slowest allowed run takes on two busy cores
+
+log = logging.getLogger(__name__)
+
+
+class FilesNotWritten(UserError):
+    """The picture is finished, and cannot be put into files: the disk is full, for example."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +92,10 @@ class Runner:
         """Yield the messages of a run to the page's player.
 
         They are JSON objects: what `_header` says; `pictures`, a list of `StepPictures.to_dict`;
-        and in the last message `gif` and `png`, which are new files.
-        The first message comes before any work, so that Stop works at once. Each step then makes a
-        message. The last message has the pictures of all steps, so that none can be missing.
+        and in the last message the new files `gif` and `png`, or `no_files`, which says why there
+        are none. The first message comes before any work, so that Stop works at once. Each step
+        then makes a message. The last message has the pictures of all steps, so that none can be
+        missing.
         """
         header = _header(uuid.uuid4().hex, request)
         yield header | {"pictures": []}
@@ -94,18 +104,31 @@ class Runner:
             frames.append(step.x_t)
             pictures.append(step.to_dict())
             yield header | {"pictures": pictures[-RECENT:]}
-        files = {
-            "gif": file_data(self.save_gif(frames, request)),
-            "png": file_data(self.save_png(frames[-1], request, LARGE)),
-        }
-        yield header | {"pictures": pictures} | files
+        try:
+            gif, png = self.save(frames, request, LARGE)
+            outcome = {"gif": file_data(gif), "png": file_data(png)}
+        except FilesNotWritten as error:
+            outcome = {"no_files": str(error)}
+        yield header | {"pictures": pictures} | outcome
 
     def example(self) -> dict[str, Any]:
         """The message of a whole run, without files: what the page shows when it opens."""
-        label = class_name(self.model, EXAMPLE_LABEL)
+        label = class_label(self.model, EXAMPLE_LABEL)
         request = Request.check(self.model, {"label": label})
         pictures = [step.to_dict() for step in self.steps(request)]
         return _header("example", request) | {"pictures": pictures}
+
+    def save(self, frames: list[np.ndarray], request: Request, scale: int = 1) -> tuple[Path, Path]:
+        """Write the animation of a finished run, and its picture, enlarged, to new files.
+
+        Raises FilesNotWritten for whatever goes wrong; the log says what.
+        """
+        try:
+            tidy(self.folder)
+            return self.save_gif(frames, request), self.save_png(frames[-1], request, scale)
+        except Exception as fault:
+            log.exception("the files of a run could not be written")
+            raise FilesNotWritten(NO_FILES) from fault
 
     def save_gif(self, frames: list[np.ndarray], request: Request) -> Path:
         """Write the animation, with its settings, to a new file.

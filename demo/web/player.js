@@ -11,7 +11,8 @@ const scrubber = $(".scrubber");
 const tiles = $(".tiles");
 const stillness = matchMedia("(prefers-reduced-motion: reduce)");
 
-// {id, steps, settings, name, pictures, seen (index of the last step that was shown), gif, png, closed}
+// {id, steps, settings, name, pictures, seen (index of the last step that was shown), gif, png,
+// noFiles (why there are none), closed}
 let run = null;
 let shown = -1; // index of the step on the screens
 let shownAt = 0; // when it got there
@@ -19,6 +20,7 @@ let following = false; // each new step is shown when it comes, until somebody s
 let playing = false;
 let ticking = false;
 let stopping = false; // Stop was pressed before the run began
+let reason = null; // why the run failed
 
 // What the server says
 
@@ -36,6 +38,7 @@ function receive(message) {
   }
   run.gif = message.gif?.url;
   run.png = message.png?.url;
+  run.noFiles = message.no_files;
   tick();
 }
 
@@ -54,8 +57,8 @@ function open({ run: id, steps, settings, name, line }) {
 // The run is over when its last step has been shown, or somebody looks at another step.
 function settle() {
   const isSeen = !following || shown === run.steps;
-  if (player.dataset.state !== "running" || !run.gif || !isSeen) return;
-  setState("done", `Done in ${count(run.steps)}.`);
+  if (player.dataset.state !== "running" || !(run.gif || run.noFiles) || !isSeen) return;
+  setState("done", run.noFiles ?? `Done in ${count(run.steps)}.`);
   offer("gif", run.gif, `${run.name}.gif`);
   offer("png", run.png, `${run.name}.png`);
   history.replaceState(history.state, "", link());
@@ -70,6 +73,7 @@ function stop() {
   run.pictures.length = run.seen + 1; // no step that has come but was not shown appears later
   layTiles();
   const steps = Math.max(run.seen, 0);
+  following = false;
   close("stopped", `Stopped after ${count(steps)}. Generate starts it again.`);
 }
 
@@ -77,7 +81,6 @@ function close(state, status) {
   if (!isBusy()) return;
   stopping = false;
   run.closed = true;
-  following = false;
   setState(state, status);
 }
 
@@ -202,17 +205,28 @@ function offer(what, url, name) {
   else anchor.removeAttribute("href");
 }
 
+// Only what the run was asked for: the page's own address may hold keys of the site around it.
 function link() {
-  const url = new URL(location.href);
-  Object.entries(run.settings).forEach(([name, value]) => url.searchParams.set(name, value));
-  return url.href;
+  return `${location.origin}${location.pathname}?${new URLSearchParams(run.settings)}`;
 }
 
 $(".link").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(link());
-  $(".status").textContent = "Link copied.";
+  try {
+    await navigator.clipboard.writeText(link());
+    $(".status").textContent = "Link copied.";
+  } catch {
+    showLink(); // no permission, as in a frame; or on http, where browsers have no clipboard
+  }
 });
-$(".link").hidden = !navigator.clipboard; // on http, browsers have it for localhost only
+
+// In the place of the status, selected, to be copied by hand.
+function showLink() {
+  $(".address").value = link();
+  player.toggleAttribute("data-address", true);
+  $(".address").select();
+}
+
+$(".address").addEventListener("blur", () => player.toggleAttribute("data-address", false));
 
 // What the rest of the page says
 
@@ -221,13 +235,21 @@ document.addEventListener(
   (event) => {
     if (event.target.closest("#stop")) stop();
     if (!event.target.closest("#generate")) return;
-    if (isBusy()) event.stopImmediatePropagation(); // Gradio would start a second run
-    else setState("waiting", "Waiting for the model…");
+    if (isBusy()) return event.stopImmediatePropagation(); // Gradio would start a second run
+    reason = null;
+    setState("waiting", "Waiting for the model…");
   },
   { capture: true },
 );
+// connection.js says why before Gradio says that the run failed.
+document.addEventListener("run-error", ({ detail }) => (reason = detail));
 document.addEventListener("run-failed", () => {
-  close("failed", "That did not work; the message says why.");
+  // All steps that have come are shown.
+  close("failed", reason ?? "Something went wrong on the server. Its log says what.");
+});
+document.addEventListener("server-back", () => {
+  if (player.dataset.state !== "failed") return;
+  $(".status").textContent = "The server is back. Press Generate.";
 });
 
 watch("value", () => receive(props.value));

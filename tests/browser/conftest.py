@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Error as BrowserError
@@ -50,7 +49,10 @@ def server(tmp_path_factory):
     )
     url = f"http://127.0.0.1:{port}/"
     try:
-        _wait_for(url, process, log)
+        try:
+            wait_for_server(url, process)
+        except RuntimeError as error:
+            pytest.fail(f"{error}:\n{log.read_text()}")
         yield url
     finally:
         process.terminate()
@@ -99,7 +101,7 @@ def _is_outside(url: str, server: str) -> bool:
     return not url.startswith((server, "data:", "blob:"))
 
 
-def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
+def wait_for_server(url: str, process: subprocess.Popen) -> None:
     ends_at = time.monotonic() + START_S
     while time.monotonic() < ends_at and process.poll() is None:
         try:
@@ -107,4 +109,4 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:
             return
         except OSError:
             time.sleep(0.2)
-    pytest.fail(f"the page did not come up:\n{log.read_text()}")
+    raise RuntimeError("the page did not come up")

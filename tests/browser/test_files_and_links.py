@@ -3,11 +3,13 @@
 import re
 import subprocess
 import sys
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
+import pytest
 from PIL import Image, ImageSequence
 
-from demo.requests import FIRST_SEED
+from demo.requests import FIRST_SEED, Request
 from ldm_core import read_settings
 
 from ..conftest import ROOT
@@ -77,3 +79,45 @@ def test_a_bad_link_is_told_and_does_no_harm(open_page):
     page = open_page("?steps=many")
     page.wait_for_selector("text=Steps must be a whole number from 1 to 100, not 'many'.")
     generate(page)
+
+
+def values_in(link):
+    return parse_qs(urlsplit(link).query)
+
+
+SECRETS = "?__sign=secret&__theme=dark&view=settings&label=4&steps=2#secret"
+
+
+def test_a_link_holds_the_page_s_own_settings_and_nothing_else(open_page):
+    page = open_page(SECRETS, permissions=["clipboard-read", "clipboard-write"])
+    page.wait_for_selector("#label label.selected:has-text('4')")
+    page.click(".link")
+    page.wait_for_selector("text=Link copied.")
+    of_the_example = page.evaluate("navigator.clipboard.readText()")
+    generate(page)
+    page.click(".link")
+    page.wait_for_selector("text=Link copied.")
+    of_the_run = page.evaluate("navigator.clipboard.readText()")
+    assert page.url == of_the_run
+    for link in (of_the_example, of_the_run):
+        assert list(values_in(link)) == list(Request.values()) and "secret" not in link
+    assert values_in(of_the_run)["label"] == ["4"]
+
+
+@pytest.mark.parametrize(
+    "clipboard",
+    [
+        "undefined",  # as on http
+        "{writeText: () => Promise.reject(new DOMException('no', 'NotAllowedError'))}",
+    ],
+)
+def test_a_link_that_cannot_be_copied_is_shown_to_be_copied_by_hand(open_page, clipboard):
+    page = open_page("?__sign=secret")
+    page.evaluate(f"Object.defineProperty(navigator, 'clipboard', {{value: {clipboard}}})")
+    page.click(".link")
+    page.wait_for_selector(".address:focus")
+    selected = page.evaluate("getSelection().toString()")
+    assert values_in(selected)["label"] == ["3"] and "secret" not in selected
+    assert not page.is_visible(".status")
+    page.focus(".scrubber")
+    assert page.is_visible(".status") and not page.is_visible(".address")

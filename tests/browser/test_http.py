@@ -1,5 +1,10 @@
 """The HTTP endpoint, as scripts call it."""
 
+import json
+import urllib.error
+import urllib.parse
+import urllib.request
+
 import numpy as np
 import pytest
 from gradio_client import Client
@@ -33,6 +38,68 @@ def client(server, tmp_path_factory):
 def test_http_refuses_with_a_message(client, values, message):
     with pytest.raises(Exception, match=message):
         client.predict(api_name="/generate", **values)
+
+
+def call(server, path, body, kind="application/json"):
+    """What plain HTTP is answered: an HTTP status and its JSON, or the last event and its data."""
+    url = f"{server}gradio_api/call/"
+    head = {"Content-Type": kind}
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    ask = urllib.request.Request(url + path, data, head)
+    try:
+        with urllib.request.urlopen(ask, timeout=60) as answer:
+            event = json.load(answer)["event_id"]
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, json.load(refusal)
+    with urllib.request.urlopen(f"{url}generate/{event}", timeout=60) as answer:
+        *_, name, data = answer.read().decode().split("\n\n")[-2].splitlines()
+    return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "asked"),
+    [
+        ("generate", {"data": []}, {}),
+        ("generate", {"data": ["4"]}, {"label": "4"}),
+        ("v2/generate", {}, {}),
+        ("v2/generate", {"seed": 5, "steps": 2}, {"seed": 5, "steps": 2}),
+    ],
+)
+def test_what_is_left_out_is_as_the_page_starts(server, open_page, path, body, asked):
+    event, (png, gif, settings) = call(server, path, body)
+    assert event == "complete"
+    page = open_page("?" + urllib.parse.urlencode({"label": "7"} | asked))
+    page.wait_for_selector(f"#label label.selected:has-text('{asked.get('label', 7)}')")
+    if "seed" in asked:
+        page.wait_for_function("document.querySelector('#seed input').value === '5'")
+    generate(page)
+    shown = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(page.url).query))
+    assert shown == {name: str(value) for name, value in settings.items()}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "said"),
+    [
+        ("generate", {"data": [*"123456"]}, "error", "/generate takes 5 values, not 6."),
+        ("v2/generate", {"steps": 500}, "error", "Steps must be a whole number from 1 to 100"),
+        ("v2/generate", {"lable": "7"}, 422, "does not know lable; it knows label, guidance_scale"),
+        ("v2/generate", [7], 422, "valid dictionary"),
+        ("generate", {"data": "7"}, 422, "valid list"),
+        ("draw", {"data": []}, 404, "There is no endpoint /draw, only /generate."),
+        ("v2/draw", {}, 404, "There is no endpoint /draw, only /generate."),
+    ],
+)
+def test_plain_http_is_refused_with_a_message(server, path, body, status, said):
+    got, answer = call(server, path, body)
+    assert got == status and said in json.dumps(answer)
+
+
+@pytest.mark.parametrize("path", ["generate", "v2/generate"])
+@pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize("body", [b"label=7", b"", b"\xff"])
+def test_what_is_no_json_is_refused(server, path, kind, body):
+    status, answer = call(server, path, body, kind)
+    assert status in (400, 422) and answer["detail"]
 
 
 def test_http_draws_what_the_page_draws(client, open_page):

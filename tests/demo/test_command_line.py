@@ -15,6 +15,7 @@ from demo import app
 from ldm_core import LatentDiffusion
 
 from ..conftest import ROOT
+from .values import make_older
 
 
 def refusal(capsys, *line: str) -> str:
@@ -56,25 +57,100 @@ def test_a_bad_port_is_refused(port, capsys):
     assert "1 to 65535" in refusal(capsys, "--port", port)
 
 
-def test_ctrl_c_ends_with_130(weights):
-    port = free_port()
-    line = [sys.executable, "-m", "demo", "--weights", weights, "--port", str(port)]
-    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/", process)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
-    finally:
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("nowhere.invalid", "cannot serve at nowhere.invalid"),
+        ("192.0.2.1", "No network of this machine has this address"),
+        ("a" * 300, "Choose another address with --host"),
+    ],
+)
+def test_an_address_of_another_machine_is_refused(host, said, capsys):
+    assert said in refusal(capsys, "--host", host, "--port", str(free_port()))
+
+
+def test_no_folder_for_files_is_refused(small_model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: small_model)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file"))
+    assert "Set GRADIO_TEMP_DIR" in refusal(capsys, "--port", str(free_port()))
+
+
+def test_a_proxy_for_a_public_link_may_need_a_package(small_model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: small_model)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:9")
+    assert "nonsense" in refusal(capsys, "--share", "--port", str(free_port()))
+    assert "NO_PROXY" not in os.environ
+
+
+@pytest.fixture
+def start(weights, tmp_path):
+    """start(*line, **environment): the page, in a process of its own."""
+    processes = []
+
+    def start(*line: str, **environment: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "demo", "--weights", weights, *line],
+            cwd=ROOT,
+            env=os.environ | {"GRADIO_TEMP_DIR": str(tmp_path)} | environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
         process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("proxies", "host"),
+    [
+        ({"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9"}, "127.0.0.1"),
+        ({"all_proxy": "nonsense://", "GRADIO_SERVER_NAME": "::1"}, "[::1]"),
+        ({"http_proxy": "127.0.0.1:9"}, "::"),
+    ],
+)
+def test_neither_proxies_nor_ipv6_keep_the_page_from_starting(start, proxies, host):
+    port = free_port()
+    line = [] if "GRADIO_SERVER_NAME" in proxies else ["--host", host]
+    process = start(*line, "--port", str(port), **proxies)
+    wait_for(f"http://{'127.0.0.1' if '.' in host else '[::1]'}:{port}/", process)
+
+
+def test_files_from_before_a_kill_are_removed_at_the_next_start(start, tmp_path):
+    port = free_port()
+    process = start("--port", str(port))
+    wait_for(f"http://127.0.0.1:{port}/", process)
+    (folder,) = tmp_path.glob("miniature-stable-diffusion*")
+    process.kill()
+    (folder / "runs").mkdir(exist_ok=True)
+    left = folder / "runs" / "7-seed-6-00000000.gif"
+    left.touch()
+    make_older(left, 7200)
+    wait_for(f"http://127.0.0.1:{port}/", start("--port", str(port)))
+    assert not left.exists()
+
+
+def test_ctrl_c_ends_with_130(start):
+    port = free_port()
+    process = start("--port", str(port))
+    wait_for(f"http://127.0.0.1:{port}/", process)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert said.endswith("python -m demo: stopped\n")
 
 
 def wait_for(url: str, process: subprocess.Popen) -> None:
     ends_at = time.monotonic() + 120
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < ends_at and process.poll() is None:
         try:
-            return urllib.request.urlopen(url, timeout=5).close()
+            return directly.open(url, timeout=5).close()
         except OSError:
             time.sleep(0.2)
     pytest.fail(f"the page did not come up: {process.poll()}")

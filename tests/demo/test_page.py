@@ -1,11 +1,13 @@
 """How the page is put together: controls, tabs, endpoint, errors."""
 
+import os
 from types import SimpleNamespace
 
 import gradio as gr
+import orjson
 import pytest
 
-from demo import app
+from demo import app, parts
 from demo.endpoint import add_endpoint
 from demo.parts import shown_to_people
 from demo.requests import Request
@@ -50,14 +52,37 @@ def test_the_page_offers_the_classes_by_their_names():
     assert offered == [*names, "any"]
 
 
+def test_a_class_called_any_is_not_no_label():
+    page = app.build(LatentDiffusion(small_parts(("any", "1"))))
+    choices = controls(page)["Label"]["choices"]
+    assert [text for text, _ in choices] == ["any", "1", "(any)"]
+    assert len({value for _, value in choices}) == 3
+
+
+@pytest.mark.parametrize("name", ["x" * 240, "caf\udce9"])
+def test_the_page_can_be_sent_whatever_the_classes_are_called(name):
+    page = app.build(LatentDiffusion(small_parts((name, "1"))))
+    assert orjson.dumps(page.config["components"], default=str)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "quota", "wanted"),
+    [(4, "max 100000", 4), (4, "150000 100000", 2), (1, "400000 100000", 1), (4, "5 100000", 1)],
+)
+def test_as_many_runs_at_once_as_cores_may_be_used(allowed, quota, wanted, monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(parts, "CPU_MAX", tmp_path / "cpu.max")
+    assert parts.cores() == allowed
+    (tmp_path / "cpu.max").write_text(quota)
+    assert parts.cores() == wanted
+
+
 def test_the_endpoint_takes_the_values_of_a_request(small_model):
-    defaults = small_model.defaults
+    types = ("string", "number", "integer", "string", "integer")
+    start = Request.start(small_model)
     assert endpoint(app.build(small_model)) == [
-        ("label", "string", "any"),
-        ("guidance_scale", "number", defaults.guidance_scale),
-        ("steps", "integer", defaults.steps),
-        ("sampler", "string", defaults.sampler),
-        ("seed", "integer", 0),
+        (name, type_, start[name]) for name, type_ in zip(start, types, strict=True)
     ]
 
 

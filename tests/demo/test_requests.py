@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from demo.requests import Request
+from demo.requests import Request, labels
 from ldm_core import MAX_SEED, SAMPLERS, InputError, LatentDiffusion, SamplingSettings
 
 from ..conftest import small_parts
@@ -142,9 +142,47 @@ def test_the_page_starts_within_its_own_limits(tuned_model):
     assert (start["guidance_scale"], start["steps"]) == (GUIDANCE.high, STEPS.high)
 
 
-def test_a_script_that_gives_nothing_draws_any_label(small_model):
-    others = {"label": "any", "seed": 0}
-    assert Request.left_out(small_model) == Request.start(small_model) | others
+def test_what_is_left_out_is_as_the_page_starts(small_model):
+    start = Request.start(small_model)
+    assert Request.check(small_model, {}).to_dict() == start
+    assert Request.check(small_model, []).to_dict() == start
+    assert Request.check(small_model, ["4", 2.5]).to_dict() == start | {
+        "label": "4",
+        "guidance_scale": 2.5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (("0", "1"), "any"),
+        (("any", "1"), "(any)"),
+        (("Any", "(ANY)"), "((any))"),
+    ],
+)
+def test_no_label_cannot_be_confused_with_a_class(names, wanted):
+    model = LatentDiffusion(small_parts(names))
+    assert list(labels(model)) == [*names, wanted]
+    asked = [Request.check(model, {"label": text}) for text in labels(model)]
+    assert [request.asked(model) for request in asked] == [0, 1, None]
+    assert [request.file_settings(model).label for request in asked] == [*names, wanted]
+
+
+def test_a_class_may_have_a_name_that_is_no_text():
+    names = ("caf\udce9", "caf\\udce9")  # a name in Latin-1, and one that looks like it
+    model = LatentDiffusion(small_parts(names))
+    texts = list(labels(model))
+    assert texts == ["caf\\udce9", "(caf\\udce9)", "any"] and all(text.encode() for text in texts)
+    for index in (0, 1):
+        request = Request.check(model, {"label": texts[index]})
+        assert request.asked(model) == index
+        assert request.file_settings(model).label == names[index]
+
+
+@pytest.mark.parametrize("name", ["é" * 120, "x" * 240, "字" * 80, "caf\udce9", "a/b\0c\n"])
+def test_any_class_gives_its_files_a_name_that_a_file_can_have(name, tmp_path):
+    model = LatentDiffusion(small_parts((name, "1")))
+    (tmp_path / Request.check(model, {"label": next(iter(labels(model)))}).file_name()).touch()
 
 
 def test_a_new_value_is_one_field(small_model):

@@ -3,10 +3,12 @@
 import base64
 import io
 
+import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
 
+from demo.endpoint import add_endpoint
 from demo.requests import Request
 from demo.runs import Runner
 from ldm_core import LatentDiffusion, UserError, read_settings
@@ -58,6 +60,30 @@ def test_messages_of_a_run(runner, request_):
 def test_the_first_message_comes_before_any_work(runner, request_, monkeypatch):
     monkeypatch.setattr(LatentDiffusion, "denoise", lambda *_, **__: pytest.fail("it worked"))
     assert next(runner.messages(request_))["pictures"] == []
+
+
+@pytest.fixture
+def full_disk(runner, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("demo.runs.write_gif", fail)
+
+
+def test_on_a_full_disk_the_picture_stays(runner, request_, full_disk, caplog):
+    *_, last = runner.messages(request_)
+    assert [picture["index"] for picture in last["pictures"]] == [0, 1, 2, 3]
+    assert last["no_files"] == "The files could not be written. The server's log says why."
+    assert "gif" not in last and "png" not in last
+    assert "No space left on device" in caplog.text
+
+
+def test_on_a_full_disk_http_says_so(runner, request_, full_disk):
+    with gr.Blocks() as page:
+        add_endpoint(runner)
+    generate = next(fn for fn in page.fns.values() if fn.api_name == "generate")
+    with pytest.raises(gr.Error, match="The files could not be written. The server's log says why"):
+        generate.fn(*GOOD.values())
 
 
 def test_the_example_is_a_whole_run(runner):

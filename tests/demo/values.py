@@ -1,6 +1,9 @@
 """What several tests of the page ask for."""
 
+import os
+import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from demo.requests import Number, Request, described
 
@@ -18,3 +21,8 @@ class WithEta(Request):
         start=lambda model: model.defaults.eta,
         in_line="eta {:g}".format,
     )
+
+
+def make_older(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
