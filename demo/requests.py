@@ -7,23 +7,26 @@ of a field of `FileSettings`, which says what the value does.
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from ldm_core import (
+    ANY,
     MAX_SEED,
     SAMPLERS,
     SCALE,
     FileSettings,
+    InputError,
     LatentDiffusion,
     check_choice,
     check_number,
     check_whole,
+    find_label,
+    label_text,
 )
 
-ANY = "any"  # the label of an image that is drawn without a label, unless a class has this name
 MAX_NAME_BYTES = 80  # of a label in the name of a file; file systems take 255 in all
 FIRST_LABEL, FIRST_SEED = 7, 6  # what the page starts with; labels by their index
 SAMPLER_TITLES = {
@@ -89,12 +92,23 @@ class Choice:
         return text
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> str:
-        if isinstance(value, int) and not isinstance(value, bool):  # scripts say 7, too
-            value = str(value)
         return check_choice(title, value, self.titles(model))
 
     def nearest(self, value: str) -> str:
         return value
+
+
+@dataclass(frozen=True)
+class Label(Choice):
+    """A class, written as the command line takes it too, or no label."""
+
+    def check(self, title: str, value: Any, model: LatentDiffusion) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):  # scripts say 7, too
+            value = str(value)
+        if isinstance(value, str):
+            with suppress(InputError):  # refused below, where all labels are named
+                return label_text(find_label(value, model.class_names), model.class_names)
+        return super().check(title, value, model)
 
 
 @dataclass(frozen=True)
@@ -125,7 +139,7 @@ class Request:
     label: str = described(
         title="Label",
         info="What to draw; the last one leaves it to the model.",
-        kind=Choice(lambda model: {text: text for text in labels(model)}, keys=True),
+        kind=Label(lambda model: labels(model), keys=True),
         start=lambda model: class_label(model, FIRST_LABEL),
         in_line="label {}".format,
     )
@@ -199,13 +213,11 @@ class Request:
 
     def asked(self, model: LatentDiffusion) -> int | None:
         """What `model.denoise` is to draw: the index of a class, None for no label."""
-        return labels(model)[self.label]
+        return find_label(self.label, model.class_names)
 
     def file_settings(self, model: LatentDiffusion, scale: int = SCALE) -> FileSettings:
         """All that makes a file of this request; what is not asked for is as the model says."""
-        index = self.asked(model)
-        label = self.label if index is None else model.class_names[index]
-        image = {"label": label, "count": 1, "scale": scale}
+        image = {"count": 1, "scale": scale}
         return FileSettings.from_dict(model.defaults.to_dict() | self.to_dict() | image)
 
     def line(self) -> str:
@@ -219,26 +231,13 @@ class Request:
         return f"{label}-seed-{self.seed}"
 
 
-def labels(model: LatentDiffusion) -> dict[str, int | None]:
-    """What a label may be: the text for each class, with its index; last the text for no label.
-
-    A class goes by its name, with escapes for what is no text (folders may have such names). No
-    label is `any`, unless a class goes by that, in whatever letters; then it is `(any)`.
-    """
-    texts: dict[str, int | None] = {}
-    for index, name in enumerate(model.class_names):
-        texts[_unused(name.encode(errors="backslashreplace").decode(), set(texts))] = index
-    folded = {text.casefold() for text in texts}
-    return texts | {_unused(ANY, folded): None}
-
-
-def _unused(text: str, taken: Set[str]) -> str:
-    """The text, in as many parentheses as it takes to tell it from those taken."""
-    while text in taken:
-        text = f"({text})"
-    return text
+def labels(model: LatentDiffusion) -> dict[str, str]:
+    """What a label may be: the text for each class, last the text for no label, with titles."""
+    texts = [label_text(index, model.class_names) for index in range(len(model.class_names))]
+    nothing = label_text(None, model.class_names)
+    return {text: text for text in texts} | {nothing: nothing if nothing == ANY else "no label"}
 
 
 def class_label(model: LatentDiffusion, index: int) -> str:
     """The label of a class; after the last class comes the first again."""
-    return list(labels(model))[index % len(model.class_names)]
+    return label_text(index % len(model.class_names), model.class_names)

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -15,6 +16,23 @@ import time
 from ldm_core import LatentDiffusion
 LatentDiffusion.load("weights").generate([7], seeds=[1], steps=2)
 time.sleep(4)  # what a library sends later, from a thread of its own, counts too
+"""
+SERVE = """
+import os, threading, time, urllib.request
+threading.Timer(12, lambda: os._exit(0)).start()
+
+def visit():
+    for _ in range(100):
+        time.sleep(0.1)
+        try:
+            urllib.request.urlopen("http://127.0.0.1:{port}/").read()
+            return
+        except OSError:
+            pass
+
+threading.Thread(target=visit).start()
+from demo.app import main
+main(["--port", "{port}"])
 """
 ADDRESS = re.compile(r'sin6?_addr\(?=?.*?"([^"]+)"|inet_addr\("([^"]+)"\)|inet_pton\(.*?"([^"]+)"')
 
@@ -54,6 +72,15 @@ def others(calls: list[str]) -> set[str]:
 
 def test_sampling_contacts_nobody(traced):
     assert others(traced(SAMPLE)) == set()
+
+
+def test_serving_contacts_nobody(traced):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    calls = traced(SERVE.format(port=port))
+    assert "127.0.0.1" in addresses(calls)  # it was visited
+    assert others(calls) == set()
 
 
 def test_the_test_sees_who_is_contacted(traced):

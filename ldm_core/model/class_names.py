@@ -1,7 +1,7 @@
 """From what people write to what a model is asked: the one rule for all entrances.
 
 1. The exact name of a class is that class.
-2. "any" is no label. So is "*", even where a class is called "any".
+2. "*" is no label. So is "any", in letters of either case, where no class is called so.
 3. A name that differs from the text only in case or in Unicode form is that class, if no other
    name does so too.
 4. A number and a range, such as 3 and 0-4, mean names where names of classes are numbers, and
@@ -26,13 +26,18 @@ def find_labels(text: str, class_names: Sequence[str]) -> list[int | None]:
 
     Raises InputError naming the classes, or saying between what the text does not decide.
     """
+    text, class_names = _written(text), list(map(_written, class_names))
     if text == NO_LABEL:
         return [None]
     if text in class_names:
         return [class_names.index(text)]
+    alike = _alike(text, class_names)
     if text.casefold() == ANY:
+        if alike:
+            name = class_names[alike[0]]
+            raise InputError(f"label {shown(text)} may be {name} or no label: write {name} or *.")
         return [None]
-    if alike := _alike(text, class_names):
+    if alike:
         return alike
     if match := re.fullmatch(f"({NUMBER})(?:-({NUMBER}))?", text):
         first, last = int(match[1]), int(match[2] or match[1])
@@ -53,8 +58,13 @@ def find_label(text: str, class_names: Sequence[str]) -> int | None:
 def label_text(label: int | None, class_names: Sequence[str]) -> str:
     """The text for which `find_label` gives this label: what files and links store."""
     if label is None:
-        return NO_LABEL if ANY in class_names else ANY
-    return class_names[label]
+        return NO_LABEL if ANY in map(str.casefold, class_names) else ANY
+    return _written(class_names[label])
+
+
+def _written(name: str) -> str:
+    """A name as text that can be shown and sent: a folder may have one that is no text."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _alike(text: str, class_names: Sequence[str]) -> list[int]:

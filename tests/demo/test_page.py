@@ -55,7 +55,7 @@ def test_the_page_offers_the_classes_by_their_names():
 def test_a_class_called_any_is_not_no_label():
     page = app.build(LatentDiffusion(small_parts(("any", "1"))))
     choices = controls(page)["Label"]["choices"]
-    assert [text for text, _ in choices] == ["any", "1", "(any)"]
+    assert [text for text, _ in choices] == ["any", "1", "no label"]
     assert len({value for _, value in choices}) == 3
 
 

@@ -153,30 +153,46 @@ def test_what_is_left_out_is_as_the_page_starts(small_model):
 
 
 @pytest.mark.parametrize(
-    ("names", "wanted"),
-    [
-        (("0", "1"), "any"),
-        (("any", "1"), "(any)"),
-        (("Any", "(ANY)"), "((any))"),
-    ],
+    ("names", "wanted", "title"),
+    [(("0", "1"), "any", "any"), (("any", "1"), "*", "no label"), (("Any", "b"), "*", "no label")],
 )
-def test_no_label_cannot_be_confused_with_a_class(names, wanted):
+def test_no_label_cannot_be_confused_with_a_class(names, wanted, title):
     model = LatentDiffusion(small_parts(names))
-    assert list(labels(model)) == [*names, wanted]
+    assert labels(model) == {name: name for name in names} | {wanted: title}
     asked = [Request.check(model, {"label": text}) for text in labels(model)]
     assert [request.asked(model) for request in asked] == [0, 1, None]
     assert [request.file_settings(model).label for request in asked] == [*names, wanted]
 
 
-def test_a_class_may_have_a_name_that_is_no_text():
-    names = ("caf\udce9", "caf\\udce9")  # a name in Latin-1, and one that looks like it
+@pytest.mark.parametrize(
+    ("text", "names", "label"),
+    [
+        ("CIRCLE", ("circle", "star"), "circle"),
+        ("a", ("A", "a"), "a"),
+        (1, ("circle", "star"), "star"),
+        (2, tuple("123"), "2"),
+        ("*", ("circle", "star"), "any"),
+    ],
+)
+def test_labels_may_be_written_as_on_the_command_line(text, names, label):
     model = LatentDiffusion(small_parts(names))
+    assert Request.check(model, {"label": text}).label == label
+
+
+@pytest.mark.parametrize("text", ["0-1", "\uff21", "5"])
+def test_a_label_that_is_no_single_class_is_refused(text):
+    model = LatentDiffusion(small_parts(("A", "a", "b")))
+    with pytest.raises(InputError, match="Label must be one of A, a, b, any, not"):
+        Request.check(model, {"label": text})
+
+
+def test_a_class_may_have_a_name_that_is_no_text():
+    model = LatentDiffusion(small_parts(("caf\udce9", "b")))  # a name in Latin-1
     texts = list(labels(model))
-    assert texts == ["caf\\udce9", "(caf\\udce9)", "any"] and all(text.encode() for text in texts)
-    for index in (0, 1):
-        request = Request.check(model, {"label": texts[index]})
-        assert request.asked(model) == index
-        assert request.file_settings(model).label == names[index]
+    assert texts == ["caf\\udce9", "b", "any"] and all(text.encode() for text in texts)
+    request = Request.check(model, {"label": texts[0]})
+    assert request.asked(model) == 0
+    assert request.file_settings(model).label == texts[0]
 
 
 @pytest.mark.parametrize("name", ["é" * 120, "x" * 240, "字" * 80, "caf\udce9", "a/b\0c\n"])

@@ -31,6 +31,7 @@ ACCENT = "caf\u00e9"
         ("a", ("A", "a"), [1]),
         ("0-1", ("b", "0-1", "a"), [1]),
         ("any", ("any", "b"), [0]),
+        ("Any", ("any", "Any"), [1]),
         ("*", ("any", "b"), [None]),
         # numbers mean names where names are numbers
         ("1", tuple("123456789"), [0]),
@@ -60,6 +61,8 @@ def test_a_text_means(text, names, labels):
         ("0-2", ("0", "two", "2"), "a range of them"),
         ("a", ("A", "b", "Ａ"), "label 'a' may be A or Ａ: write the name exactly so"),
         ("b", ("any", "c"), r"or \*, not 'b'"),
+        ("ANY", ("Any", "c"), r"label 'ANY' may be Any or no label: write Any or \*"),
+        ("any", ("Any", "c"), "may be Any or no label"),
     ],
 )
 def test_what_is_no_class_or_may_be_two_is_refused(text, names, message):
@@ -74,7 +77,9 @@ def test_one_label_is_no_range():
 
 
 @pytest.mark.parametrize(
-    "names", [DIGITS, CLOTHES, ("A", "a"), ("any", "ANY", "0"), tuple("123"), ("0-1", "1", "0")]
+    "names",
+    [DIGITS, CLOTHES, ("A", "a"), ("any", "ANY", "0"), ("Any", "b"), tuple("123"), ("0-1", "1")]
+    + [("caf\udce9", "b")],
 )
 def test_what_is_stored_is_found_again(names):
     """A class, or none, comes back from the text that files and links store."""
