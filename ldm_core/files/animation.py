@@ -44,9 +44,9 @@ def write_animation(
     """
     encode = ENCODERS[check_ending(ending or Path(path).suffix)]
     check_times(frame_ms, hold_ms)
-    timed = _timed(_enlarged(frames, scale), frame_ms, hold_ms)
+    timed = _timed(_checked(frames, scale), frame_ms, hold_ms)
     with whole_file(path) as partial:
-        encode(partial, timed, json.dumps(settings))
+        encode(partial, timed, json.dumps(settings), scale)
 
 
 def write_gif(path: str | Path, frames: Iterable[np.ndarray | torch.Tensor], **options) -> None:
@@ -69,7 +69,7 @@ def check_times(frame_ms: int, hold_ms: int) -> None:
     check_whole("hold_ms", hold_ms, MIN_MS, MAX_MS)
 
 
-def _enlarged(frames: Iterable, scale: int) -> Iterator[np.ndarray]:
+def _checked(frames: Iterable, scale: int) -> Iterator[np.ndarray]:
     """Raises InputError for frames that are not uint8 (H, W) or not all of one size."""
     size = None
     for frame in map(np.asarray, frames):
@@ -79,7 +79,7 @@ def _enlarged(frames: Iterable, scale: int) -> Iterator[np.ndarray]:
         if frame.shape != size:
             raise InputError("The frames of an animation must all have the same size.")
         check_size(size, scale)
-        yield enlarge(frame, scale)
+        yield frame
 
 
 def _timed(
@@ -95,15 +95,19 @@ def _timed(
     yield frame, hold_ms
 
 
-def _encode_webp(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str) -> None:
+def _encode_webp(
+    path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int
+) -> None:
     # Every pixel is kept: method and quality say how long the encoder searches. Method 0, which is
     # Pillow's choice, doubles the size; a higher quality saves nothing and takes longer.
     options = {"lossless": True, "method": 4, "quality": 50}
-    _encode_with_pillow(path, ".webp", *_merged(frames), exif=webp_exif(settings), **options)
+    _encode_with_pillow(path, ".webp", *_merged(frames, scale), exif=webp_exif(settings), **options)
 
 
-def _encode_apng(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str) -> None:
-    pictures, durations = _merged(frames)
+def _encode_apng(
+    path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int
+) -> None:
+    pictures, durations = _merged(frames, scale)
     if max(durations) > APNG_MAX_MS:
         raise InputError(
             f"An APNG shows one picture for {APNG_MAX_MS} ms at most, and frames in a row are the "
@@ -112,15 +116,19 @@ def _encode_apng(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings:
     _encode_with_pillow(path, ".apng", pictures, durations, pnginfo=png_comment(settings))
 
 
-def _merged(frames: Iterator[tuple[np.ndarray, int]]) -> tuple[list[np.ndarray], list[int]]:
-    """Pictures and their times; of equal ones in a row the first, as Pillow writes no others."""
-    pictures, durations = [], []
-    for picture, ms in frames:
-        if pictures and np.array_equal(picture, pictures[-1]):
+def _merged(
+    frames: Iterator[tuple[np.ndarray, int]], scale: int
+) -> tuple[list[np.ndarray], list[int]]:
+    """Enlarged pictures and their times; of equal ones in a row the first, as Pillow writes no
+    others."""
+    pictures, durations, before = [], [], None
+    for frame, ms in frames:
+        if before is not None and np.array_equal(frame, before):
             durations[-1] += ms
         else:
-            pictures.append(picture)
+            pictures.append(enlarge(frame, scale))
             durations.append(ms)
+        before = frame
     return pictures, durations
 
 

@@ -13,15 +13,19 @@ from struct import pack
 import numpy as np
 from PIL import GifImagePlugin, Image
 
+from .pictures import enlarge
 
-def encode_gif(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str) -> None:
+
+def encode_gif(
+    path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int
+) -> None:
     """Write frames uint8 (H, W), each with its time in ms; endless, settings as the comment."""
     before = None
     with path.open("wb") as file:
         for frame, ms in frames:
             if before is None:
-                file.write(_header(*frame.shape, settings.encode()))
-            file.write(_frame(frame, before, ms))
+                file.write(_header(*(side * scale for side in frame.shape), settings.encode()))
+            file.write(_frame(frame, before, ms, scale))
             before = frame
         file.write(b";")
 
@@ -36,11 +40,12 @@ def _header(height: int, width: int, comment: bytes) -> bytes:
     return b"GIF89a" + screen + greys + loop + text
 
 
-def _frame(frame: np.ndarray, before: np.ndarray | None, ms: int) -> bytes:
-    """The rectangle in which a frame differs from the one before."""
+def _frame(frame: np.ndarray, before: np.ndarray | None, ms: int, scale: int) -> bytes:
+    """The rectangle in which a frame differs from the one before; found before it is enlarged."""
     changed = np.ones(frame.shape, bool) if before is None else frame != before
-    if not changed.any():
-        changed[0, 0] = True  # a frame that changes nothing still has its time, and needs a pixel
+    if not changed.any():  # a frame that changes nothing still has its time, and needs a pixel
+        changed, scale = np.zeros_like(changed), 1
+        changed[0, 0] = True
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     patch, changed = frame[box], changed[box]
@@ -52,5 +57,6 @@ def _frame(frame: np.ndarray, before: np.ndarray | None, ms: int) -> bytes:
         # colour is a grey that this frame does not need, so no grey is lost.
         options["transparency"] = clear = int(needed.argmin())
         patch = np.where(changed, patch, np.uint8(clear))
-    corner = int(columns[0]), int(rows[0])
-    return b"".join(GifImagePlugin.getdata(Image.fromarray(patch), corner, **options))
+    corner = int(columns[0]) * scale, int(rows[0]) * scale
+    image = Image.fromarray(enlarge(patch, scale))
+    return b"".join(GifImagePlugin.getdata(image, corner, **options))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import InputError
+from .pictures import enlarge
 
 CRF = 18  # of H.264, from 0 (best) to 51: here greys are off by 0.1 of 255 on average
 FAILED = "ffmpeg could not write the video; its own message stands above"
@@ -26,7 +27,9 @@ def find_ffmpeg() -> None:
         ) from error
 
 
-def encode_mp4(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str) -> None:
+def encode_mp4(
+    path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int
+) -> None:
     """Write frames uint8 (H, W), each with its time in ms, as they come; settings as the comment.
 
     H.264, yuv420p and even sides are what every player takes. Many players ignore the time of the
@@ -47,8 +50,9 @@ def encode_mp4(path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: s
         writer = file.legacy_get_writer(output_params=output, **options)
         try:
             for frame, ms in chain([first], frames):
+                picture = enlarge(frame, scale)
                 for _ in range(max(1, round(ms / frame_ms))):
-                    _append(writer, frame)
+                    _append(writer, picture)
                     written += 1
         finally:
             writer.close()  # waits for ffmpeg; a second Ctrl-C kills it
