@@ -6,16 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-# Threads that wait for each other are to sleep, not to spin: where another program keeps one of two
-# cores busy, spinning threads made steps 7 times as slow, sleeping ones 2.6 times. PyTorch reads
-# this when it is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-from ldm_core.command_line import DONE, INTERRUPTED, Parser, exit_status  # noqa: E402
-from ldm_core.data.datasets import DATASETS  # noqa: E402
-from ldm_core.runtime.devices import device_type  # noqa: E402
-from ldm_core.training.processes import joined  # noqa: E402
-from ldm_core.training.run import STAGES, RunOptions, TrainingRun  # noqa: E402
+from ldm_core.command_line import DONE, INTERRUPTED, Parser, exit_status
+from ldm_core.data.datasets import DATASETS
+from ldm_core.runtime.devices import device_type
+from ldm_core.training.processes import joined
+from ldm_core.training.run import STAGES, RunOptions, TrainingRun
 
 DEFAULT_MINUTES = 10.0
 

@@ -96,8 +96,9 @@ class OnnxRuntimeBackend:
         return [slice(first, first + size) for first in range(0, images, size)]
 
     def _together(self, jobs: Sequence[Callable]) -> list:
-        """The results of all jobs. Other threads begin at the front, this one takes from the end
-        what none has begun: where all are busy with other requests, nobody waits for them."""
+        """The results of all jobs. The other threads take jobs from the front. This thread takes
+        those from the end that no other has begun; so it never waits for threads that are busy
+        with other requests."""
         *others, last = jobs
         if self._others is None or not others:
             return [job() for job in jobs]

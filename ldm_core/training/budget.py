@@ -43,19 +43,36 @@ class SpeedTest:
         self.marks.append(time.perf_counter())
 
     def steps_that_fit(self) -> int:
+        self.watch_from(len(self.marks) - 1)
         return steps_that_fit(self.seconds - PROGRESS_GRIDS * self.grid_seconds, self.marks)
+
+    def watch_from(self, done: int) -> None:
+        """Judge the speed by the steps after the first `done` ones."""
+        self.watched_from, self.watched_since = done, time.perf_counter()
+
+    def slowdown(self, done: int) -> float | None:
+        """The mean time of the steps that are watched, as a multiple of the median of the first
+        ones; None while they are too few."""
+        steps = done - self.watched_from
+        if steps < LEAST_STEPS:
+            return None
+        mean = (time.perf_counter() - self.watched_since) / steps
+        return mean / statistics.median(_durations(self.marks))
 
     def late(self, done: int, total: int) -> float | None:
         """Seconds that the training will take, where they are far more than the budget; else None.
 
-        At the mean speed since the number of steps was fixed, by `total` steps of which `done` are.
+        At the speed of the steps that are watched, by `total` steps of which `done` are.
         """
-        now, timed = time.perf_counter(), len(self.marks) - 1
-        if done < timed + LEAST_STEPS:
+        if (slowdown := self.slowdown(done)) is None:
             return None
-        speed = (now - self.marks[-1]) / (done - timed)
-        seconds = now - self.marks[0] + speed * (total - done)
+        left = (total - done) * slowdown * statistics.median(_durations(self.marks))
+        seconds = time.perf_counter() - self.marks[0] + left
         return seconds if seconds > LATE * self.seconds else None
+
+
+def _durations(marks: list[float]) -> list[float]:
+    return [end - begin for begin, end in zip(marks, marks[1:])]
 
 
 def steps_that_fit(seconds: float, marks: list[float]) -> int:
@@ -64,7 +81,7 @@ def steps_that_fit(seconds: float, marks: list[float]) -> int:
     The steps to come are counted at the median speed of those so far: a slow start, or a moment in
     which the machine had other work, must not shorten the whole run. Never fewer than those done.
     """
-    durations = [end - begin for begin, end in zip(marks, marks[1:])]
+    durations = _durations(marks)
     left = seconds - (marks[-1] - marks[0])
     return len(durations) + max(0, int(left / statistics.median(durations)))
 

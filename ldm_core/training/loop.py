@@ -24,6 +24,11 @@ from .state import StateFile, restore, state_tensors
 
 GPU_CHECK_STEPS = 50  # to read a loss is to wait for the GPU, so it is read this rarely there
 LOG_STEPS = 10
+# How many times as long as the first steps later ones may take with several threads. Where another
+# program takes one of two cores, steps of the U-Net took 2.8 to 3.5 times as long with two threads,
+# which wait for each other at every layer, and 1.7 times with one. With more programs still, it was
+# 12 times with two threads, and 1.8 times with one.
+SLOW = 2
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,7 @@ class _Loop:
         self.losses: list[Tensor] = []  # one per step done
         self.total = budget.steps  # None until the speed is known
         self.seconds_before, self.interrupted, self.warned = 0.0, False, False
+        self.threads = torch.get_num_threads()
         self._resume()
         self.loss_at = self.processes.shared_loss(training.module, training.loss_at)
         self.started = time.perf_counter()
@@ -113,6 +119,7 @@ class _Loop:
             self._check_weights()
         finally:
             self.average.swap()
+            torch.set_num_threads(self.threads)
         if self.interrupted and self.processes.first:
             name = self.training.name
             tqdm.write(f"{name}: stopped by Ctrl-C after {self.done} steps; keeping the weights.")
@@ -137,6 +144,8 @@ class _Loop:
         self.losses = restore(tensors, module, self.optimisers.each, averages)
         self.average.updates = self.done
         self.total, self.seconds_before = about["total"], about["seconds"]
+        if about.get("threads") == 1:  # they were given up, and the bits depend on them
+            torch.set_num_threads(1)
 
     def _step(self) -> None:
         self.factor = rate_factor(self.done, self.total)
@@ -151,7 +160,7 @@ class _Loop:
         if self.total is None:
             self._time_step()
         self.bar.update()
-        self._warn_if_late()
+        self._watch_speed()
         due = self.total is not None and completes_a_part(self.done, self.total)
         self.interrupted = stop and self.done != self.total
         # Only the rest waits for a GPU, and is rare there. Ctrl-C is heard after every step.
@@ -166,7 +175,8 @@ class _Loop:
             self._check_weights()
             module, averages = self.training.module, self.average.average
             tensors = state_tensors(module, self.optimisers.each, averages, self.losses)
-            state.save(tensors, total=self.total, seconds=self._seconds())
+            threads = torch.get_num_threads()
+            state.save(tensors, total=self.total, seconds=self._seconds(), threads=threads)
 
     def _time_step(self) -> None:
         """One of the first steps is done; after the last of them, fix the number of all steps."""
@@ -176,18 +186,31 @@ class _Loop:
             self.total = self.processes.from_first(self.speed_test.steps_that_fit)
             self.bar.total = self.total
 
-    def _warn_if_late(self) -> None:
-        """Say once, and early, that the budget will not hold. The number of steps stays: a resumed
-        training must come to the same weights."""
-        if self.warned or not self.speed_test or self.total is None or not self.processes.first:
+    def _watch_speed(self) -> None:
+        """Where steps have become slow, give up threads, and say early that time will not hold.
+
+        The number of steps stays: a resumed training must come to the same weights.
+        """
+        if not self.speed_test or self.total is None:
             return
-        if seconds := self.speed_test.late(self.done, self.total):
+        several = torch.get_num_threads() > 1 and self.losses[-1].device.type == "cpu"
+        if several and self.processes.count == 1:
+            if (self.speed_test.slowdown(self.done) or 0) > SLOW:
+                torch.set_num_threads(1)
+                self.speed_test.watch_from(self.done)
+                tqdm.write(
+                    f"{self.training.name}: steps take {SLOW} times as long as the first ones, as "
+                    "when another program is busy. Going on with one thread, which waits for none."
+                )
+        elif not self.warned and (seconds := self.speed_test.late(self.done, self.total)):
             self.warned = True
-            tqdm.write(
-                f"{self.training.name}: steps take longer than the first ones did, as when another "
-                f"program is busy. This stage takes about {seconds / 60:.0f} minutes instead of "
-                f"{self.speed_test.seconds / 60:.0f}. After Ctrl-C, --resume goes on from there."
-            )
+            if self.processes.first:
+                minutes = [f"{time / 60:.0f}" for time in (seconds, self.speed_test.seconds)]
+                tqdm.write(
+                    f"{self.training.name}: steps take longer than the first ones did. This stage "
+                    f"will take about {minutes[0]} minutes instead of {minutes[1]}. After Ctrl-C, "
+                    "--resume goes on from there."
+                )
 
     def _check_and_log(self, step: int, loss: float) -> None:
         if not math.isfinite(loss):

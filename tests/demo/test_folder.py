@@ -15,7 +15,7 @@ from .values import make_older
 
 @pytest.fixture
 def fill(tmp_path):
-    """Files of so many seconds ago, by name, of 10 bytes each."""
+    """Files of 10 bytes, by name, each this many seconds old."""
 
     def fill(**ages):
         for name, age in ages.items():

@@ -112,7 +112,7 @@ def test_ctrl_c_leaves_nothing(run, monkeypatch, tmp_path, ending):
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_full_disk_is_reported_and_leaves_nothing(run, tmp_path, ending):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # no file may grow beyond so many bytes
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # no file may have more bytes than this
     try:
         said = run(f"--label 1 --out a{ending}", status=2)
     finally:

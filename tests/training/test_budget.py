@@ -39,6 +39,7 @@ def test_a_machine_that_slows_down_is_noticed_early(monkeypatch):
         test.end_of_step()
     total = test.steps_that_fit()
     assert total == 800
+    assert test.slowdown(69) is None
 
     def after(steps, seconds_each):
         now[0] = 6.25 + steps * seconds_each
@@ -48,3 +49,7 @@ def test_a_machine_that_slows_down_is_noticed_early(monkeypatch):
     assert after(20, 1.0) == 6.25 + 750
     assert after(300, 0.15) is None  # a fifth slower: the reserve is there for that
     assert after(300, 0.25) == 6.25 + 187.5
+    assert test.slowdown(350) == 2
+    test.watch_from(350)
+    now[0] += 20 * 0.125
+    assert test.slowdown(370) == 1  # by what has come since

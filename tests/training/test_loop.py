@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from ldm_core.training.budget import PROGRESS_GRIDS, Budget, completes_a_part
+from ldm_core.training.budget import LEAST_STEPS, PROGRESS_GRIDS, Budget, completes_a_part
 from ldm_core.training.loop import GPU_CHECK_STEPS, LoopOptions, NonFiniteLoss, Training, train
 from ldm_core.training.optimisers import WARM_UP_STEPS, OptimiserSettings
 
@@ -70,6 +70,43 @@ def test_a_budget_that_will_not_hold_is_told_once_and_the_steps_stay(capsys):
     assert result.seconds > 1.25 * 0.3
     fit(slow.loss_at, slow.module, Budget(seconds=0.3))
     assert "longer" not in capsys.readouterr().out
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_threads_that_only_wait_are_given_up(two_threads, capsys):
+    slow, seen = Slow(), []
+
+    def loss_at(step):
+        seen.append(torch.get_num_threads())
+        if step >= WARM_UP_STEPS and seen[-1] > 1:
+            time.sleep(0.01)  # two threads wait for each other where one core is taken
+        return slow.loss_at(step)
+
+    result = fit(loss_at, slow.module, Budget(seconds=0.5))
+    assert seen == [2] * (WARM_UP_STEPS + LEAST_STEPS) + [1] * (len(seen) - 70)
+    assert len(seen) == result.steps > 70
+    assert torch.get_num_threads() == 2  # for what comes after
+    assert capsys.readouterr().out.count("Going on with one thread") == 1
+
+
+def test_a_number_of_steps_keeps_its_threads(two_threads):
+    """Its weights are a function of the seed, and so they must not depend on the time."""
+    slow, seen = Slow(), []
+
+    def loss_at(step):
+        seen.append(torch.get_num_threads())
+        time.sleep(0.01 if step >= WARM_UP_STEPS else 0)
+        return slow.loss_at(step)
+
+    fit(loss_at, slow.module, Budget(steps=100))
+    assert set(seen) == {2}
 
 
 def test_a_number_of_steps_needs_no_grid_drawn_for_its_time():

@@ -219,6 +219,25 @@ def test_a_time_becomes_steps_once(tmp_path, monkeypatch):
     assert torch.equal(second.module.weight, whole.module.weight)
 
 
+def test_threads_that_were_given_up_stay_so_after_a_resume(tmp_path):
+    first = Line(tmp_path / "state.safetensors", stop_at=60)
+    first.train(Budget(steps=80))
+    tensors, about = read_checkpoint(first.state.path, "training state")
+    assert about["threads"] == torch.get_num_threads()
+    first.state.save(tensors, total=80, seconds=0.0, threads=1)
+    second, seen = Line(first.state.path, resume=True), []
+    loss_at = second.loss_at
+    second.loss_at = lambda step: seen.append(torch.get_num_threads()) or loss_at(step)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        second.train(Budget(steps=80))
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_saves_cost_no_more_than_their_share_of_the_time(tmp_path, monkeypatch):
     state = Line(tmp_path / "state.safetensors").state
     before = time.monotonic()
