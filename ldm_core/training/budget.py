@@ -42,6 +42,10 @@ class SpeedTest:
     def end_of_step(self) -> None:
         self.marks.append(time.perf_counter())
 
+    def durations(self) -> list[float]:
+        """Seconds of each of the first steps."""
+        return _durations(self.marks)
+
     def steps_that_fit(self) -> int:
         self.watch_from(len(self.marks) - 1)
         return steps_that_fit(self.seconds - PROGRESS_GRIDS * self.grid_seconds, self.marks)
@@ -57,7 +61,7 @@ class SpeedTest:
         if steps < LEAST_STEPS:
             return None
         mean = (time.perf_counter() - self.watched_since) / steps
-        return mean / statistics.median(_durations(self.marks))
+        return mean / statistics.median(self.durations())
 
     def late(self, done: int, total: int) -> float | None:
         """Seconds that the training will take, where they are far more than the budget; else None.
@@ -66,7 +70,7 @@ class SpeedTest:
         """
         if (slowdown := self.slowdown(done)) is None:
             return None
-        left = (total - done) * slowdown * statistics.median(_durations(self.marks))
+        left = (total - done) * slowdown * statistics.median(self.durations())
         seconds = time.perf_counter() - self.marks[0] + left
         return seconds if seconds > LATE * self.seconds else None
 

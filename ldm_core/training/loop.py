@@ -21,14 +21,11 @@ from .ctrl_c import CtrlC
 from .optimisers import WARM_UP_STEPS, Optimisers, OptimiserSettings, rate_factor
 from .processes import ALONE, Processes
 from .state import StateFile, restore, state_tensors
+from .threads import Threads
 
 GPU_CHECK_STEPS = 50  # to read a loss is to wait for the GPU, so it is read this rarely there
 LOG_STEPS = 10
-# How many times as long as the first steps later ones may take with several threads. Where another
-# program takes one of two cores, steps of the U-Net took 2.8 to 3.5 times as long with two threads,
-# which wait for each other at every layer, and 1.7 times with one. With more programs still, it was
-# 12 times with two threads, and 1.8 times with one.
-SLOW = 2
+SLOW = 2  # how many times as long as the first steps later ones may take with several threads
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,9 @@ class _Loop:
         self.losses: list[Tensor] = []  # one per step done
         self.total = budget.steps  # None until the speed is known
         self.seconds_before, self.interrupted, self.warned = 0.0, False, False
-        self.threads = torch.get_num_threads()
+        # A number of steps makes the weights a function of the seed: then nothing may be chosen.
+        on_cpu = next(training.module.parameters()).device.type == "cpu"
+        self.threads = Threads(budget.steps is None and on_cpu and self.processes.count == 1)
         self._resume()
         self.loss_at = self.processes.shared_loss(training.module, training.loss_at)
         self.started = time.perf_counter()
@@ -119,7 +118,7 @@ class _Loop:
             self._check_weights()
         finally:
             self.average.swap()
-            torch.set_num_threads(self.threads)
+            self.threads.restore()
         if self.interrupted and self.processes.first:
             name = self.training.name
             tqdm.write(f"{name}: stopped by Ctrl-C after {self.done} steps; keeping the weights.")
@@ -145,7 +144,7 @@ class _Loop:
         self.average.updates = self.done
         self.total, self.seconds_before = about["total"], about["seconds"]
         if about.get("threads") == 1:  # they were given up, and the bits depend on them
-            torch.set_num_threads(1)
+            self.threads.give_up()
 
     def _step(self) -> None:
         self.factor = rate_factor(self.done, self.total)
@@ -182,6 +181,7 @@ class _Loop:
         """One of the first steps is done; after the last of them, fix the number of all steps."""
         self.losses[-1].item()  # waits for a GPU, so that steps are timed and not their launches
         self.speed_test.end_of_step()
+        self.threads.after_step(self.speed_test.durations())
         if self.done == WARM_UP_STEPS:
             self.total = self.processes.from_first(self.speed_test.steps_that_fit)
             self.bar.total = self.total
@@ -193,10 +193,9 @@ class _Loop:
         """
         if not self.speed_test or self.total is None:
             return
-        several = torch.get_num_threads() > 1 and self.losses[-1].device.type == "cpu"
-        if several and self.processes.count == 1:
+        if self.threads.several:
             if (self.speed_test.slowdown(self.done) or 0) > SLOW:
-                torch.set_num_threads(1)
+                self.threads.give_up()
                 self.speed_test.watch_from(self.done)
                 tqdm.write(
                     f"{self.training.name}: steps take {SLOW} times as long as the first ones, as "

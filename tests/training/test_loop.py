@@ -10,6 +10,7 @@ from torch import nn
 from ldm_core.training.budget import LEAST_STEPS, PROGRESS_GRIDS, Budget, completes_a_part
 from ldm_core.training.loop import GPU_CHECK_STEPS, LoopOptions, NonFiniteLoss, Training, train
 from ldm_core.training.optimisers import WARM_UP_STEPS, OptimiserSettings
+from ldm_core.training.threads import LAST, MIDDLE
 
 
 def fit(loss_at, module, budget=Budget(steps=60), **options):
@@ -85,15 +86,34 @@ def test_threads_that_only_wait_are_given_up(two_threads, capsys):
 
     def loss_at(step):
         seen.append(torch.get_num_threads())
-        if step >= WARM_UP_STEPS and seen[-1] > 1:
+        if step < MIDDLE:
+            time.sleep(0.001)
+        elif step < LAST:
+            time.sleep(0.003)  # one thread is slower as long as nothing else is busy
+        elif step >= WARM_UP_STEPS and seen[-1] > 1:
             time.sleep(0.01)  # two threads wait for each other where one core is taken
         return slow.loss_at(step)
 
     result = fit(loss_at, slow.module, Budget(seconds=0.5))
-    assert seen == [2] * (WARM_UP_STEPS + LEAST_STEPS) + [1] * (len(seen) - 70)
-    assert len(seen) == result.steps > 70
+    begin = [2] * MIDDLE + [1] * (LAST - MIDDLE)
+    until = WARM_UP_STEPS + LEAST_STEPS
+    assert seen == begin + [2] * (until - LAST) + [1] * (len(seen) - until)
+    assert len(seen) == result.steps > until
     assert torch.get_num_threads() == 2  # for what comes after
     assert capsys.readouterr().out.count("Going on with one thread") == 1
+
+
+def test_one_thread_is_chosen_where_it_is_faster_from_the_beginning(two_threads):
+    slow, seen = Slow(), []
+
+    def loss_at(step):
+        seen.append(torch.get_num_threads())
+        time.sleep(0.005 if seen[-1] > 1 else 0.0)
+        return slow.loss_at(step)
+
+    fit(loss_at, slow.module, Budget(seconds=0.5))
+    assert seen == [2] * MIDDLE + [1] * (len(seen) - MIDDLE)
+    assert torch.get_num_threads() == 2
 
 
 def test_a_number_of_steps_keeps_its_threads(two_threads):
