@@ -138,7 +138,7 @@ class Request:
 
     label: str = described(
         title="Label",
-        info="What to draw; the last one leaves it to the model.",
+        info="What to draw; the last key leaves it to the model.",
         kind=Label(lambda model: labels(model), keys=True),
         start=lambda model: class_label(model, FIRST_LABEL),
         in_line="label {}".format,
