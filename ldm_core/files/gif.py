@@ -1,7 +1,7 @@
 """The one encoder of our own: animations of greys as GIF, frame by frame.
 
-imageio writes GIF, too, but takes 2.3 to 2.8 times as long as this and makes the file 1% to 11%
-larger. Without its optimisation it takes 0.8 to 1.0 times as long, and makes the file 22% to 83%
+imageio writes GIF, too, but takes 2.9 to 3.7 times as long as this and makes the file 1% to 11%
+larger. Without its optimisation it takes 1.0 to 1.2 times as long, and makes the file 22% to 83%
 larger. It also holds all frames in memory; this holds two, so an animation may be as long as the
 disk allows. `python -m benchmarks.animations` measures all this again.
 """

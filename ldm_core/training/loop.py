@@ -69,6 +69,7 @@ class TrainingResult:
     losses: list[float]  # one per step
     seconds: float
     interrupted: bool  # by Ctrl-C; the weights are usable all the same
+    threads: int  # with which the last step was computed
 
 
 class NonFiniteLoss(UserError, RuntimeError):
@@ -118,12 +119,13 @@ class _Loop:
             self._check_weights()
         finally:
             self.average.swap()
+            threads = torch.get_num_threads()
             self.threads.restore()
         if self.interrupted and self.processes.first:
             name = self.training.name
             tqdm.write(f"{name}: stopped by Ctrl-C after {self.done} steps; keeping the weights.")
         losses = torch.stack(self.losses).tolist() if self.losses else []
-        return TrainingResult(self.done, losses, self._seconds(), self.interrupted)
+        return TrainingResult(self.done, losses, self._seconds(), self.interrupted, threads)
 
     @property
     def done(self) -> int:

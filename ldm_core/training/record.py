@@ -35,6 +35,7 @@ def training_record(result: TrainingResult, elapsed: float, **about: Any) -> dic
         "seconds": round(result.seconds, 1),
         "elapsed": round(elapsed, 1),
         "interrupted": result.interrupted,
+        "threads": result.threads,
         "loss": round(sum(last) / len(last), 5),
         "losses": [round(loss, 5) for loss in kept],
         "date": time.strftime("%Y-%m-%d"),

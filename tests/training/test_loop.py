@@ -99,6 +99,7 @@ def test_threads_that_only_wait_are_given_up(two_threads, capsys):
     until = WARM_UP_STEPS + LEAST_STEPS
     assert seen == begin + [2] * (until - LAST) + [1] * (len(seen) - until)
     assert len(seen) == result.steps > until
+    assert result.threads == 1  # which the record of a checkpoint tells
     assert torch.get_num_threads() == 2  # for what comes after
     assert capsys.readouterr().out.count("Going on with one thread") == 1
 
