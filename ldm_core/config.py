@@ -76,11 +76,21 @@ class NoiseScheduleConfig(Config):
 
 @dataclass(frozen=True)
 class ConditioningConfig(Config):
+    """What can be asked: labels, and prompts if there is a vocabulary.
+
+    n_tokens: condition tokens of an image. They are the places of a prompt, each with room for a
+    word. Without a vocabulary each class has this many of its own; more than one, because the
+    softmax of cross-attention over a single token is constant. vocabulary: the spellings of each
+    word (see `vocabulary.py`). n_layers: of the text encoder.
+    """
+
     class_names: tuple[str, ...] = tuple("0123456789")
-    # More than one: the softmax of cross-attention over a single token is constant.
     n_tokens: int = 4
+    vocabulary: tuple[tuple[str, ...], ...] = ()
+    n_layers: int = 2
 
     def __post_init__(self):
+        object.__setattr__(self, "vocabulary", tuple(map(tuple, self.vocabulary)))  # from JSON
         if len(set(self.class_names)) < len(self.class_names) or NO_LABEL in self.class_names:
             raise InputError(
                 f"The names of classes must differ, and none may be {NO_LABEL}: "
@@ -125,7 +135,7 @@ class TrainingConfig(Config):
     unet_matrix_learning_rate: float = 3e-3  # of Muon
     classifier_learning_rate: float = 2e-3
     weight_decay: float = 0.01
-    label_dropout: float = 0.1  # share of labels replaced by "nothing asked", for guidance
+    caption_dropout: float = 0.1  # share of captions replaced by the empty one, for guidance
     # The logistic-normal distribution of training times (Esser et al. 2024, eq. 19). Both ends are
     # easy: copy the noise, or guess the mean. The noisier middle is where a digit is decided.
     time_shift: float = 0.5

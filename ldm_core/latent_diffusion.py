@@ -20,10 +20,12 @@ from .diffusion.samplers import get_sampler
 from .diffusion.settings import SamplingSettings
 from .diffusion.starts import Start, check_start, noise_start
 from .files.weights import load_unet, load_vae
-from .model.conditioning import Context, LabelConditioning
+from .model.conditioning import Asked, Context, LabelConditioning, Style
 from .model.pixels import to_image, to_pixels
+from .model.text import TextConditioning
 from .model.unet import UNet
 from .model.vae import VAE
+from .model.vocabulary import Vocabulary
 from .runtime.backends import make_backend
 from .runtime.devices import choose_device
 from .runtime.torch_backend import TorchBackend
@@ -58,7 +60,8 @@ class LatentDiffusion(nn.Module):
         self.config = config
         self.vae = VAE(config.vae)
         self.unet = UNet(config.unet)
-        self.conditioning = LabelConditioning(config.conditioning, config.unet.d_context)
+        Conditioning = TextConditioning if config.conditioning.vocabulary else LabelConditioning
+        self.conditioning = Conditioning(config.conditioning, config.unet.d_context)
         self.schedule = NoiseSchedule(config.noise_schedule)
         self.defaults = SamplingSettings()
         self.backend = TorchBackend(self)  # what runs the networks while sampling
@@ -93,8 +96,13 @@ class LatentDiffusion(nn.Module):
         return self.config.conditioning.class_names
 
     @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The words that prompts may have; None for a model that knows labels only."""
+        return getattr(self.conditioning, "vocabulary", None)
+
+    @property
     def device(self) -> torch.device:
-        return self.conditioning.tokens.weight.device
+        return self.unet.conv_in.weight.device
 
     def settings(self, **options: Any) -> SamplingSettings:
         """This model's default settings, but for `options`, fields of `SamplingSettings`.
@@ -105,25 +113,32 @@ class LatentDiffusion(nn.Module):
 
     def denoise(
         self,
-        asked: Sequence[int | None],
+        asked: Sequence[Asked],
         *,
         seeds: Sequence[int] | None = None,
+        negative: Asked | Sequence[Asked] = None,
+        style: Style | None = None,
         start: Start | None = None,
         **options: Any,
     ) -> Iterator[DenoisingStep]:
         """Generate step by step: yields the start, then a DenoisingStep for each step.
 
-        asked: one class index for each image, None for unconditional. seeds: one whole number from
-        0 to 2**32 - 1 for each image; the image depends on its seed, on what is asked and on the
-        options, and on nothing else; random if not given. start: what takes the place of the noise
-        of the seeds; its times take the place of `steps` and `spacing`. options: the fields of
-        `SamplingSettings`; what is not given is as in `defaults`.
+        asked: for each image a class index, a prompt such as "a bold seven", or None for
+        unconditional. A class is the prompt of its name, None the empty prompt. seeds: one whole
+        number from 0 to 2**32 - 1 for each image; the image depends on its seed, on what is asked
+        and on the options, and on nothing else; random if not given. negative: what guidance leads
+        away from, one for each image, or one for all of them; nothing if not given. style: for
+        "stroke", "lean" and "width" an amount from -1 (thin, leaning left, narrow) to 1 (bold,
+        leaning right, wide) for all images; 0 says nothing. start: what takes the place of the
+        noise of the seeds; its times take the place of `steps` and `spacing`. options: the fields
+        of `SamplingSettings`; what is not given is as in `defaults`.
         Raises InputError at the call, before any work, for anything that is not allowed.
         """
         settings = self.settings(**options)
         seeds = check_seeds(seeds, len(asked))
+        negative = check_negative(negative, len(asked), settings)
         with torch.inference_mode():
-            context = self.conditioning.context(asked)
+            context = self.conditioning.context(asked, negative, style)
         if start is None:
             times = self.schedule.times(settings.steps, settings.spacing)
             start = noise_start(seeds, self._latent_shape, times)
@@ -153,7 +168,7 @@ class LatentDiffusion(nn.Module):
             yield DenoisingStep(index, start.steps, times[index].item(), x_t, x_0)
 
     def generate(
-        self, asked: Sequence[int | None], *, seeds: Sequence[int] | None = None, **options: Any
+        self, asked: Sequence[Asked], *, seeds: Sequence[int] | None = None, **options: Any
     ) -> Tensor:
         """The finished images, uint8 (B, 28, 28). Arguments and errors as for `denoise`."""
         *_, last = self.denoise(asked, seeds=seeds, **options)
@@ -189,3 +204,19 @@ def check_seeds(seeds: Sequence[int] | None, count: int) -> list[int]:
     if len(seeds) != count:
         raise InputError(f"seeds must be one per label: {count}, not {len(seeds)}.")
     return [check_whole("seed", seed, 0, MAX_SEED) for seed in seeds]
+
+
+def check_negative(
+    negative: Asked | Sequence[Asked], count: int, settings: SamplingSettings
+) -> list[Asked]:
+    """`count` things to lead away from; raises InputError for another number of them, and where
+    they would not be heard."""
+    single = (
+        negative is None or isinstance(negative, (str, int)) or not hasattr(negative, "__len__")
+    )
+    each = [negative] * count if single else list(negative)
+    if len(each) != count:
+        raise InputError(f"negative must be one for all images, or {count}, not {len(each)}.")
+    if settings.guidance_scale == 1 and any(one not in (None, "") for one in each):
+        raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
+    return each

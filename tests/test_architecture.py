@@ -17,7 +17,7 @@ ALLOWED = {
     "config": {"checks"},
     "model": {"checks", "config"},
     "diffusion": {"checks", "config", "model"},
-    "data": {"checks", "config"},
+    "data": {"checks", "config", "model"},
     "runtime": {"checks", "config", "model", "diffusion"},
     "files": {"checks", "config", "model", "diffusion"},
     "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files"},

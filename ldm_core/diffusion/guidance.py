@@ -29,13 +29,13 @@ def guided_denoiser(
         prediction = uncond + guidance_scale * (cond - uncond)     (Ho & Salimans 2022, eq. 6)
 
     (their w is guidance_scale - 1). predictor(contexts (R, B, n_tokens, d_context)) -> Predict.
-    One prediction is made where the guidance scale is 0 or 1, where nothing is asked, and at times
+    One prediction is made where the guidance scale is 0 or 1, where both ask the same, and at times
     outside the guidance interval; elsewhere two are. t (B,) is on the CPU, whatever the device of
     x_t: what depends on t is decided without waiting for a GPU.
     """
     w = settings.guidance_scale
     low, high = settings.guidance_interval
-    guides = w not in (0, 1) and bool(context.is_asked.any())
+    guides = w not in (0, 1) and bool(context.is_guided.any())
     alone = context.null if w == 0 else context.tokens
 
     @cache

@@ -26,7 +26,7 @@ def find_labels(text: str, class_names: Sequence[str]) -> list[int | None]:
 
     Raises InputError naming the classes, or saying between what the text does not decide.
     """
-    text, class_names = _written(text), list(map(_written, class_names))
+    text, class_names = written(text), list(map(written, class_names))
     if text == NO_LABEL:
         return [None]
     if text in class_names:
@@ -59,17 +59,17 @@ def label_text(label: int | None, class_names: Sequence[str]) -> str:
     """The text for which `find_label` gives this label: what files and links store."""
     if label is None:
         return NO_LABEL if ANY in map(str.casefold, class_names) else ANY
-    return _written(class_names[label])
+    return written(class_names[label])
 
 
-def _written(name: str) -> str:
+def written(name: str) -> str:
     """A name as text that can be shown and sent: a folder may have one that is no text."""
     return name.encode(errors="backslashreplace").decode()
 
 
 def _alike(text: str, class_names: Sequence[str]) -> list[int]:
     """The class whose name differs in Unicode form only, else in case too."""
-    for form in (lambda t: unicodedata.normalize("NFC", t), _folded):
+    for form in (lambda t: unicodedata.normalize("NFC", t), folded):
         found = [i for i, name in enumerate(class_names) if form(name) == form(text)]
         if len(found) > 1:
             names = " or ".join(class_names[i] for i in found)
@@ -79,7 +79,7 @@ def _alike(text: str, class_names: Sequence[str]) -> list[int]:
     return []
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 

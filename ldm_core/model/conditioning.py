@@ -1,9 +1,10 @@
 """What is asked -> condition tokens, the `context` of cross-attention.
 
-Nothing outside this file knows what can be asked: here a class index, or None for nothing.
+Here for models that know labels only; `text.py` is for those that know words. Nothing outside the
+two knows what can be asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,18 +13,21 @@ from torch import Tensor, nn
 from ..checks import InputError, check_whole, shown
 from ..config import ConditioningConfig
 
+Asked = int | str | None  # a class index (-1 is None too), a prompt, or nothing
+Style = Mapping[str, float]  # a property -> an amount from -1 to 1
+
 
 class Context(NamedTuple):
     """What each image of a batch is asked to show, as condition tokens.
 
-    tokens: (B, n_tokens, d_context). null: the tokens of "nothing asked", which guidance leads away
-    from; of the same shape. is_asked: bool (B,), on the CPU; False where nothing is asked, so that
-    the tokens are the null tokens and guidance would change nothing.
+    tokens: (B, n_tokens, d_context). null: the tokens that guidance leads away from, of nothing or
+    of the negative prompt; of the same shape. is_guided: bool (B,), on the CPU; False where both
+    ask the same, so that guidance would change nothing.
     """
 
     tokens: Tensor
     null: Tensor
-    is_asked: Tensor
+    is_guided: Tensor
 
 
 class LabelConditioning(nn.Module):
@@ -36,38 +40,57 @@ class LabelConditioning(nn.Module):
         self.null_id = len(config.class_names)
         self.tokens = nn.Embedding(self.null_id + 1, config.n_tokens * d_context)
 
-    def ids(self, asked: Sequence[int | None]) -> Tensor:
+    def ids(self, asked: Sequence[Asked]) -> Tensor:
         """What people ask, one class index or None for each image -> ids int64 (B,), on the CPU.
 
-        -1 is None too, as in the arrays of an .npz file. Raises InputError naming what is no class
-        of this model, and where there is nothing at all.
+        Raises InputError naming what is no class of this model, and where there is nothing at all.
         """
-        if len(asked) == 0:
-            raise InputError("Nothing is asked: give one label, or None, for each image.")
-        return torch.tensor([self._id(label) for label in asked])
+        check_asked(asked)
+        return torch.tensor([self._id(one) for one in asked])
 
-    def _id(self, label: Any) -> int:
-        if label is None:
-            return self.null_id
-        try:
-            number = check_whole("label", label, -1, self.null_id - 1)
-        except InputError:
-            names = ", ".join(f"{i} ({n})" for i, n in enumerate(self.config.class_names))
-            message = f"label must be None or one of {names}, not {shown(label)}."
-            raise InputError(message) from None
-        return self.null_id if number == -1 else number
+    def _id(self, asked: Asked) -> int:
+        if isinstance(asked, str):
+            raise InputError(
+                f"These weights know labels only, and no prompts such as {shown(asked)}. Train new "
+                "ones with train.py, which learn words too."
+            )
+        label = check_label(asked, self.config.class_names)
+        return self.null_id if label is None else label
 
-    def drop(self, ids: Tensor, dropped: Tensor) -> Tensor:
-        """ids, with nothing asked where dropped, bool (B,), is true: what training does, so that
-        the same network also learns to be unconditional."""
-        return ids.masked_fill(dropped, self.null_id)
-
-    def context(self, asked: Sequence[int | None]) -> Context:
-        """What sampling needs of what is asked of each image; errors as for `ids`."""
-        ids, nothing = self.ids(asked), self.ids([None] * len(asked))
-        both = self(torch.cat([ids, nothing]).to(self.tokens.weight.device))
-        return Context(*both.chunk(2), ids != nothing)
+    def context(
+        self,
+        asked: Sequence[Asked],
+        negative: Sequence[Asked] | None = None,
+        style: Style | None = None,
+    ) -> Context:
+        """What sampling needs of what is asked of each image, and of what it is led away from;
+        errors as for `ids`, and for any style."""
+        if style:
+            raise InputError("These weights know labels only, and no style.")
+        ids, away = self.ids(asked), self.ids(negative or [None] * len(asked))
+        both = self(torch.cat([ids, away]).to(self.tokens.weight.device))
+        return Context(*both.chunk(2), ids != away)
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids (B,) -> context (B, n_tokens, d_context)."""
         return self.tokens(ids).unflatten(1, (self.config.n_tokens, -1))
+
+
+def check_asked(asked: Sequence[Asked]) -> None:
+    """Raise InputError where there is nothing at all."""
+    if len(asked) == 0:
+        raise InputError("Nothing is asked: give one label, prompt or None for each image.")
+
+
+def check_label(label: Any, class_names: Sequence[str]) -> int | None:
+    """A class index, or None for None and for -1, which stands for it in the arrays of an .npz
+    file; raises InputError naming what is no class of this model."""
+    if label is None:
+        return None
+    try:
+        number = check_whole("label", label, -1, len(class_names) - 1)
+    except InputError:
+        names = ", ".join(f"{i} ({name})" for i, name in enumerate(class_names))
+        message = f"label must be None or one of {names}, not {shown(label)}."
+        raise InputError(message) from None
+    return None if number == -1 else number

@@ -1,5 +1,6 @@
 """What a training step draws at random, as functions of (seed, step)."""
 
+import random
 from functools import lru_cache
 
 import numpy as np
@@ -25,6 +26,15 @@ def _order(epoch: int, size: int, seed: int) -> Tensor:
 
 def generator_at(seed: int, step: int, device: torch.device, stream: int = 0) -> torch.Generator:
     """A generator in a state that depends on (seed, step, stream) and on nothing else."""
-    # Hashed, because torch's CPU generator uses only the low 32 bits of its seed.
+    return torch.Generator(device).manual_seed(_hashed(seed, step, stream))
+
+
+def chance_at(seed: int, step: int, stream: int) -> random.Random:
+    """Python's own generator, in such a state. Of its calls, only random() is the same for ever."""
+    return random.Random(_hashed(seed, step, stream))
+
+
+def _hashed(seed: int, step: int, stream: int) -> int:
+    # torch's CPU generator uses only the low 32 bits of its seed.
     hashed = np.random.SeedSequence([seed, stream, step]).generate_state(1, np.uint64)[0]
-    return torch.Generator(device).manual_seed(int(hashed >> np.uint64(1)))
+    return int(hashed >> np.uint64(1))

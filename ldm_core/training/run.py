@@ -13,6 +13,7 @@ from ..data.datasets import data_fingerprint, describe, load_dataset
 from ..files.checkpoint import read_checkpoint
 from ..files.weights import load_vae
 from ..model.vae import VAE
+from ..model.vocabulary import make_vocabulary
 from .budget import Budget
 from .classifier import ClassifierStage
 from .folder import OutputFolder
@@ -37,6 +38,7 @@ STAGES: dict[str, tuple[type[TrainingStage], ...]] = {
 # a machine that others share does not keep the speed of its first seconds: runs of ten minutes lost
 # up to 15% of it.
 RESERVE = 0.1
+PLACES = 12  # words that a prompt may have; sentences of the captions have at most as many
 
 
 @dataclass(frozen=True)
@@ -223,4 +225,5 @@ class TrainingRun:
 
 
 def model_config(class_names: tuple[str, ...]) -> ModelConfig:
-    return ModelConfig(conditioning=ConditioningConfig(class_names))
+    vocabulary = make_vocabulary(class_names)
+    return ModelConfig(conditioning=ConditioningConfig(class_names, PLACES, vocabulary))

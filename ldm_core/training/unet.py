@@ -1,4 +1,4 @@
-"""Training of the U-Net and of its conditioning, on latents that the VAE has made beforehand.
+"""Training of the U-Net and of the text encoder, on latents that the VAE has made beforehand.
 
 The latents of a whole training set fit in memory, so no image is encoded twice.
 """
@@ -6,7 +6,7 @@ The latents of a whole training set fit in memory, so no image is encoded twice.
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,19 @@ from torch import Tensor, nn
 
 from ..checks import InputError
 from ..config import TrainingConfig
+from ..data.captions import Captions
+from ..data.morphometrics import measure
 from ..diffusion.noise_schedule import NoiseSchedule
 from ..files.checkpoint import fingerprint
 from ..files.weights import save_unet
 from ..latent_diffusion import LatentDiffusion
 from ..model.unet import UNet
 from ..model.vae import LatentDistribution
+from ..model.vocabulary import EMPTY
 from ..runtime.devices import mixed_precision
 from .budget import Budget
 from .defaults import suited_defaults
-from .draws import batch_at, generator_at
+from .draws import batch_at, chance_at, generator_at
 from .loop import LoopOptions, Training, TrainingResult, train
 from .optimisers import OptimiserSettings, hidden_matrices
 from .stage import Materials, TrainingStage
@@ -52,12 +55,14 @@ class UNetStage(TrainingStage):
         return self.materials.model.to_dict() | {"vae": self.vae_fingerprint}
 
     def prepare(self) -> None:
-        self.latents = encode_dataset(self.model, self.materials.data.pixels)
+        data, vocabulary = self.materials.data, self.model.conditioning.vocabulary
+        self.latents = encode_dataset(self.model, data.pixels)
+        self.captions = Captions(vocabulary, data.labels.tolist(), measure(data.pixels))
 
     def train(self, budget: Budget, options: LoopOptions) -> TrainingResult:
-        labels = self.materials.data.labels.tolist()
         config, compiled = self.materials.config, self.materials.compiled
-        result = train_unet(self.model, self.latents, labels, budget, config, options, compiled)
+        made_from = self.model, self.latents, self.captions
+        result = train_unet(*made_from, budget, config, options, compiled)
         # Not before: the grids of one run are all drawn with the same settings.
         self.model.defaults = suited_defaults(result.steps)
         return result
@@ -72,35 +77,35 @@ class UNetStage(TrainingStage):
 def train_unet(
     model: LatentDiffusion,
     latents: LatentDistribution,
-    asked: Sequence[int | None],
+    captions: Captions,
     budget: Budget,
     config: TrainingConfig,
     options: LoopOptions = LoopOptions(),
     compiled: bool = False,
 ) -> TrainingResult:
-    """Train `model.unet` and `model.conditioning` on cached latents, dropping what is asked of some
-    images at random.
+    """Train `model.unet` and `model.conditioning` on cached latents and their captions, which are
+    drawn anew at every step; some of them are left out, for guidance.
 
-    asked: for each latent, what `model.conditioning.ids` takes. compiled: by torch.compile, which
-    takes a C++ compiler and minutes, and then saves time.
+    compiled: by torch.compile, which takes a C++ compiler and minutes, and then saves time.
     """
     conditioning, batch = model.conditioning, config.unet_batch
-    ids = conditioning.ids(asked).to(model.device)
     loss = _compiled(v_loss, model.device) if compiled else v_loss
     part = options.processes.part(batch)  # of every batch; draws are made for all of it
 
     def loss_at(step: int) -> Tensor:
         generator = generator_at(config.seed, step, model.device)
         draw = {"generator": generator, "device": model.device}
-        indices = batch_at(step, len(ids), batch, config.seed)
+        indices = batch_at(step, len(latents.mean), batch, config.seed)
         mean, std = latents.mean[indices], latents.std[indices]
         z = mean + std * torch.randn(mean.shape, **draw)
         noise = torch.randn(mean.shape, **draw)
         t = training_times(torch.randn(len(z), **draw), config.time_shift, config.time_spread)
-        dropped = torch.rand(len(z), **draw) < config.label_dropout
-        kept = conditioning.drop(ids[indices], dropped)
+        dropped = torch.rand(len(z), **draw) < config.caption_dropout
+        drawn = captions.draw(indices.tolist(), chance_at(config.seed, step, stream=2))
+        rows, amounts = (part_of.to(model.device) for part_of in drawn)
+        rows = rows.masked_fill(dropped[:, None], EMPTY)
         with mixed_precision(model.device):
-            context = conditioning(kept[part])
+            context = conditioning(rows[part], amounts[part])
             each = loss(model.unet, model.schedule, z[part], context, t[part], noise[part])
             return each.mean()
 
@@ -108,7 +113,7 @@ def train_unet(
     optimisers = OptimiserSettings(
         config.unet_learning_rate,
         weight_decay=config.weight_decay,
-        matrices=hidden_matrices(model.unet),
+        matrices=(*hidden_matrices(model.unet), *conditioning.encoder.matrices()),
         matrix_learning_rate=config.unet_matrix_learning_rate,
     )
     training = Training("U-Net", module, loss_at, batch, optimisers, config.ema_width)

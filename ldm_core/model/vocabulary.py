@@ -1,0 +1,195 @@
+"""Words: which ones a model knows, and how a prompt becomes a sequence of them.
+
+Each word is a row of the embedding table. Row 0 is the empty place. The rows after it are the
+classes in their order, one each, even where a name consists of several words. The rest are words of
+style and small words. A row may have several spellings, such as "seven" and "7".
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ..checks import InputError, shown
+from .class_names import folded, written
+
+EMPTY = 0  # the row of an empty place
+LOW, MIDDLE, HIGH = -1, 0, 1  # the thirds of a measurement; a slider ends at LOW and at HIGH
+
+# What can be said of the style of a picture: for each property, the phrases of its lowest, middle
+# and highest third. The last word of a phrase decides. The first phrase is the one to write.
+STYLES = {
+    "stroke": {
+        LOW: ("thin", "light", "fine"),
+        MIDDLE: ("medium",),
+        HIGH: ("bold", "thick", "heavy"),
+    },
+    "lean": {
+        LOW: ("leaning left", "slanted left", "tilted left"),
+        MIDDLE: ("upright", "vertical"),
+        HIGH: ("leaning right", "slanted right", "tilted right"),
+    },
+    "width": {LOW: ("narrow", "slim"), MIDDLE: ("normal",), HIGH: ("wide", "broad")},
+}
+# Words that carry no style; they are known so that a prompt may be a sentence.
+SMALL_WORDS = ("a", "an", "the", "of", "and", "with", "to", "picture", "strokes")
+NUMBER_NOUNS = ("digit", "number")  # of models whose classes are all numbers
+NUMBER_WORDS = {
+    **{"0": "zero", "1": "one", "2": "two", "3": "three", "4": "four"},
+    **{"5": "five", "6": "six", "7": "seven", "8": "eight", "9": "nine"},
+}
+SEPARATOR = r"[\s,.;:!?\-]"
+
+Phrase = tuple[int, ...]  # its words, as rows
+
+
+def make_vocabulary(class_names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The rows of a model for these classes, each with its spellings, first the one to write.
+
+    The names of classes go first: a word of style or a small word with the same letters is left
+    out, so that a word never has two meanings.
+    """
+    names = list(map(written, class_names))
+    number_word = {n: word for n, word in NUMBER_WORDS.items() if word not in names}
+    classes = [(number_word[name], name) if name in number_word else (name,) for name in names]
+    others = [*SMALL_WORDS, *(NUMBER_NOUNS if all(map(str.isdecimal, names)) else ())]
+    for thirds in STYLES.values():
+        others += [word for phrases in thirds.values() for p in phrases for word in p.split()]
+    taken = {folded(spelling) for row in classes for spelling in row}
+    return ((), *classes, *((word,) for word in dict.fromkeys(others) if word not in taken))
+
+
+class Reading(NamedTuple):
+    """What a prompt says. rows: its words, in their order. label: the class that it names, or None.
+    style: LOW, MIDDLE or HIGH, for each property of which it speaks."""
+
+    rows: Phrase
+    label: int | None
+    style: dict[str, int]
+
+
+class Vocabulary:
+    """The words of one model. places: how many words a prompt may have."""
+
+    def __init__(self, rows: Sequence[Sequence[str]], n_classes: int, places: int):
+        self.rows, self.n_classes, self.places = rows, n_classes, places
+        spellings = [(spelling, i) for i, row in enumerate(rows) for spelling in row]
+        # Two classes may differ only in case or in Unicode form: the exact spelling goes first.
+        self._tables = [(form, _table(form, spellings)) for form in (str, _composed, folded)]
+        self._known = _pattern(spelling for spelling, _ in spellings)
+        self._phrases = {
+            (name, third): found
+            for name, thirds in STYLES.items()
+            for third, phrases in thirds.items()
+            if (found := [rows for phrase in phrases if (rows := self._phrase(phrase))])
+        }
+        # The properties of which every third can be said.
+        self.styles = tuple(
+            name for name in STYLES if all((name, t) in self._phrases for t in (LOW, MIDDLE, HIGH))
+        )
+        self._meaning = {
+            phrase[-1]: (name, third)
+            for (name, third), phrases in self._phrases.items()
+            for phrase in phrases
+            if name in self.styles
+        }
+
+    def phrases(self, name: str, third: int) -> list[Phrase]:
+        """All phrases for the third of a property; the first is the one to write."""
+        return self._phrases[name, third]
+
+    def write(self, phrase: Phrase) -> str:
+        return " ".join(self.rows[row][0] for row in phrase)
+
+    def row(self, word: str) -> int | None:
+        """The row of a word that is no class; None where this model lacks it."""
+        rows = self._tables[0][1].get(word, [EMPTY])
+        return rows[0] if rows[0] > self.n_classes else None
+
+    def class_row(self, label: int) -> int:
+        return 1 + label
+
+    def read(self, prompt: str) -> Reading:
+        """The words of a prompt and what they say.
+
+        Raises InputError for words that are not known, naming the nearest ones that are; for a
+        prompt that is too long; and for one that names two classes or two thirds of one property.
+        """
+        rows = tuple(self._rows(prompt))
+        if len(rows) > self.places:
+            raise InputError(f"A prompt has at most {self.places} words, not {len(rows)}.")
+        labels = list(dict.fromkeys(row - 1 for row in rows if row <= self.n_classes))
+        if len(labels) > 1:
+            names = self.write(tuple(map(self.class_row, labels[:2]))).replace(" ", " and ")
+            raise InputError(f"A prompt names one class at most, not {names}.")
+        style: dict[str, int] = {}
+        for name, third in (self._meaning[row] for row in rows if row in self._meaning):
+            if style.setdefault(name, third) != third:
+                said = [self.write(self.phrases(name, t)[0]) for t in (style[name], third)]
+                raise InputError(f"A prompt says one thing about {name}, not {' and '.join(said)}.")
+        return Reading(rows, labels[0] if labels else None, style)
+
+    def _rows(self, prompt: str) -> Iterator[int]:
+        at, unknown = 0, []
+        while at < len(prompt):
+            if (match := self._known.match(prompt, at)) and (row := self._row(match[0])):
+                yield row
+                at = match.end()
+            elif re.match(SEPARATOR, prompt[at]):
+                at += 1
+            else:
+                word = re.match(rf".(?:(?!{SEPARATOR}).)*", prompt[at:], re.DOTALL)[0]
+                unknown.append(word)
+                at += len(word)
+        if unknown:
+            words = " and ".join(map(self._advice, dict.fromkeys(unknown)))
+            raise InputError(f"The prompt has {words}.")
+
+    def _row(self, spelling: str) -> int | None:
+        for form, table in self._tables:
+            found = table.get(form(spelling), [])
+            if len(found) > 1:
+                names = " or ".join(self.rows[row][-1] for row in found)
+                raise InputError(f"The word {shown(spelling)} may be {names}: write it exactly so.")
+            if found:
+                return found[0]
+        return None
+
+    def _advice(self, word: str) -> str:
+        spellings = [spelling for row in self.rows for spelling in row]
+        likeness = difflib.SequenceMatcher(b=folded(word))
+
+        def score(spelling: str) -> float:
+            likeness.set_seq1(folded(spelling))
+            return likeness.ratio()
+
+        nearest = max(spellings, key=score)
+        return f"the unknown word {shown(word)} (the nearest known one is {shown(nearest)})"
+
+    def _phrase(self, phrase: str) -> Phrase | None:
+        """A phrase of style as rows; None where this model lacks one of its words."""
+        rows = tuple(map(self.row, phrase.split()))
+        return None if None in rows else rows
+
+
+def _table(form, spellings: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
+    """form(spelling) -> the rows that have such a spelling."""
+    table: dict[str, list[int]] = {}
+    for spelling, row in spellings:
+        rows = table.setdefault(form(spelling), [])
+        if row not in rows:
+            rows.append(row)
+    return table
+
+
+def _pattern(spellings) -> re.Pattern:
+    """Any of the spellings as a whole word, in any case and Unicode form. The longest goes first: a
+    class "boot" must not hide a class "ankle boot"."""
+    forms = {unicodedata.normalize(form, s) for s in spellings for form in ("NFC", "NFD")}
+    ordered = sorted(forms, key=len, reverse=True)
+    return re.compile(f"(?:{'|'.join(map(re.escape, ordered))})(?={SEPARATOR}|$)", re.IGNORECASE)
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
