@@ -81,7 +81,7 @@ class Runner:
         Raises UserError when the run takes too long.
         """
         model = self.model
-        options = request.file_settings(model).sampling
+        options = request.file_settings(model).options
         asked = [request.asked(model)]
         for step in self._in_time(model.denoise(asked, seeds=[request.seed], **options)):
             x_t = model.decode(step.x_t)[0].cpu().numpy()

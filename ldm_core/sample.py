@@ -1,6 +1,7 @@
 """The command line of sampling: settings -> images or animations.
 
 python -m ldm_core.sample --label 7 --out seven.gif
+python -m ldm_core.sample --prompt "a bold seven leaning left" --out bold.gif
 python -m ldm_core.sample --count 2000 --out samples.npz
 python -m ldm_core.sample --like seven.gif --steps 30 --out finer.gif
 """
@@ -25,6 +26,7 @@ from .files.animation import ENCODERS, check_ending
 from .files.metadata import read_settings
 from .files.weights import weights_of
 from .latent_diffusion import LatentDiffusion
+from .model.vocabulary import HIGH, LOW, STYLES
 from .output.file_settings import SCALE, WEIGHTS, FileSettings
 from .output.sample_files import ENDINGS, STILLS, write
 from .output.views import VIEWS
@@ -47,6 +49,8 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
         raise InputError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
     _check_out(out, args.force, given)
     stored = read_settings(args.like) if args.like else {}
+    if given.keys() & {"label", "prompt"}:  # either takes the place of what the file asked for
+        stored = {name: value for name, value in stored.items() if name not in ("label", "prompt")}
     weights = stored.pop(WEIGHTS, None)
     FileSettings.from_dict(stored | given)  # an error now rather than after the model is loaded
     model = LatentDiffusion.load(args.weights, args.device, args.backend)
@@ -97,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
         "--label",
         "a class of the weights: name, number, range (0-9) or any; else all in turn",
     )
+    add("--prompt", 'words instead of a label, as in "a bold seven leaning left"', metavar="TEXT")
+    add("--negative-prompt", "words that guidance leads away from", metavar="TEXT")
+    for name, thirds in STYLES.items():
+        low, high = (thirds[third][0] for third in (LOW, HIGH))
+        add(f"--{name}", f"-1 ({low}) to 1 ({high}); 0 says nothing", type=float)
     add("--count", "how many images (one of each label)", type=int)
     add("--seed", "of the first image; image i has seed + i (drawn at random)", type=int)
     add_sampling_options(parser)

@@ -29,7 +29,7 @@ ALLOWED = {
         *("latent_diffusion", "evaluation"),
     },
     "command_line": {"checks", "diffusion", "runtime"},
-    "sample": {"checks", "files", "latent_diffusion", "output", "command_line"},
+    "sample": {"checks", "files", "latent_diffusion", "model", "output", "command_line"},
     "evaluate": {
         *("checks", "data", "diffusion", "latent_diffusion", "evaluation", "command_line"),
     },

@@ -32,17 +32,14 @@ def write_npz(
     path: str | Path,
     images: np.ndarray,
     *,
-    labels: np.ndarray,
-    seeds: np.ndarray,
     settings: Mapping[str, Any],
+    **arrays: np.ndarray,
 ) -> None:
-    """Write the arrays, of one length, and settings as a JSON string, for `np.load`.
-
-    The same arrays make the same bytes.
-    """
-    arrays = {"images": images, "labels": labels, "seeds": seeds}
+    """Write images, other arrays of their length (`labels`, `seeds`, `prompts`), and settings as a
+    JSON string, for `np.load`. The same arrays make the same bytes."""
     with whole_file(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **arrays, settings=np.array(json.dumps(settings)))
+        settings = np.array(json.dumps(settings))
+        np.savez_compressed(file, images=images, **arrays, settings=settings)
 
 
 def _memory() -> float:

@@ -36,8 +36,16 @@ STYLES = {
 SMALL_WORDS = ("a", "an", "the", "of", "and", "with", "to", "picture", "strokes")
 NUMBER_NOUNS = ("digit", "number")  # of models whose classes are all numbers
 NUMBER_WORDS = {
-    **{"0": "zero", "1": "one", "2": "two", "3": "three", "4": "four"},
-    **{"5": "five", "6": "six", "7": "seven", "8": "eight", "9": "nine"},
+    "0": "zero",
+    "1": "one",
+    "2": "two",
+    "3": "three",
+    "4": "four",
+    "5": "five",
+    "6": "six",
+    "7": "seven",
+    "8": "eight",
+    "9": "nine",
 }
 SEPARATOR = r"[\s,.;:!?\-]"
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from ..files.npz import room_for_images, write_npz
 from ..files.pictures import grid_columns, grid_shape, lay_out, write_png
 from ..files.weights import weights_of
 from ..latent_diffusion import MAX_SEED, DenoisingStep, LatentDiffusion
-from .file_settings import FileSettings, labels_of, scale_to_fit, settle, stored_settings
+from ..model.conditioning import Asked
+from .file_settings import FileSettings, asked_of, scale_to_fit, settle, stored_settings
 from .views import VIEWS, step_pictures
 
 STILLS = {  # endings other than the animations', with the options that have no effect there
@@ -32,10 +33,10 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
     animation holds what `write_animation` says, and all its batches run side by side.
     """
     ending = out.suffix.lower()
-    labels = labels_of(settings, model.class_names)
-    settings = settle(settings, labels, model.class_names)
+    turn = asked_of(settings, model.class_names)
+    settings = settle(settings, turn, model.class_names)
     views = 1 if ending in STILLS else len(VIEWS[settings.show])
-    across = grid_columns(settings.count, len(labels), views)
+    across = grid_columns(settings.count, len(turn), views)
     if ending != ".npz":
         settings = scale_to_fit(settings, grid_shape(settings.count * views, across * views))
     about = stored_settings(settings, weights_of(model))
@@ -43,15 +44,14 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
     total = math.ceil(settings.count / batch) * settings.steps
     # delay: nobody needs a bar for what takes a second
     with tqdm(total=total, unit="step", desc=out.name, delay=1, dynamic_ncols=True) as bar:
-        batches = _batches(model, labels, settings, batch, bar)
+        batches = _batches(model, turn, settings, batch, bar)
         if ending in STILLS:
             images = _fill(room_for_images(settings.count), _images(model, batches))
             if ending == ".png":
                 write_png(out, lay_out(images, across), settings=about, scale=settings.scale)
             else:
-                turn = np.array([-1 if label is None else label for label in labels])
                 seeds = (settings.seed + np.arange(settings.count)) % (MAX_SEED + 1)
-                arrays = {"labels": np.resize(turn, settings.count), "seeds": seeds}
+                arrays = _what_was_asked(model, turn, settings.count) | {"seeds": seeds}
                 write_npz(out, images, settings=about, **arrays)
         else:
             frames = _frames(model, batches, settings.show, across)
@@ -61,7 +61,7 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
 
 
 def _batches(
-    model: LatentDiffusion, labels, settings: FileSettings, batch: int, bar: tqdm
+    model: LatentDiffusion, turn: Sequence[Asked], settings: FileSettings, batch: int, bar: tqdm
 ) -> Iterator[Iterator[DenoisingStep]]:
     """The steps of each batch of images."""
 
@@ -72,9 +72,20 @@ def _batches(
 
     for first in range(0, settings.count, batch):
         indices = range(first, min(first + batch, settings.count))
-        asked = [labels[i % len(labels)] for i in indices]
+        asked = [turn[i % len(turn)] for i in indices]
         seeds = [(settings.seed + i) % (MAX_SEED + 1) for i in indices]
-        yield counted(model.denoise(asked, seeds=seeds, **settings.sampling))
+        yield counted(model.denoise(asked, seeds=seeds, **settings.options))
+
+
+def _what_was_asked(
+    model: LatentDiffusion, turn: Sequence[Asked], count: int
+) -> dict[str, np.ndarray]:
+    """For each image its label, -1 where there is none, and its prompt if it has one."""
+    prompts = [one for one in turn if isinstance(one, str)]
+    labels = [model.vocabulary.read(p).label for p in prompts] if prompts else turn
+    labels = np.array([-1 if label is None else label for label in labels])
+    arrays = {"labels": np.resize(labels, count)}
+    return arrays | ({"prompts": np.resize(np.array(prompts), count)} if prompts else {})
 
 
 def _images(

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ldm_core.output.file_settings import FileSettings, labels_of, settle
+from ldm_core.output.file_settings import FileSettings, asked_of, settle
 
 CLOTHES = ("T-shirt/top", "Trouser", "Bag")
 
@@ -16,13 +16,13 @@ CLOTHES = ("T-shirt/top", "Trouser", "Bag")
     + [("2", [2]), ("0-1", [0, 1]), ("2-2", [2])],
 )
 def test_labels_have_names_numbers_and_ranges(text, labels):
-    assert labels_of(FileSettings(label=text), CLOTHES) == labels
+    assert asked_of(FileSettings(label=text), CLOTHES) == labels
 
 
 @pytest.mark.parametrize("text", ["", "3", "2-1", "0-3", "-1", "1-", "bags", "١", "1" * 30])
 def test_a_label_that_is_none_names_the_classes(text):
     with pytest.raises(ValueError, match="Trouser.*from 0 to 2.*or any, not"):
-        labels_of(FileSettings(label=text), CLOTHES)
+        asked_of(FileSettings(label=text), CLOTHES)
 
 
 @pytest.mark.parametrize(
@@ -31,9 +31,9 @@ def test_a_label_that_is_none_names_the_classes(text):
 )
 def test_a_file_stores_the_very_name_of_a_class(text, stored):
     settings = FileSettings(label=text)
-    settled = settle(settings, labels_of(settings, CLOTHES), CLOTHES)
+    settled = settle(settings, asked_of(settings, CLOTHES), CLOTHES)
     assert settled.label == stored
-    assert labels_of(settled, CLOTHES) == labels_of(settings, CLOTHES)
+    assert asked_of(settled, CLOTHES) == asked_of(settings, CLOTHES)
 
 
 def test_numbers_of_numpy_can_be_stored():
