@@ -52,14 +52,15 @@ class OnnxRuntimeBackend:
         context_session, unet_session = sessions
         conditions, images = context.shape[:2]
         names = [output.name for output in context_session.get_outputs()]
-        outputs = context_session.run(None, {"context": context.flatten(0, 1).numpy()})
-        inputs = dict(zip(names, outputs))
         apart = images < self.threads
-        parts = [
-            (rows, columns, _part(inputs, context.shape[:2], rows, columns))
-            for columns in self._slices(images)
-            for rows in ([slice(i, i + 1) for i in range(conditions)] if apart else [slice(None)])
-        ]
+        each = [slice(i, i + 1) for i in range(conditions)] if apart else [slice(None)]
+
+        def part(rows: slice, columns: slice) -> tuple[slice, slice, dict[str, np.ndarray]]:
+            given = context[rows, columns].flatten(0, 1).numpy()
+            return rows, columns, dict(zip(names, context_session.run(None, {"context": given})))
+
+        places = [(rows, columns) for columns in self._slices(images) for rows in each]
+        parts = self._together([partial(part, *place) for place in places])
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
             given = {"x_t": x_t.numpy(), "t": t.to(x_t.dtype).numpy()}
@@ -138,14 +139,6 @@ def _check_cpu(x: Tensor) -> None:
             f"The backend onnxruntime runs on a CPU, and the model is now on {x.device}: load it "
             'with that device, or with backend="torch".'
         )
-
-
-def _part(
-    inputs: dict[str, np.ndarray], shape: Sequence[int], rows: slice, columns: slice
-) -> dict[str, np.ndarray]:
-    """Of inputs (R B, ...), those of some conditions and images."""
-    chosen = {name: a.reshape(*shape, *a.shape[1:])[rows, columns] for name, a in inputs.items()}
-    return {name: a.reshape(-1, *a.shape[2:]) for name, a in chosen.items()}
 
 
 def import_onnxruntime() -> ModuleType:
