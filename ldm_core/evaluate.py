@@ -14,6 +14,7 @@ from .command_line import (
     Parser,
     add_model_options,
     add_sampling_options,
+    complain,
     exit_status,
     given_options,
     say,
@@ -39,6 +40,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     given = given_options(args)
     SamplingSettings.from_dict(given)  # an error now rather than after the data are loaded
     check_whole("--count", args.count, 100, 60_000)
+    check_whole("--words-count", args.words_count, 0, 60_000)
     check_whole("--seed", args.seed, 0, MAX_SEED)
     model = LatentDiffusion.load(args.weights, args.device, args.backend)
     judge = load_classifier(args.weights / "classifier.safetensors").to(model.device)
@@ -50,7 +52,12 @@ def _evaluate(args: argparse.Namespace) -> None:
                 f"The {what} in {args.weights} know other classes ({', '.join(names)}) than "
                 f"--dataset {args.dataset} has ({', '.join(data.class_names)})."
             )
-    report = evaluate(model, judge, data, test, model.settings(**given), args.count, args.seed)
+    if args.words_count and model.vocabulary is None:
+        complain(PROGRAM, "these weights know labels only; there are no words to measure")
+    settings = model.settings(**given)
+    report = evaluate(
+        model, judge, data, test, settings, args.count, args.seed, words_count=args.words_count
+    )
     say(json.dumps(report) if args.json else table(report))
 
 
@@ -70,6 +77,13 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=10_000,
         help="samples, of each class as often as in the training set (10000)",
+    )
+    add(
+        "--words-count",
+        type=int,
+        default=1000,
+        help="samples of each word of style; two words together have a quarter, sliders and the "
+        "negative prompt half; 0 leaves words out (1000)",
     )
     add("--seed", type=int, default=0, help="of the first sample; sample i has seed + i (0)")
     add("--json", action="store_true", help="print one JSON object instead")

@@ -23,7 +23,7 @@ ALLOWED = {
     "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files"},
     "output": {"checks", "diffusion", "files", "latent_diffusion", "model"},
     "__init__": {"checks", "model", "diffusion", "runtime", "files", "latent_diffusion", "output"},
-    "evaluation": {"checks", "config", "data", "diffusion", "files", "latent_diffusion"},
+    "evaluation": {"checks", "config", "model", "data", "diffusion", "files", "latent_diffusion"},
     "training": {
         *("checks", "config", "model", "diffusion", "data", "runtime", "files"),
         *("latent_diffusion", "evaluation"),

@@ -14,11 +14,13 @@ from ldm_core.command_line import add_sampling_options, given_options
 from ldm_core.config import ClassifierConfig, ConditioningConfig
 from ldm_core.evaluate import main
 from ldm_core.evaluation.classifier import Classifier, load_classifier
-from ldm_core.evaluation.report import labels_like, make_samples, table
+from ldm_core.evaluation.report import table
+from ldm_core.evaluation.samples import labels_like, make_samples
 from ldm_core.files.checkpoint import save_module
 from ldm_core.files.weights import save_unet, save_vae
+from ldm_core.model.vocabulary import make_vocabulary
 
-from .conftest import ROOT, SMALL
+from .conftest import ROOT, SMALL, randomised
 
 
 @pytest.fixture
@@ -46,6 +48,37 @@ def test_every_figure_stands_beside_that_of_real_images(weights, slice_of_mnist,
     assert f"{report['samples']['frechet_distance']:.4f}" in shown
 
 
+def test_weights_that_know_words_are_measured_by_them(weights, slice_of_mnist, capsys):
+    names = tuple("0123456789")
+    words = ConditioningConfig(names, n_tokens=12, vocabulary=make_vocabulary(names))
+    model = randomised(LatentDiffusion(dataclasses.replace(SMALL, conditioning=words)))
+    save_vae(weights / "vae.safetensors", model.vae, {})
+    save_unet(weights / "unet.safetensors", model, {})
+    arguments = ["--weights", str(weights), "--data-dir", str(slice_of_mnist)]
+    arguments += ["--count", "100", "--steps", "1"]
+    assert main([*arguments, "--words-count", "8", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    words = report["words"]
+    assert [row["word"] for row in words["single"]][:3] == ["thin", "bold", "leaning left"]
+    assert [len(words[kind]) for kind in ("single", "pairs", "sliders")] == [6, 12, 3]
+    assert [row["count"] for row in (words["single"][0], words["pairs"][0])] == [8, 2]
+    assert words["negative"]["count"] == words["sliders"][0]["count"] == 4
+    assert all(row["real"]["count"] == 1000 for row in words["single"])
+    assert all(0 < row["real"]["asked_third"] < row["real"]["right_side"] for row in words["pairs"])
+    shown = table(report)
+    assert f"| bold | {words['single'][1]['right_side']:.4f} |" in shown
+    assert main([*arguments, "--words-count", "0"]) == 0
+    assert "bold" not in capsys.readouterr().out
+
+
+def test_weights_that_know_labels_only_have_no_words_and_say_so(weights, slice_of_mnist, capsys):
+    arguments = ["--weights", str(weights), "--data-dir", str(slice_of_mnist)]
+    assert main([*arguments, "--count", "100", "--steps", "1", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["words"] is None
+    assert "know labels only" in said.err
+
+
 def test_settings_that_are_not_given_are_those_of_the_weights(
     small_model, weights, slice_of_mnist, capsys
 ):
@@ -67,12 +100,13 @@ def two_classes(tmp_path):
     return tmp_path / "own"
 
 
-def evaluate_own(two_classes, pictures, small_model, *more):
+def evaluate_own(two_classes, pictures, small_model, *more, words=()):
     for name, grey in (("dark", 20), ("light", 200)):
         for i in range(pictures):
             Image.new("L", (28, 28), grey).save(two_classes / name / f"{i}.png")
     names = ("dark", "light")
-    model = LatentDiffusion(dataclasses.replace(SMALL, conditioning=ConditioningConfig(names)))
+    asked = ConditioningConfig(names, n_tokens=12, vocabulary=words)
+    model = LatentDiffusion(dataclasses.replace(SMALL, conditioning=asked))
     weights = two_classes.parent
     save_vae(weights / "vae.safetensors", model.vae, {})
     save_unet(weights / "unet.safetensors", model, {})
@@ -90,6 +124,17 @@ def test_a_score_of_zero_of_real_images_divides_nothing(two_classes, small_model
     shown = table(report)
     assert f"| recall | {report['samples']['recall']:.4f} | 0.0000 | – |" in shown
     assert "| dark | 1.0000 | – |" in shown or "| dark | 0.0000 | – |" in shown
+
+
+def test_words_of_a_data_set_without_thirds_are_measured_as_far_as_that_goes(
+    two_classes, small_model, capsys
+):
+    words = make_vocabulary(("dark", "light"))
+    more = ["--words-count", "4", "--json"]
+    assert evaluate_own(two_classes, 30, small_model, *more, words=words) == 0
+    words = json.loads(capsys.readouterr().out)["words"]
+    assert words["single"][0]["real"]["asked_third"] == 0
+    assert words["negative"]["move"] is None
 
 
 def test_too_few_pictures_are_told_before_sampling(two_classes, small_model, capsys, monkeypatch):
@@ -126,6 +171,7 @@ def test_labels_are_as_frequent_as_in_the_data():
     ("arguments", "message"),
     [
         (["--count", "5"], "--count must be a whole number from 100"),
+        (["--words-count", "-1"], "--words-count must be a whole number from 0"),
         (["--steps", "0"], "steps must be a whole number"),
         (["--weights", "absent"], "absent/vae.safetensors is missing"),
     ],

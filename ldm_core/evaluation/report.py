@@ -8,16 +8,17 @@ import time
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..checks import InputError
 from ..data.datasets import LabelledImages
 from ..diffusion.settings import SamplingSettings
-from ..latent_diffusion import MAX_SEED, LatentDiffusion
+from ..latent_diffusion import LatentDiffusion
 from .classifier import Classifier
+from .figures import markdown, share, shown
 from .metrics import frechet_distance, kernel_distance, manifold_scores, nearest_distance
+from .obedience import measure_obedience, tables_of_words
+from .samples import labels_like, make_samples
 
-BATCH = 250
 REFERENCES = 10_000  # training images that precision, recall, density and coverage look at
 
 
@@ -38,9 +39,13 @@ def evaluate(
     settings: SamplingSettings,
     count: int,
     seed: int = 0,
+    words_count: int = 0,
 ) -> dict:
-    """All figures of the table, as a JSON-able dictionary. See `metrics` for their meaning.
+    """All figures of the table, as a JSON-able dictionary. See `metrics` for their meaning, and
+    `obedience` for those of words.
 
+    count: samples; words_count: samples of each word of style. "words" is None where words_count is
+    0, and for a model that knows labels only.
     Raises InputError, before any work, where data or test hold too few pictures.
     """
     check_size(data, test)
@@ -63,16 +68,19 @@ def evaluate(
         right = predicted == wanted
         nearest = nearest_distance(pixels.flatten(1).float() / 255, flat_train)
         return {
-            "accuracy": _mean(right),
+            "accuracy": share(right),
             "frechet_distance": frechet_distance(train_features, features),
             "kernel_distance": kernel_distance(train_features[references], features),
             **manifold_scores(train_features[references], features)._asdict(),
             "nearest_distance": nearest.mean().item(),
             "accuracy_by_class": {
-                name: _mean(right[wanted == i]) for i, name in enumerate(model.class_names)
+                name: share(right[wanted == i]) for i, name in enumerate(model.class_names)
             },
         }
 
+    words = None
+    if words_count and model.vocabulary:
+        words = measure_obedience(model, judge, data, test, settings, words_count, seed)
     squared_error = (decoded.double() - real.double()).square().mean()
     return {
         "count": count,
@@ -84,28 +92,8 @@ def evaluate(
         "samples": scores(samples, labels),
         "real": scores(real, real_labels),
         "reconstructions": scores(decoded, real_labels),
+        "words": words,
     }
-
-
-def labels_like(labels: Tensor, count: int) -> Tensor:
-    """`count` labels, sorted, each class as frequent as among labels (N,), to within one image.
-
-    With another mix of classes, a distance to the training set would count the mix as a fault.
-    """
-    middles = (2 * torch.arange(count) + 1) * len(labels) // (2 * count)
-    return labels.sort().values[middles]
-
-
-def make_samples(
-    model: LatentDiffusion, labels: Tensor, settings: SamplingSettings, seed: int
-) -> Tensor:
-    """One image for each label, uint8 (N, 28, 28); image i has the seed seed + i, modulo 2**32."""
-    parts = []
-    for start in tqdm(range(0, len(labels), BATCH), desc="sampling", unit="batch", disable=None):
-        batch = labels[start : start + BATCH].tolist()
-        seeds = [(seed + start + i) % (MAX_SEED + 1) for i in range(len(batch))]
-        parts.append(model.generate(batch, seeds=seeds, **settings.to_dict()).cpu())
-    return torch.cat(parts)
 
 
 def table(report: dict) -> str:
@@ -115,26 +103,23 @@ def table(report: dict) -> str:
         f"{report['count']} samples, seeds from {report['seed']}, "
         + ", ".join(f"{k} {v}" for k, v in report["settings"].items()),
         f"VAE reconstruction: {report['reconstruction_psnr_db']:.2f} dB PSNR",
-        "",
-        "| | samples | real test images | samples / real | VAE reconstructions |",
-        "|---|---|---|---|---|",
     ]
-    for key, value in samples.items():
-        if isinstance(value, dict):
-            continue
-        ratio = value / real[key] if real[key] else None
-        row = [f"{value:.4f}", f"{real[key]:.4f}", _shown(ratio, 3), f"{decoded[key]:.4f}"]
-        lines.append(f"| {key.replace('_', ' ')} | " + " | ".join(row) + " |")
-    lines += ["", "| class | accuracy of samples | of real test images |", "|---|---|---|"]
-    for name, value in samples["accuracy_by_class"].items():
-        lines.append(f"| {name} | {_shown(value)} | {_shown(real['accuracy_by_class'][name])} |")
-    return "\n".join(lines)
-
-
-def _mean(right: Tensor) -> float | None:
-    """The share of true values; None of no values."""
-    return right.double().mean().item() if len(right) else None
-
-
-def _shown(value: float | None, digits: int = 4) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    rows = [
+        [
+            key.replace("_", " "),
+            *map(shown, (value, real[key])),
+            shown(value / real[key] if real[key] else None, 3),
+            shown(decoded[key]),
+        ]
+        for key, value in samples.items()
+        if not isinstance(value, dict)
+    ]
+    lines += markdown(
+        ("", "samples", "real test images", "samples / real", "VAE reconstructions"), rows
+    )
+    rows = [
+        [name, shown(value), shown(real["accuracy_by_class"][name])]
+        for name, value in samples["accuracy_by_class"].items()
+    ]
+    lines += markdown(("class", "accuracy of samples", "of real test images"), rows)
+    return "\n".join(lines + (tables_of_words(report["words"]) if report["words"] else []))

@@ -1,0 +1,153 @@
+"""How far pictures have the style that was asked for: the arithmetic of `obedience`.
+
+"Bold" means the highest third of the stroke thickness within a class of the training set, so every
+picture is ranked among the training pictures of the class that was asked for.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ..data.captions import third_of
+from ..model.vocabulary import HIGH, LOW
+from .figures import share
+
+POSITIONS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of a slider
+
+Said = Mapping[str, int]  # property -> LOW or HIGH: the words of style in a prompt
+
+
+class Judged(NamedTuple):
+    """N pictures. labels: int64 (N,), the classes that were asked for; measured: each property of
+    `Measurements`, float32 (N,); right: bool (N,), whether the judge sees the class."""
+
+    labels: Tensor
+    measured: Mapping[str, Tensor]
+    right: Tensor
+
+    def class_means(self, name: str, n_classes: int) -> Tensor:
+        """Of a property: see `class_means`."""
+        return class_means(self.measured[name], self.labels, n_classes)
+
+
+class TrainingStyles:
+    """The measurements of the training set, by class, as a scale for those of other pictures."""
+
+    def __init__(self, labels: Tensor, measured: Mapping[str, Tensor], n_classes: int):
+        self.labels, self.measured, self.n_classes = labels, measured, n_classes
+        self.classes = labels.unique().tolist()  # those that have pictures
+
+    def ranks(self, name: str, values: Tensor, labels: Tensor) -> Tensor:
+        """The share of training pictures of the same class below each value, float64 (N,) in
+        [0, 1]; equal ones count half. NaN for a class without training pictures."""
+        ranks = torch.full((len(values),), torch.nan, dtype=torch.float64)
+        for label in self.classes:
+            own = labels == label
+            ordered = self.measured[name][self.labels == label].sort().values
+            below, up_to = (
+                torch.searchsorted(ordered, values[own], right=right) for right in (False, True)
+            )
+            ranks[own] = (below + up_to).double() / (2 * len(ordered))
+        return ranks
+
+    def class_means(self, name: str, third: int | None = None) -> Tensor:
+        """The mean of a third of each class, or of all of it: float64 (n_classes,); NaN where there
+        is no picture, as in a third of a class of equal pictures."""
+        values, labels = self.measured[name], self.labels
+        if third is not None:
+            chosen = in_third(self.ranks(name, values, labels), third)
+            values, labels = values[chosen], labels[chosen]
+        return class_means(values, labels, self.n_classes)
+
+
+def in_third(ranks: Tensor, third: int) -> Tensor:
+    """Ranks (N,) -> whether a caption would have a word for that third: bool (N,)."""
+    return torch.tensor([third_of(rank) == third for rank in ranks.tolist()], dtype=torch.bool)
+
+
+def on_side(ranks: Tensor, third: int) -> Tensor:
+    """Ranks (N,) -> whether they are below the median for LOW, above it for HIGH: bool (N,)."""
+    return third * (ranks - 0.5) > 0
+
+
+def class_means(values: Tensor, labels: Tensor, n_classes: int) -> Tensor:
+    """The mean of values (N,) of each class, float64 (n_classes,); NaN for one without values."""
+    sums = torch.zeros(n_classes, dtype=torch.float64).index_add(0, labels, values.double())
+    return sums / labels.bincount(minlength=n_classes)
+
+
+def mean_over_classes(means: Tensor) -> float | None:
+    """The mean of (n_classes,), each class the same weight, NaN left out; None if all are NaN."""
+    return None if means.isnan().all() else means.nanmean().item()
+
+
+def style_scores(training: TrainingStyles, said: Said, judged: Judged) -> dict:
+    """How often pictures are as said; shares from 0 to 1, None where there are no pictures.
+
+    right_side: on the side of the class's training median that each word asks for;
+    right_side_each: the same for each word alone; asked_third: in the third of the class that each
+    word asks for; label_accuracy: of the class that was asked for, as the judge sees it.
+    """
+    ranks = [
+        (training.ranks(name, judged.measured[name], judged.labels), third)
+        for name, third in said.items()
+    ]
+    sides, thirds = ([is_so(*pair) for pair in ranks] for is_so in (on_side, in_third))
+    return {
+        "count": len(judged.labels),
+        "right_side": share(torch.stack(sides).all(dim=0)),
+        "right_side_each": [share(side) for side in sides],
+        "asked_third": share(torch.stack(thirds).all(dim=0)),
+        "label_accuracy": share(judged.right),
+    }
+
+
+def negative_figures(
+    training: TrainingStyles,
+    name: str,
+    third: int,
+    neutral: Judged,
+    led: Judged,
+    class_names: Sequence[str],
+) -> dict:
+    """How far a negative prompt that says a third of a property moves samples away from it.
+
+    neutral, led: samples without and with it. means: of the property, over classes, without and
+    with it. move: per class, as a share of the way from the mean of that third of the training set
+    to the mean of the opposite third, then the mean over classes; 0 is no move, and below 0 is the
+    wrong way. Classes without samples, or without pictures in both thirds, are left out.
+    """
+    before, after = (judged.class_means(name, training.n_classes) for judged in (neutral, led))
+    start, end = (training.class_means(name, t) for t in (third, -third))
+    moves = (after - before) / (end - start)
+    return {
+        "count": len(led.labels),
+        "property": name,
+        "means": [mean_over_classes(before), mean_over_classes(after)],
+        "move": mean_over_classes(moves),
+        "move_by_class": {
+            class_name: None if move.isnan() else move.item()
+            for class_name, move in zip(class_names, moves)
+        },
+        "label_accuracy": [share(judged.right) for judged in (neutral, led)],
+    }
+
+
+def slider_figures(training: TrainingStyles, name: str, samples: Sequence[Judged]) -> dict:
+    """What a slider does at each of POSITIONS. means: of the property, over classes; rises: whether
+    each is above the one before; training_means: those of the lowest third of the training set, of
+    all of it and of the highest third; label_accuracy: at each position."""
+    means = [mean_over_classes(s.class_means(name, training.n_classes)) for s in samples]
+    return {
+        "count": len(samples[0].labels),
+        "property": name,
+        "positions": list(POSITIONS),
+        "means": means,
+        "rises": all(low < high for low, high in zip(means, means[1:])),
+        "training_means": [
+            mean_over_classes(training.class_means(name, third)) for third in (LOW, None, HIGH)
+        ],
+        "label_accuracy": [share(judged.right) for judged in samples],
+    }
