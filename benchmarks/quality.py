@@ -13,7 +13,7 @@ from ldm_core import SAMPLERS, LatentDiffusion, SamplingSettings
 from ldm_core.data.datasets import load_dataset
 from ldm_core.evaluation.classifier import load_classifier
 from ldm_core.evaluation.metrics import frechet_distance
-from ldm_core.evaluation.report import labels_like, make_samples
+from ldm_core.evaluation.samples import labels_like, make_samples
 
 STEPS = (5, 10, 20)
 GUIDANCE = [  # scale, interval
