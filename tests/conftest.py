@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 # Small tensors gain nothing from a second thread, and on a busy machine threads that wait for each
@@ -102,10 +103,11 @@ def run(weights, tmp_path, monkeypatch, capsys):
     """Run a command line in tmp_path, with two steps unless it says otherwise; expect success."""
     monkeypatch.chdir(tmp_path)
 
-    def run(line: str, status: int = 0, steps: str = "--steps 2") -> str:
-        """The last line of what it says: on stderr if it is to fail, else on stdout."""
+    def run(line: str, status: int = 0, steps: str = "--steps 2", words: Sequence[str] = ()) -> str:
+        """The last line of what it says: on stderr if it is to fail, else on stdout. words: options
+        with spaces in them."""
         steps = "" if "--steps" in line or "--like" in line else steps
-        assert main([*line.split(), *steps.split(), "--weights", str(weights)]) == status
+        assert main([*line.split(), *words, *steps.split(), "--weights", str(weights)]) == status
         said = capsys.readouterr()
         return (said.err if status else said.out).rstrip().rpartition("\n")[2]
 
