@@ -41,19 +41,22 @@ TRAINING = """
 import statistics, time, torch
 from ldm_core import LatentDiffusion
 from ldm_core.config import TrainingConfig
+from ldm_core.data.captions import Captions
+from ldm_core.data.morphometrics import Measurements
 from ldm_core.model.vae import LatentDistribution
 from ldm_core.training.budget import Budget
 from ldm_core.training.loop import LOG_STEPS, LoopOptions
 from ldm_core.training.memory import keep_freed_memory
+from ldm_core.training.run import model_config
 from ldm_core.training.unet import train_unet
 if {keep}:
     keep_freed_memory()
 latents = LatentDistribution(*torch.randn(2, 1000, 4, 8, 8))
 marks = []
 options = LoopOptions(log=lambda step, values: marks.append(time.perf_counter()))
-train_unet(
-    LatentDiffusion(), latents, [0] * 1000, Budget(steps=61), TrainingConfig(), options
-)
+model = LatentDiffusion(model_config(tuple("0123456789")))
+captions = Captions(model.vocabulary, [0] * 1000, Measurements(*torch.randn(3, 1000)))
+train_unet(model, latents, captions, Budget(steps=61), TrainingConfig(), options)
 print(statistics.median(b - a for a, b in zip(marks[1:], marks[2:])) / LOG_STEPS)
 """
 

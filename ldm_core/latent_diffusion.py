@@ -136,9 +136,11 @@ class LatentDiffusion(nn.Module):
         """
         settings = self.settings(**options)
         seeds = check_seeds(seeds, len(asked))
-        negative = check_negative(negative, len(asked), settings)
+        negative = check_negative(negative, len(asked))
         with torch.inference_mode():
             context = self.conditioning.context(asked, negative, style)
+            if settings.guidance_scale == 1 and self._says_something(negative):
+                raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
         if start is None:
             times = self.schedule.times(settings.steps, settings.spacing)
             start = noise_start(seeds, self._latent_shape, times)
@@ -149,6 +151,10 @@ class LatentDiffusion(nn.Module):
         else:
             check_start(start, (len(asked), *self._latent_shape))
         return self._denoise(context, seeds, start, settings)
+
+    def _says_something(self, asked: Sequence[Asked]) -> bool:
+        given = any(one is not None for one in asked)  # if not, nobody needs to read it
+        return given and bool(self.conditioning.context(asked).is_guided.any())
 
     @torch.inference_mode()
     def _denoise(
@@ -206,17 +212,11 @@ def check_seeds(seeds: Sequence[int] | None, count: int) -> list[int]:
     return [check_whole("seed", seed, 0, MAX_SEED) for seed in seeds]
 
 
-def check_negative(
-    negative: Asked | Sequence[Asked], count: int, settings: SamplingSettings
-) -> list[Asked]:
-    """`count` things to lead away from; raises InputError for another number of them, and where
-    they would not be heard."""
-    single = (
-        negative is None or isinstance(negative, (str, int)) or not hasattr(negative, "__len__")
-    )
+def check_negative(negative: Asked | Sequence[Asked], count: int) -> list[Asked]:
+    """`count` things to lead away from; raises InputError for another number of them."""
+    single = isinstance(negative, (str, bytes)) or getattr(negative, "ndim", 1) == 0
+    single = single or not hasattr(negative, "__len__")
     each = [negative] * count if single else list(negative)
     if len(each) != count:
         raise InputError(f"negative must be one for all images, or {count}, not {len(each)}.")
-    if settings.guidance_scale == 1 and any(one not in (None, "") for one in each):
-        raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
     return each

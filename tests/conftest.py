@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 # Small tensors gain nothing from a second thread, and on a busy machine threads that wait for each
@@ -18,23 +19,32 @@ from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConf
 from ldm_core.data.datasets import DatasetError, load_dataset
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_unet, save_vae
+from ldm_core.model.vocabulary import make_vocabulary
 from ldm_core.sample import main
+from ldm_core.training.run import PLACES
 
 # A shell may start background processes so that they ignore Ctrl-C; some tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = ModelConfig(
+LABELS_ONLY = ModelConfig(  # small, and of the kind that knows no words
     vae=VAEConfig(width=8, n_blocks=1), unet=UNetConfig(channels=(16, 32), d_head=8, d_time=32)
 )
 # Of a file: what each format must give back.
 SETTINGS = {"label": "7", "seed": 4294967295, "guidance_interval": [0.1, 0.9], "name": "é" * 300}
 
 
+def with_words(class_names: tuple[str, ...], n_tokens: int = PLACES) -> ConditioningConfig:
+    return ConditioningConfig(class_names, n_tokens, make_vocabulary(class_names))
+
+
 def small_parts(class_names: tuple[str, ...]) -> ModelConfig:
-    """SMALL for other classes: what trains in seconds."""
-    return dataclasses.replace(SMALL, conditioning=ConditioningConfig(class_names))
+    """Small parts that know words: what trains in seconds."""
+    return dataclasses.replace(LABELS_ONLY, conditioning=with_words(class_names))
+
+
+SMALL = small_parts(tuple("0123456789"))
 
 
 def steps_saved(state: Path) -> int:
@@ -74,6 +84,13 @@ def small_model() -> LatentDiffusion:
 
 
 @pytest.fixture(scope="session")
+def label_model() -> LatentDiffusion:
+    """The same for labels only."""
+    torch.manual_seed(0)
+    return randomised(LatentDiffusion(LABELS_ONLY))
+
+
+@pytest.fixture(scope="session")
 def weights(small_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
     save_vae(folder / "vae.safetensors", small_model.vae, {})
@@ -86,10 +103,11 @@ def run(weights, tmp_path, monkeypatch, capsys):
     """Run a command line in tmp_path, with two steps unless it says otherwise; expect success."""
     monkeypatch.chdir(tmp_path)
 
-    def run(line: str, status: int = 0, steps: str = "--steps 2") -> str:
-        """The last line of what it says: on stderr if it is to fail, else on stdout."""
+    def run(line: str, status: int = 0, steps: str = "--steps 2", words: Sequence[str] = ()) -> str:
+        """The last line of what it says: on stderr if it is to fail, else on stdout. words: options
+        with spaces in them."""
         steps = "" if "--steps" in line or "--like" in line else steps
-        assert main([*line.split(), *steps.split(), "--weights", str(weights)]) == status
+        assert main([*line.split(), *words, *steps.split(), "--weights", str(weights)]) == status
         said = capsys.readouterr()
         return (said.err if status else said.out).rstrip().rpartition("\n")[2]
 

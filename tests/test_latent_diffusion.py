@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ldm_core import SamplingSettings, Start, UserError
+from ldm_core import LatentDiffusion, SamplingSettings, Start, UserError
 from ldm_core.diffusion.guidance import guided_denoiser, rescale
 from ldm_core.diffusion.randomness import gaussian_noise
 from ldm_core.model.pixels import to_image
@@ -135,6 +135,17 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
         ({"asked": [3], "guidance_interval": 0.5}, "pair of times"),
         ({"asked": [3], "guidance_rescale": 1.5}, "guidance_rescale must be a number from 0 to 1"),
         ({"asked": [3], "guidance": 2}, "does not know guidance; it knows guidance_scale"),
+        ({"asked": ["a sofa"]}, "the unknown word 'sofa'"),
+        ({"asked": [3], "style": {"stroke": 2}}, "style stroke must be a number from -1 to 1"),
+        ({"asked": ["bold"], "style": {"stroke": -1}}, "leave one out"),
+        ({"asked": [3], "negative": "sofa"}, "the unknown word 'sofa'"),
+        ({"asked": [3], "negative": 10}, "label must be None or one of 0"),
+        ({"asked": [3], "negative": True}, "label must be None or one of 0"),
+        ({"asked": [3], "negative": [1, 2]}, "negative must be one for all images, or 1, not 2"),
+        ({"asked": [3], "negative": []}, "negative must be one for all images, or 1, not 0"),
+        ({"asked": [3], "negative": "bold", "guidance_scale": 1}, "needs guidance"),
+        ({"asked": [3, 4], "negative": [None, 4], "guidance_scale": 1.0}, "needs guidance"),
+        ({"asked": [3], "negative": np.asarray(4), "guidance_scale": 1}, "needs guidance"),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(small_model, call, message):
@@ -213,6 +224,114 @@ def test_numbers_of_numpy_and_pytorch_are_numbers(small_model):
     ):
         with pytest.raises(ValueError, match="steps must be a whole number"):
             small_model.denoise([3], steps=wrong)
+
+
+# Words
+
+
+def latents(model, asked, seed=5, **options) -> torch.Tensor:
+    options = {"steps": 2, "guidance_interval": (0, 1), "guidance_scale": 2.0} | options
+    *_, last = model.denoise(asked, seeds=[seed] * len(asked), **options)
+    return last.x_t
+
+
+def test_a_label_its_number_and_its_name_draw_the_same_bits(small_model):
+    expected = latents(small_model, [7])
+    for one in ("7", "seven", "SEVEN,", np.int64(7), torch.tensor(7)):
+        assert torch.equal(latents(small_model, [one]), expected)
+    for one in ("", -1, np.int64(-1)):
+        assert torch.equal(latents(small_model, [one]), latents(small_model, [None]))
+    assert not torch.equal(latents(small_model, [None]), expected)
+
+
+def test_style_at_its_ends_draws_the_bits_of_the_words(small_model):
+    by_words = latents(small_model, ["seven bold leaning left"])
+    for style in ({"stroke": 1, "lean": -1}, {"lean": -1.0, "stroke": 1.0, "width": 0}):
+        assert torch.equal(latents(small_model, [7], style=style), by_words)
+        assert torch.equal(latents(small_model, ["seven bold"], style=style), by_words)
+    part = latents(small_model, [7], style={"stroke": 0.5})
+    for other in (by_words, latents(small_model, [7]), latents(small_model, ["seven bold"])):
+        assert not torch.equal(part, other)
+
+
+def test_guidance_leads_away_from_the_negative_prompt(small_model):
+    x_t, t = x_and_t(small_model)
+    asked, negative = ["a bold 3", None, 7], ["thin", "wide", None]
+    cond, uncond = (unguided(small_model, x_t, t, labels) for labels in (asked, negative))
+    context = small_model.conditioning.context(asked, negative)
+    settings = SamplingSettings(guidance_scale=2.5)
+    denoise = guided_denoiser(
+        small_model.backend.predictor, context, small_model.schedule, settings
+    )
+    expected = uncond + 2.5 * (cond - uncond)
+    torch.testing.assert_close(denoise(x_t, t), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_negative_prompt_is_for_one_image_or_for_all(small_model):
+    both = latents(small_model, [3, 4], negative="thin")
+    assert torch.equal(latents(small_model, [3, 4], negative=("thin", "Thin.")), both)
+    sevens = latents(small_model, [3, 4], negative=[7, 7])
+    for seven in (7, "7", np.int64(7), np.asarray(7), torch.tensor(7), np.array([7, 7])):
+        assert torch.equal(latents(small_model, [3, 4], negative=seven), sevens)
+    first = latents(small_model, [3, 4], negative=["thin", None])
+    nothing = latents(small_model, [3, 4])
+    torch.testing.assert_close(first[0], both[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(first[1], nothing[1], atol=1e-5, rtol=0)
+    assert not torch.allclose(both[1], nothing[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("nothing", [None, "", " ,", -1, np.asarray(-1), [None, ""]])
+def test_a_negative_that_says_nothing_needs_no_guidance(small_model, nothing):
+    expected = latents(small_model, [3, 4], guidance_scale=1.0)
+    found = latents(small_model, [3, 4], negative=nothing, guidance_scale=1.0)
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"asked": ["a 7", 3], "negative": ["a seven", "three"]}, 2),
+        ({"asked": [None, 3], "negative": ["", 3]}, 2),
+        ({"asked": [None, None], "style": {"stroke": 0.5}}, 4),
+        ({"asked": ["bold", ""], "negative": None}, 4),
+        ({"asked": [7, 7], "negative": "7", "style": {"lean": 0.1}}, 4),
+    ],
+)
+def test_guidance_costs_a_second_pass_only_where_the_two_differ(small_model, options, size):
+    sizes = []
+    hook = small_model.unet.register_forward_pre_hook(lambda _, args: sizes.append(len(args[0])))
+    latents(small_model, **options, steps=1)
+    hook.remove()
+    assert sizes == [size]
+
+
+def test_the_text_encoder_runs_once_for_all_steps(small_model):
+    sizes = []
+    encoder = small_model.conditioning.encoder
+    hook = encoder.register_forward_hook(lambda _, args, context: sizes.append(len(context)))
+    latents(small_model, ["a bold 7", 7, "7"], negative="thin", steps=4)
+    hook.remove()
+    assert sizes == [3]
+
+
+def test_the_words_of_a_model_are_those_of_its_weights(small_model, label_model, weights):
+    assert small_model.vocabulary.read("a bold seven").label == 7
+    assert label_model.vocabulary is None
+    assert LatentDiffusion.load(weights).vocabulary.rows == small_model.vocabulary.rows
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ({"asked": ["7"]}, "These weights know labels only, and no prompts such as '7'."),
+        ({"asked": [7], "negative": "bold"}, "know labels only, and no prompts such as 'bold'"),
+        ({"asked": [7], "style": {"stroke": 1}}, "These weights know labels only, and no style."),
+    ],
+)
+def test_a_model_that_knows_labels_only_says_so(label_model, call, message):
+    with pytest.raises(UserError, match=message):
+        label_model.denoise(**call)
+    assert latents(label_model, [7, None], negative=3, style={}).shape == (2, 4, 8, 8)
 
 
 def test_latents_that_are_not_finite_are_no_picture(small_model):

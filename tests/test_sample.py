@@ -17,7 +17,7 @@ from ldm_core.config import ConditioningConfig
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.sample import ENDINGS, FileSettings, main
 
-from .conftest import ROOT, SMALL, randomised
+from .conftest import ROOT, SMALL, randomised, with_words
 
 # Settings in files
 
@@ -44,6 +44,20 @@ def test_a_file_knows_how_it_was_made_and_is_made_again(run, tmp_path, ending):
         scale=None if ending == ".npz" else 8,
     )
     assert FileSettings.from_dict(settings) == wanted
+    run(f"--like a{ending} --out b{ending}")
+    assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_prompt_is_stored_and_made_again(run, tmp_path, ending):
+    words = ["--prompt", "A bold seven, leaning left", "--negative-prompt", "wide"]
+    style = "--stroke 1 --lean=-1 --width -0.25"
+    run(f"{style} --guidance-scale 2 --count 2 --seed 9 --out a{ending}", words=words)
+    stored = read_settings(tmp_path / f"a{ending}")
+    assert stored["prompt"] == "A bold seven, leaning left"
+    assert stored["negative_prompt"] == "wide"
+    assert [stored[name] for name in ("stroke", "lean", "width")] == [1, -1, -0.25]
+    assert stored["label"] is None
     run(f"--like a{ending} --out b{ending}")
     assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
 
@@ -76,6 +90,21 @@ def test_options_given_with_like_change_it(run, tmp_path):
     run("--like a.gif --label 4 --steps 3 --out b.png")
     was, now = (read_settings(tmp_path / name) for name in ("a.gif", "b.png"))
     assert now == was | {"label": "4", "steps": 3}
+
+
+def test_a_label_given_with_like_takes_the_place_of_a_prompt_and_a_prompt_that_of_a_label(
+    run, tmp_path
+):
+    run("--seed 9 --stroke 0.5 --out prompt.png", words=["--prompt", "a three"])
+    run("--label 3 --seed 9 --stroke 0.5 --out label.png")
+    run("--like prompt.png --label 3 --out to_label.png")
+    run("--like label.png --out to_prompt.png", words=["--prompt", "a three"])
+    run("--like prompt.png --out other.png --stroke 0", words=["--prompt", "four"])
+    for name, wanted in (("to_label", "label"), ("to_prompt", "prompt")):
+        made, like = (tmp_path / f"{n}.png" for n in (name, wanted))
+        assert made.read_bytes() == like.read_bytes()
+    was, now = (read_settings(tmp_path / f"{name}.png") for name in ("prompt", "other"))
+    assert now == was | {"prompt": "four", "stroke": 0.0}
 
 
 @pytest.mark.parametrize("label", ["3", "any"])
@@ -158,6 +187,33 @@ def test_an_unknown_label_is_told_the_names_of_the_classes(named_model, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_a_class_of_several_words_is_drawn_by_a_prompt(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = dataclasses.replace(SMALL, conditioning=with_words(("boot", "Ankle boot", "left")))
+    model = randomised(LatentDiffusion(config))
+    save_vae("vae.safetensors", model.vae, {})
+    save_unet("unet.safetensors", model, {})
+    line = ["--seed", "3", "--steps", "1", "--weights", "."]
+    assert main([*line, "--prompt", "bold ankle boot", "--out", "a.npz"]) == 0
+    with np.load("a.npz") as arrays:
+        assert arrays["labels"].tolist() == [1]
+    assert main([*line, "--label", "left", "--lean", "1", "--out", "b.npz"]) == 2
+
+
+def test_weights_that_know_labels_only_say_so(label_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    save_vae("vae.safetensors", label_model.vae, {})
+    save_unet("unet.safetensors", label_model, {})
+    line = ["--weights", ".", "--steps", "1", "--seed", "3"]
+    for ending in ENDINGS:
+        for option in (["--prompt", "7"], ["--negative-prompt", "7"], ["--stroke", "1"]):
+            assert main([*line, *option, "--out", f"a{ending}"]) == 2
+            said = capsys.readouterr().err
+            assert "These weights know labels only" in said
+            assert said.count("\n") == 1
+        assert main([*line, "--label", "7", "--out", f"a{ending}"]) == 0
+
+
 # Nothing is overwritten, nothing is left half
 
 
@@ -202,6 +258,16 @@ def test_what_is_only_said_does_not_fail(weights, tmp_path):
         ("--out a.gif --guidance-scale nan", "guidance_scale must be a number from 0 to 30"),
         ("--out a.gif --sampler magic", "sampler must be one of ddpm, ddim, euler"),
         ("--out a.gif --label x", "label must be a class (0, 1, 2"),
+        ("--out a.gif --prompt sevn", "the unknown word 'sevn' (the nearest known one is 'seven')"),
+        ("--out a.npz --prompt sevn", "the unknown word 'sevn'"),
+        ("--out a.gif --prompt", "argument --prompt: expected one argument"),
+        ("--out a.gif --prompt 7 --label 7", "label and prompt both say what to draw: give one"),
+        ("--out a.gif --negative-prompt x", "the unknown word 'x'"),
+        ("--out a.gif --negative-prompt 7 --guidance-scale 1", "A negative prompt needs guidance"),
+        ("--out a.gif --prompt bold --stroke -1", "The prompt says bold, and style says stroke -1"),
+        ("--out a.gif --stroke 1.5", "stroke must be a number from -1 to 1, not 1.5"),
+        ("--out a.gif --lean x", "argument --lean: invalid float value: 'x'"),
+        ("--out a.gif --width nan", "width must be a number from -1 to 1, not nan"),
         ("--out a.gif --seed -1", "seed must be a whole number from 0 to 4294967295, not -1"),
         ("--out a.gif --count 0", "count must be a whole number from 1"),
         ("--out a.gif --show all", "show must be one of noisy, estimate, both, not 'all'"),
@@ -244,7 +310,8 @@ def test_a_missing_gpu_is_reported(run):
 @pytest.mark.parametrize(
     "line",
     ["--out a.jpg", "--out text.gif"]
-    + [f"--out a.gif {option}" for option in ("--steps 0", "--scale 0", "--hold-ms 1")],
+    + [f"--out a.gif {option}" for option in ("--steps 0", "--scale 0", "--hold-ms 1")]
+    + [f"--out a.gif {option}" for option in ("--stroke 2", "--label 3 --prompt 3")],
 )
 def test_errors_come_before_the_model_is_loaded(line, tmp_path, monkeypatch):
     (tmp_path / "text.gif").write_text("hello")

@@ -6,7 +6,7 @@ what is missing to 1 is the empty place. A style slider is such a word: at 0.7 o
 it is a place with "bold" that counts by 0.7.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -132,8 +132,8 @@ class TextConditioning(nn.Module):
         return Context(*tokens.chunk(2), positive != away)
 
     def _words(self, asked: Asked, style: Style) -> Words:
-        """The words of a prompt. Those of style come last, where they are not in
-        the way of a sentence."""
+        """The words of a prompt. Those of style come last, where they are not in the way of a
+        sentence."""
         vocabulary, n_places = self.vocabulary, self.config.n_tokens
         if isinstance(asked, str):
             reading = vocabulary.read(asked)
@@ -160,6 +160,10 @@ class TextConditioning(nn.Module):
 
     def _checked(self, style: Style | None) -> Style:
         known = self.vocabulary.styles
+        if not isinstance(style, Mapping | None):
+            raise InputError(
+                f'style must be a dictionary such as {{"stroke": 1}}, not {shown(style)}.'
+            )
         for name in style or {}:
             if name not in known:
                 raise InputError(

@@ -48,6 +48,8 @@ NUMBER_WORDS = {
     "9": "nine",
 }
 SEPARATOR = r"[\s,.;:!?\-]"
+UNKNOWN = re.compile(rf".(?:(?!{SEPARATOR}).)*", re.DOTALL)
+ADVISED = 3  # unknown words that an error names
 
 Phrase = tuple[int, ...]  # its words, as rows
 
@@ -59,7 +61,8 @@ def make_vocabulary(class_names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     out, so that a word never has two meanings.
     """
     names = list(map(written, class_names))
-    number_word = {n: word for n, word in NUMBER_WORDS.items() if word not in names}
+    alike = set(map(folded, names))
+    number_word = {n: word for n, word in NUMBER_WORDS.items() if word not in alike}
     classes = [(number_word[name], name) if name in number_word else (name,) for name in names]
     others = [*SMALL_WORDS, *(NUMBER_NOUNS if all(map(str.isdecimal, names)) else ())]
     for thirds in STYLES.values():
@@ -129,8 +132,8 @@ class Vocabulary:
             raise InputError(f"A prompt has at most {self.places} words, not {len(rows)}.")
         labels = list(dict.fromkeys(row - 1 for row in rows if row <= self.n_classes))
         if len(labels) > 1:
-            names = self.write(tuple(map(self.class_row, labels[:2]))).replace(" ", " and ")
-            raise InputError(f"A prompt names one class at most, not {names}.")
+            names = [self.write((self.class_row(label),)) for label in labels[:2]]
+            raise InputError(f"A prompt names one class at most, not {' and '.join(names)}.")
         style: dict[str, int] = {}
         for name, third in (self._meaning[row] for row in rows if row in self._meaning):
             if style.setdefault(name, third) != third:
@@ -139,7 +142,7 @@ class Vocabulary:
         return Reading(rows, labels[0] if labels else None, style)
 
     def _rows(self, prompt: str) -> Iterator[int]:
-        at, unknown = 0, []
+        at, unknown = 0, {}
         while at < len(prompt):
             if (match := self._known.match(prompt, at)) and (row := self._row(match[0])):
                 yield row
@@ -147,12 +150,13 @@ class Vocabulary:
             elif re.match(SEPARATOR, prompt[at]):
                 at += 1
             else:
-                word = re.match(rf".(?:(?!{SEPARATOR}).)*", prompt[at:], re.DOTALL)[0]
-                unknown.append(word)
-                at += len(word)
+                match = UNKNOWN.match(prompt, at)
+                unknown[match[0]] = None
+                at = match.end()
         if unknown:
-            words = " and ".join(map(self._advice, dict.fromkeys(unknown)))
-            raise InputError(f"The prompt has {words}.")
+            words = list(map(self._advice, list(unknown)[:ADVISED]))
+            words += [f"{len(unknown) - ADVISED} more"] if len(unknown) > ADVISED else []
+            raise InputError(f"The prompt has {' and '.join(words)}.")
 
     def _row(self, spelling: str) -> int | None:
         for form, table in self._tables:
@@ -176,9 +180,11 @@ class Vocabulary:
         return f"the unknown word {shown(word)} (the nearest known one is {shown(nearest)})"
 
     def _phrase(self, phrase: str) -> Phrase | None:
-        """A phrase of style as rows; None where this model lacks one of its words."""
+        """A phrase of style as rows; None where this model lacks one of its words, or where a class
+        has this name."""
         rows = tuple(map(self.row, phrase.split()))
-        return None if None in rows else rows
+        is_class = any(row <= self.n_classes for row in self._tables[-1][1].get(phrase, []))
+        return None if is_class or None in rows else rows
 
 
 def _table(form, spellings: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
@@ -194,10 +200,14 @@ def _table(form, spellings: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
 def _pattern(spellings) -> re.Pattern:
     """Any of the spellings as a whole word, in any case and Unicode form. The longest goes first: a
     class "boot" must not hide a class "ankle boot"."""
-    forms = {unicodedata.normalize(form, s) for s in spellings for form in ("NFC", "NFD")}
+    forms = {form(spelling) for spelling in spellings for form in (_composed, _decomposed, folded)}
     ordered = sorted(forms, key=len, reverse=True)
     return re.compile(f"(?:{'|'.join(map(re.escape, ordered))})(?={SEPARATOR}|$)", re.IGNORECASE)
 
 
 def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
+
+
+def _decomposed(text: str) -> str:
+    return unicodedata.normalize("NFD", text)

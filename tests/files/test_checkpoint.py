@@ -59,6 +59,52 @@ def test_defaults_that_are_none_are_refused(folder):
     assert "sampler must be one of" in refusal(folder)
 
 
+def with_config(folder, change):
+    """The folder, after a change of the dictionary of its model's configuration."""
+    tensors, about = read_checkpoint(folder / "unet.safetensors", "unet")
+    change(about["config"])
+    save_checkpoint(folder / "unet.safetensors", "unet", tensors, about)
+    return folder
+
+
+def test_a_file_from_before_there_were_words_loads(label_model, tmp_path):
+    save_vae(tmp_path / "vae.safetensors", label_model.vae, {})
+    save_unet(tmp_path / "unet.safetensors", label_model, {})
+
+    def change(config):
+        config["conditioning"] = {"class_names": list("0123456789"), "n_tokens": 4}
+
+    loaded = LatentDiffusion.load(with_config(tmp_path, change))
+    assert loaded.config == label_model.config
+    assert loaded.vocabulary is None
+    images = [model.generate([3], seeds=[1], steps=2).int() for model in (loaded, label_model)]
+    assert (images[0] - images[1]).abs().max() <= 1  # another backend draws the first
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (7, "A vocabulary is a list of rows"),
+        ("words", "A vocabulary is a list of rows"),
+        ({"a": 1}, "A vocabulary is a list of rows"),
+        (["", "zero", "one"], "A vocabulary is a list of rows"),
+        ([[], *[[1]] * 12], "each a list of spellings"),
+        ([[], *[[""]] * 12], "each a list of spellings"),
+        ([[None], *[["a"]] * 12], "each a list of spellings"),
+        ([[], *[[]] * 12], "each a list of spellings"),
+        ([["zero"], *map(list, "123456789"), ["a"], ["b"]], "an empty one"),
+        ([[], *map(list, "012345678")], "one for each class"),
+        ([[], *map(list, "0123456789")], "size mismatch"),
+    ],
+)
+def test_a_vocabulary_that_is_none_is_refused(folder, rows, message):
+    said = refusal(
+        with_config(folder, lambda config: config["conditioning"].update(vocabulary=rows))
+    )
+    assert "unet.safetensors" in said
+    assert message in said
+
+
 def refusal(folder) -> str:
     with pytest.raises(CheckpointError) as caught:
         LatentDiffusion.load(folder)
@@ -149,3 +195,4 @@ def test_metadata_is_plain_json(folder):
     with safetensors.safe_open(folder / "unet.safetensors", "pt") as file:
         about = json.loads(file.metadata()["ldm_core"])
     assert about["config"]["conditioning"]["class_names"] == list("0123456789")
+    assert about["config"]["conditioning"]["vocabulary"][:2] == [[], ["zero", "0"]]

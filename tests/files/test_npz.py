@@ -14,6 +14,7 @@ ARRAYS = {
     "images": np.random.default_rng(0).integers(0, 256, (5, 28, 28), dtype=np.uint8),
     "labels": np.array([0, 1, -1, 0, 1]),
     "seeds": np.arange(5) + 2**32 - 3,
+    "prompts": np.array(["a bold 7", "", "été", "-", "7"]),
 }
 
 

@@ -61,6 +61,32 @@ def test_labels_take_turns(run, tmp_path, options, labels):
     assert np.load(tmp_path / "a.npz")["labels"].tolist() == labels
 
 
+@pytest.mark.parametrize(
+    ("prompt", "label"), [("a bold seven", 7), ("7", 7), ("bold", -1), ("", -1), (" Seven!", 7)]
+)
+def test_a_prompt_is_kept_with_the_label_that_it_names(run, small_model, tmp_path, prompt, label):
+    run("--count 3 --seed 5 --width -0.5 --out a.npz", words=["--prompt", prompt])
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert arrays["prompts"].tolist() == [prompt] * 3
+        assert arrays["labels"].tolist() == [label] * 3
+        images = arrays["images"].astype(int)
+    wanted = generate(small_model, [prompt] * 3, [5, 6, 7], style={"width": -0.5})
+    assert np.abs(images - wanted).max() <= 1
+    run("--count 3 --label 7 --seed 5 --out b.npz")
+    with np.load(tmp_path / "b.npz") as arrays:
+        assert set(arrays) == {"images", "labels", "seeds", "settings"}
+
+
+def test_the_negative_prompt_is_heard(run, small_model, tmp_path):
+    heard = "--guidance-scale 3 --guidance-interval 0 1 --label 3-4 --seed 5"
+    run(f"{heard} --negative-prompt wide --out a.npz")
+    run(f"{heard} --out b.npz")
+    images, without = (np.load(tmp_path / f"{name}.npz")["images"].astype(int) for name in "ab")
+    options = {"guidance_scale": 3.0, "guidance_interval": (0, 1), "negative": "wide"}
+    assert np.abs(images - generate(small_model, [3, 4], [5, 6], **options)).max() <= 1
+    assert np.abs(images - without).max() > 1
+
+
 def test_a_png_is_the_grid_of_the_images(run, small_model, tmp_path):
     run("--label 2 --count 4 --seed 5 --scale 1 --out a.png")
     images = small_model.generate([2] * 4, seeds=[5, 6, 7, 8], steps=2).numpy()

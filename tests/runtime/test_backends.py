@@ -304,7 +304,7 @@ def test_attention_and_every_stage_can_be_read_by_ordinary_hooks(backend):
         hook.remove()
     assert_same(final(model, steps=3), expected)
     assert [len(shapes) for shapes in seen.values()] == [3] * 4  # once for each step
-    images, heads, tokens = seen[names[0]][0][0], 16 // 8, 4
+    images, heads, tokens = seen[names[0]][0][0], 16 // 8, SMALL.conditioning.n_tokens
     assert images in (3, 6)  # with guidance, twice the batch
     assert seen[names[0]][0] == (images, heads, 8 * 8, tokens)
 

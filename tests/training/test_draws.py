@@ -1,6 +1,6 @@
 import torch
 
-from ldm_core.training.draws import batch_at, generator_at
+from ldm_core.training.draws import batch_at, chance_at, generator_at
 
 
 def test_every_epoch_sees_every_example_once_in_a_new_order():
@@ -22,3 +22,9 @@ def test_draws_are_functions_of_seed_step_and_stream():
     assert draw(0, 5, 0) == draw(0, 5, 0)
     keys = [(0, 5, 0), (0, 6, 0), (1, 5, 0), (0, 5, 1)]
     assert len({tuple(draw(*key)) for key in keys}) == 4
+
+
+def test_chance_is_a_function_of_seed_step_and_stream():
+    keys = [(0, 5, 0), (0, 6, 0), (1, 5, 0), (0, 5, 1)]
+    assert chance_at(0, 5, 0).random() == chance_at(0, 5, 0).random()
+    assert len({chance_at(*key).random() for key in keys}) == 4

@@ -5,8 +5,10 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import train as command
 from ldm_core import LatentDiffusion, SamplingSettings
@@ -54,6 +56,32 @@ def test_training_makes_a_model_that_loads_and_samples(trained):
     assert model.generate([3, None], steps=2).shape == (2, 28, 28)
     latents = model.vae.encode(torch.zeros(1, 1, 32, 32))
     assert latents.mean.isfinite().all()
+
+
+def test_training_makes_a_model_that_takes_prompts_with_the_names_of_its_classes(tmp_path, capsys):
+    names = ["T-shirt, top", "a", "ankle boot", "left", "été"]
+    for i, name in enumerate(names):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for j in range(4):
+            drawn = np.zeros((28, 28), np.uint8)
+            drawn[4 : 14 + 2 * i, 8 : 11 + 2 * j] = 255
+            Image.fromarray(drawn).save(tmp_path / "data" / name / f"{j}.png")
+    line = ["--steps", "2", "--dataset", str(tmp_path / "data"), "--out", str(tmp_path / "out")]
+    assert command.main([*line, "--device", "cpu"]) == 0
+    model = LatentDiffusion.load(tmp_path / "out")
+    assert set(model.class_names) == set(names)
+    for i, name in enumerate(model.class_names):
+        assert model.vocabulary.read(f"bold, {name}").label == i
+    prompts = [f"bold, {name}" for name in names]
+    drawn = model.generate(prompts, negative="thin", style={"width": 1}, steps=1)
+    assert drawn.shape == (5, 28, 28)
+
+
+def test_a_checkpoint_holds_the_text_encoder_and_its_words(trained):
+    tensors, about = read_checkpoint(trained / "unet.safetensors", "unet")
+    rows = about["config"]["conditioning"]["vocabulary"]
+    assert tensors["conditioning.encoder.words.weight"].shape == (len(rows), 64)
+    assert rows[8] == ["seven", "7"]
 
 
 def test_a_model_brings_the_settings_that_suit_its_training(trained):

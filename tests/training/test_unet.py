@@ -1,7 +1,131 @@
+"""What a step of the U-Net and of the text encoder learns from."""
+
 import pytest
 import torch
+from torch import nn
 
-from ldm_core.training.unet import training_times, v_loss
+from ldm_core import LatentDiffusion
+from ldm_core.config import TrainingConfig
+from ldm_core.data.captions import Captions
+from ldm_core.data.morphometrics import Measurements
+from ldm_core.model.text import as_places
+from ldm_core.model.vae import LatentDistribution
+from ldm_core.model.vocabulary import EMPTY
+from ldm_core.training.budget import Budget
+from ldm_core.training.unet import train_unet, training_times, v_loss
+
+from ..conftest import small_parts
+
+COUNT = 300  # pictures of two classes, with latents that are larger the thicker the stroke is
+LABELS = [i % 2 for i in range(COUNT)]
+STROKE, LEAN, WIDTH = torch.rand(3, COUNT, generator=torch.Generator().manual_seed(0))
+
+
+class Listener(nn.Module):
+    """In the place of the U-Net: it hears the context and sees nothing, and is fast."""
+
+    def __init__(self, d_context: int):
+        super().__init__()
+        self.conv_in = nn.Conv2d(4, 4, 1)  # which device it is on
+        self.hear = nn.Linear(d_context, 4)
+
+    def forward(self, x_t, t, context):
+        return self.hear(context.mean(dim=1))[..., None, None].expand_as(x_t) + 0 * self.conv_in(
+            x_t
+        )
+
+    def edges(self):
+        return [self.conv_in, self.hear]
+
+
+def listening(captions=None, steps=100, **config) -> LatentDiffusion:
+    """A model with such a network, trained on the pictures."""
+    torch.manual_seed(0)
+    model = LatentDiffusion(small_parts(("bar", "ring")))
+    model.unet = Listener(model.config.unet.d_context)
+    captions = captions or Captions(model.vocabulary, LABELS, Measurements(STROKE, LEAN, WIDTH))
+    mean = (4 * STROKE - 2)[:, None, None, None].repeat(1, 4, 8, 8)
+    latents = LatentDistribution(mean, torch.full_like(mean, 0.1))
+    train_unet(model, latents, captions, Budget(steps=steps), TrainingConfig(**config))
+    return model
+
+
+class OneCaption:
+    """In the place of captions: the same words for every picture."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def draw(self, indices, chance):
+        self.drawn.append((indices, chance.random()))
+        return as_places([[(5, 1.0), (7, 0.4)]] * len(indices), 12)
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """What the text encoder reads, at every step."""
+    from ldm_core.model.text import TextEncoder
+
+    forward, seen = TextEncoder.forward, []
+
+    def watched(self, rows, amounts):
+        seen.append((rows, amounts))
+        return forward(self, rows, amounts)
+
+    monkeypatch.setattr(TextEncoder, "forward", watched)
+    return seen
+
+
+def test_words_are_learned_from_the_pictures_that_they_are_said_of():
+    model = listening(steps=200, unet_batch=64)
+
+    def hear(*asked, style=None):
+        context = model.conditioning.context(asked, style=style).tokens
+        return -model.unet(torch.zeros(len(asked), 4, 8, 8), None, context).mean(dim=(1, 2, 3))
+
+    with torch.inference_mode():
+        thin, middle, bold = hear("thin", "medium", "bold")
+        assert thin < middle - 0.2
+        assert middle < bold - 0.2
+        assert hear("a heavy ring", "a light bar").diff() < -0.4
+        amounts = torch.cat([hear("", style={"stroke": a}) for a in (-1, -0.5, 0, 0.5, 1)])
+        assert (amounts.diff() > 0).all()
+        others = hear("wide", "narrow", "leaning left", "leaning right", "bar", "ring", "")
+        assert others.max() - others.min() < (bold - thin) / 2
+
+
+def test_whole_captions_are_left_out_by_their_share(heard):
+    config = {"unet_batch": 64, "caption_dropout": 0.3}
+    listening(OneCaption(), steps=30, **config)
+    rows = torch.cat([rows for rows, _ in heard])
+    said = torch.tensor([5, 7] + [EMPTY] * 10)
+    is_whole, is_empty = ((rows == row).all(dim=1) for row in (said, said * 0))
+    assert (is_whole | is_empty).all()
+    assert is_empty.double().mean() == pytest.approx(0.3, abs=0.03)
+
+
+def test_captions_are_drawn_for_the_pictures_of_the_step_and_anew_at_every_step(heard):
+    one, other = OneCaption(), OneCaption()
+    for captions in (one, other):
+        listening(captions, steps=3, unet_batch=COUNT)
+    assert one.drawn == other.drawn  # functions of seed and step
+    for indices, _ in one.drawn:
+        assert sorted(indices) == list(range(COUNT))
+    assert len({chance for _, chance in one.drawn}) == 3
+    assert all(map(torch.equal, heard[0], heard[3]))
+
+
+def test_the_text_encoder_is_trained_and_averaged_and_the_same_for_the_same_seed():
+    torch.manual_seed(0)
+    fresh = LatentDiffusion(small_parts(("bar", "ring"))).conditioning.state_dict()
+    short, again, long = (
+        listening(steps=15, ema_width=width).conditioning.state_dict()
+        for width in (0.05, 0.05, 0.3)
+    )
+    for name, tensor in short.items():
+        assert torch.equal(tensor, again[name])
+        assert not torch.equal(tensor, fresh[name]), name
+        assert not torch.equal(tensor, long[name]), name
 
 
 def test_training_times_are_logistic_normal():

@@ -1,0 +1,206 @@
+"""From a prompt to known words, and to what they say."""
+
+import random
+import time
+import unicodedata
+
+import pytest
+
+from ldm_core.checks import InputError
+from ldm_core.model.vocabulary import HIGH, LOW, MIDDLE, STYLES, Vocabulary, make_vocabulary
+
+DIGITS = tuple("0123456789")
+CLOTHES = ("T-shirt/top", "boot", "ankle boot", "Bag")
+ODD = ("a", "A", "left", "Bold", "z", "z ", "-", ", .", "été", "c++ (new)", "Straße", "1")
+ACCENT = "caf\u00e9"
+
+
+def vocabulary(names=DIGITS, places=12) -> Vocabulary:
+    return Vocabulary(make_vocabulary(names), len(names), places)
+
+
+def says(prompt: str, names=DIGITS):
+    reading = vocabulary(names).read(prompt)
+    return reading.label, reading.style
+
+
+@pytest.mark.parametrize(
+    ("prompt", "label", "style"),
+    [
+        ("", None, {}),
+        (" ,. \n", None, {}),
+        ("7", 7, {}),
+        ("seven", 7, {}),
+        ("a SEVEN.", 7, {}),
+        ("the digit zero", 0, {}),
+        ("7, bold", 7, {"stroke": HIGH}),
+        ("bold-seven", 7, {"stroke": HIGH}),
+        ("thick and heavy", None, {"stroke": HIGH}),
+        ("a picture of a thin seven slanted to the left", 7, {"stroke": LOW, "lean": LOW}),
+        ("an upright, medium, normal one", 1, dict.fromkeys(STYLES, MIDDLE)),
+        ("wide leaning right fine 3", 3, {"width": HIGH, "lean": HIGH, "stroke": LOW}),
+        ("seven 7 seven", 7, {}),
+        ("leaning", None, {}),  # to which side is said by the word that follows
+        ("left", None, {"lean": LOW}),
+    ],
+)
+def test_a_prompt_says(prompt, label, style):
+    assert says(prompt) == (label, style)
+
+
+def test_every_phrase_of_style_says_its_third():
+    words = vocabulary()
+    for name, thirds in STYLES.items():
+        for third, phrases in thirds.items():
+            assert [words.write(phrase) for phrase in words.phrases(name, third)] == list(phrases)
+            for phrase in phrases:
+                assert words.read(phrase).style == {name: third}
+
+
+def test_each_word_is_one_row_whatever_its_spelling():
+    words = vocabulary()
+    assert words.read("seven").rows == words.read("7").rows == (words.class_row(7),)
+    assert words.read("a seven").rows == (words.row("a"), words.class_row(7))
+    assert words.row("seven") is None  # a class is no other word
+    assert words.row("sofa") is None
+    rows = make_vocabulary(DIGITS)
+    assert rows[0] == ()
+    assert rows[8] == ("seven", "7")
+    spellings = [spelling for row in rows for spelling in row]
+    assert len(spellings) == len(set(spellings))
+
+
+@pytest.mark.parametrize(
+    ("names", "prompt", "label"),
+    [
+        (CLOTHES, "a bold Ankle Boot", 2),
+        (CLOTHES, "a bold boot", 1),
+        (CLOTHES, "t-shirt/TOP, thin", 0),
+        # an exact spelling goes before others
+        (ODD, "a", 0),
+        (ODD, "A", 1),
+        (ODD, "thick A", 1),
+        # names that are words of style or small words elsewhere
+        (ODD, "left", 2),
+        (ODD, "bold", 3),
+        # separators in names
+        (ODD, "z", 4),
+        (ODD, "z ", 5),
+        (ODD, "-", 6),
+        (ODD, "wide -", 6),
+        (ODD, "wide , .", 7),
+        # characters that mean something in a pattern
+        (ODD, "thin c++ (NEW)", 9),
+        # Unicode forms and letters of another case
+        (ODD, "ÉTÉ", 8),
+        (ODD, unicodedata.normalize("NFD", "thin ÉTÉ"), 8),
+        (ODD, "thin STRASSE", 10),
+        (ODD, "one", 11),
+        ((ACCENT, unicodedata.normalize("NFD", ACCENT)), ACCENT, 0),
+        ((ACCENT, unicodedata.normalize("NFD", ACCENT)), unicodedata.normalize("NFD", ACCENT), 1),
+        # a name may be how another class is spelled as a number
+        (("7", "seven"), "seven", 1),
+        (("7", "seven"), "7", 0),
+        (("7", "Seven"), "seven", 1),
+        # a name may be the words of a phrase
+        (("leaning left", "b"), "leaning left", 0),
+        (("caf\udce9", "b"), r"thin caf\udce9", 0),
+    ],
+)
+def test_names_of_classes_go_first_and_are_one_word(names, prompt, label):
+    reading = vocabulary(names).read(prompt)
+    assert reading.label == label
+    assert [row for row in reading.rows if row <= len(names)] == [1 + label]
+
+
+@pytest.mark.parametrize("names", [DIGITS, CLOTHES, ODD, ("leaning left", "thin", "medium")])
+def test_every_class_is_found_by_its_name_and_by_what_is_written_of_it(names):
+    words = vocabulary(names)
+    for label, name in enumerate(names):
+        assert words.read(name).label == label
+        assert words.read(words.write((words.class_row(label),))).label == label
+
+
+def test_style_needs_words_for_all_thirds():
+    assert vocabulary().styles == ("stroke", "lean", "width")
+    assert vocabulary(ODD).styles == ("stroke", "width")  # no "left" to lean to
+    words = vocabulary(("bold", "normal"))
+    assert words.styles == ("stroke", "lean")
+    assert words.write(words.phrases("stroke", HIGH)[0]) == "thick"
+    assert words.read("narrow") == ((words.row("narrow"),), None, {})
+    words = vocabulary(("leaning left", "b"))
+    assert words.write(words.phrases("lean", LOW)[0]) == "slanted left"
+
+
+def test_only_numbers_are_digits():
+    assert says("the number 7")[0] == 7
+    with pytest.raises(InputError, match="unknown word 'digit'"):
+        says("the digit boot", CLOTHES)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "names", "message"),
+    [
+        (
+            "a bald sevn",
+            DIGITS,
+            "The prompt has the unknown word 'bald' (the nearest known one is 'bold') and the "
+            "unknown word 'sevn' (the nearest known one is 'seven').",
+        ),
+        ("sevenish", DIGITS, "'sevenish' (the nearest known one is 'seven')"),
+        ("77", DIGITS, "the unknown word '77' (the nearest known one is '7')"),
+        ("fıve", DIGITS, "the unknown word 'fıve' (the nearest known one is 'five')"),
+        ("ankle bot", CLOTHES, "'bot' (the nearest known one is 'boot')"),
+        ("6 or 7", DIGITS, "the unknown word 'or'"),
+        ("6 and 7", DIGITS, "A prompt names one class at most, not six and seven."),
+        ("Bag, ankle boot", CLOTHES, "A prompt names one class at most, not Bag and ankle boot."),
+        ("bold thin 3", DIGITS, "A prompt says one thing about stroke, not bold and thin."),
+        ("left or right", DIGITS, "unknown word 'or'"),
+        ("upright 1, slanted left", DIGITS, "about lean, not upright and leaning left."),
+        ("a " * 13, DIGITS, "A prompt has at most 12 words, not 13."),
+        ("É", ("é", unicodedata.normalize("NFD", "é")), "The word 'É' may be é or "),
+        ("AB", ("ab", "aB"), "The word 'AB' may be ab or aB: write it exactly so."),
+    ],
+)
+def test_what_is_not_understood_is_refused_in_plain_words(prompt, names, message):
+    with pytest.raises(InputError) as caught:
+        vocabulary(names).read(prompt)
+    assert message in str(caught.value)
+
+
+def test_of_many_unknown_words_a_few_are_named():
+    prompt = " ".join(f"q{i}" for i in range(50_000)) + "\n" + "x" * 100_000
+    start = time.monotonic()
+    with pytest.raises(InputError) as caught:
+        vocabulary().read(prompt)
+    assert time.monotonic() - start < 5
+    assert "'q0'" in str(caught.value)
+    assert str(caught.value).endswith(" and 49998 more.")
+    assert len(str(caught.value)) < 400
+
+
+ALPHABET = [
+    *("seven", "7", "SEVEN", "bold", "leaning", "left", "to", "a", "A", "ankle boot", "été", "É"),
+    *(" ", ",", "-", "\n", "\0", "\ud800", "\u0301", "İ", "ı", "ſ", "ß", "７", "🙂", "\u2028", "("),
+]
+
+
+@pytest.mark.parametrize("names", [DIGITS, CLOTHES, ODD], ids=["digits", "clothes", "odd"])
+def test_any_text_is_read_or_refused(names):
+    """And what is written of a reading reads back the same."""
+    chance, words, read = random.Random(0), vocabulary(names), 0
+    parts = [*ALPHABET, *names]
+    for _ in range(1000):
+        prompt = "".join(chance.choice(parts) for _ in range(chance.randrange(8)))
+        if chance.random() < 0.7:
+            prompt = " ".join(prompt.split())
+        if chance.random() < 0.2:
+            prompt += chr(chance.randrange(0x110000))
+        try:
+            reading = words.read(prompt)
+        except InputError as error:
+            assert str(error).isprintable(), ascii(prompt)  # one line, for any terminal
+            continue
+        read += bool(reading.rows)
+        assert words.read(words.write(reading.rows)) == reading, ascii(prompt)
+    assert read > 50
