@@ -1,6 +1,6 @@
-// Prompts: how they are read, and how label and style are written into them. `promptLanguage` takes
-// `Vocabulary.to_dict()` and gives functions without side effects; it knows no page. This is a plain
-// script, without imports and exports, so that any page can take it in.
+// Prompts: how they are read, and how label and style are written into them. `promptLanguage`
+// takes `Vocabulary.to_dict()` and gives functions without side effects; it knows no page. This is
+// a plain script, without imports and exports, so that any page can take it in.
 //
 // It reads exactly as `Vocabulary.read` in ldm_core/model/vocabulary.py does; a test compares them.
 // A state is {prompt, label, [a property of style]: amount}; label null leaves the class open.
@@ -8,7 +8,8 @@
 function promptLanguage({ rows, n_classes, places, styles, small }) {
   const THIRDS = [-1, 0, 1];
   // Python's whitespace, which differs a little from \s here.
-  const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+  const SPACE =
+    "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
   const SEPARATOR = `[${SPACE},.;:!?\\-]`;
   const separator = new RegExp(SEPARATOR, "uy");
   const unknown = new RegExp(`.(?:(?!${SEPARATOR}).)*`, "suy");
@@ -116,7 +117,7 @@ function promptLanguage({ rows, n_classes, places, styles, small }) {
     return found;
   }
 
-  // Any of the spellings as a whole word. The longest goes first: "boot" must not hide "ankle boot".
+  // Any of the spellings as a whole word, the longest first: "boot" must not hide "ankle boot".
   function pattern() {
     const both = ([spelling]) => ["NFC", "NFD"].map((form) => spelling.normalize(form));
     const ordered = [...new Set(spellings.flatMap(both))].sort((a, b) => length(b) - length(a));
