@@ -37,7 +37,8 @@ from demo.serving import check_address, serve  # noqa: E402
 from demo.tabs import TABS  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
-STYLES = ("theme.css", "layout.css", "player.css", "controls.css")
+STYLES = ("theme.css", "layout.css", "player.css", "controls.css", "prompt.css")
+SCRIPTS = ("connection.js", "prompt.js")
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here
 # 90 kB). It needs none of them again: to a visitor whom it has forgotten it is as a new one.
@@ -56,7 +57,7 @@ def build(model: LatentDiffusion, tabs: tuple[ModuleType, ...] = TABS) -> gr.Blo
         delete_cache=(KEEP_S, KEEP_S),  # all of its files when it ends; the rest is done by `tidy`
     ) as page:
         runner = Runner(model, Path(page.GRADIO_CACHE) / "runs")
-        html("header.html")
+        html("header.html", words=model.vocabulary is not None)
         if len(tabs) == 1:  # nobody needs a bar with one tab
             tabs[0].build(page, runner)
         else:
@@ -73,12 +74,13 @@ def build(model: LatentDiffusion, tabs: tuple[ModuleType, ...] = TABS) -> gr.Blo
 def launch_options() -> dict:
     """The looks of the page, which Gradio takes when it is launched."""
     styles = "".join(map(read, STYLES))
+    scripts = "".join(f"<script>{read(name)}</script>" for name in SCRIPTS)
     return {
         "theme": gr.themes.Base(
             font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")
         ),
         # `css` would rewrite selectors and drop media queries
-        "head": f"<style>{styles}</style><script>{read('connection.js')}</script>",
+        "head": f"<style>{styles}</style>{scripts}",
         "footer_links": ["api"],
         "run_history": False,  # a run is repeated from its settings, which its link holds
         "ssr_mode": False,

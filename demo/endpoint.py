@@ -10,7 +10,8 @@ from fastapi import Request as HTTPRequest
 from fastapi.responses import JSONResponse
 
 from .parts import AT_FAULT, RUNS_THE_MODEL, shown_to_people
-from .requests import Request
+from .prompts import asks_of
+from .requests import Request, refused_words
 from .runs import Runner, file_data
 
 NAME = "generate"
@@ -36,8 +37,9 @@ class Page(gr.Blocks):
             )
 
 
-def add_endpoint(runner: Runner, asks: type[Request] = Request) -> None:
+def add_endpoint(runner: Runner, asks: type[Request] | None = None) -> None:
     """Add /generate to the page that is being built. It takes the values of a request."""
+    asks = asks or asks_of(runner.model)
 
     def generate(*values):
         """Draw one image. Returns it as a PNG of 28x28 pixels, the animation of all its steps as a
@@ -46,10 +48,10 @@ def add_endpoint(runner: Runner, asks: type[Request] = Request) -> None:
             request = asks.check(runner.model, values)
             frames = [step.x_t for step in runner.steps(request)]
             gif, png = runner.save(frames, request)
-            return file_data(png), file_data(gif), request.to_dict()
+            return file_data(png), file_data(gif), request.settings()
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
-    hints, defaults = get_type_hints(asks), asks.start(runner.model)
+    hints, defaults = get_type_hints(asks), asks.left_out(runner.model)
     parameters = [
         inspect.Parameter(
             name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=defaults[name], annotation=hint
@@ -62,24 +64,26 @@ def add_endpoint(runner: Runner, asks: type[Request] = Request) -> None:
     gr.api(generate, api_name=NAME, **RUNS_THE_MODEL)
 
 
-def server_options(asks: type[Request] = Request) -> dict:
+def server_options() -> dict:
     """What the web server under Gradio answers where Gradio itself would have no message."""
-    known = asks.values()
 
     async def check_call(request: HTTPRequest) -> None:
         """Refuse calls of what is no endpoint, and values by names that /generate does not know."""
         call = re.search(r"/call(/v2)?/([^/]+)/?$", request.url.path)
         if not call or request.method != "POST":
             return
-        if call[2] not in {fn.api_name for fn in request.app.get_blocks().fns.values()}:
+        endpoints = {fn.api_name: fn.fn for fn in request.app.get_blocks().fns.values()}
+        if call[2] not in endpoints:
             raise HTTPException(404, f"There is no endpoint /{call[2]}, only /{NAME}.")
         try:
             given = await request.json()
         except ValueError as error:
             raise HTTPException(422, f"A call must be JSON: {error}") from error
         if call[1] and call[2] == NAME and isinstance(given, dict):
-            unknown = sorted(given.keys() - known.keys())
-            if unknown:
+            known = inspect.signature(endpoints[NAME]).parameters
+            if refusal := refused_words(given, known):
+                raise HTTPException(422, refusal)
+            if unknown := sorted(given.keys() - known.keys()):
                 raise HTTPException(
                     422, f"/{NAME} does not know {', '.join(unknown)}; it knows {', '.join(known)}."
                 )

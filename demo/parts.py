@@ -10,6 +10,7 @@ from gradio.components import Component
 
 from ldm_core import LatentDiffusion, UserError
 
+from .prompts import MAX_PROMPT, Amount, Words
 from .requests import Choice, Request, Value, Whole
 
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -59,8 +60,13 @@ def _control(name: str, value: Value, model: LatentDiffusion, start) -> Componen
         if kind.keys:
             return gr.Radio(choices, **shared)
         return gr.Dropdown(choices, filterable=False, **shared)
+    if isinstance(kind, Words):
+        plain = gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False)
+        return gr.Textbox(max_lines=1, max_length=MAX_PROMPT, html_attributes=plain, **shared)
     if isinstance(kind, Whole) and kind.high - kind.low > MAX_SLIDER:
         return gr.Number(precision=0, minimum=kind.low, maximum=kind.high, **shared)
+    if isinstance(kind, Amount):
+        shared |= {"visible": name in model.vocabulary.styles, "elem_classes": "style"}
     return gr.Slider(kind.low, kind.high, step=kind.step, buttons=[], **shared)
 
 

@@ -7,7 +7,7 @@ of a field of `FileSettings`, which says what the value does.
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,8 @@ from ldm_core import (
     label_text,
 )
 
-MAX_NAME_BYTES = 80  # of a label in the name of a file; file systems take 255 in all
+MAX_NAME_BYTES = 80  # of a label or a prompt in the name of a file; file systems take 255 in all
+OF_WORDS = ("prompt", "negative_prompt", "stroke", "lean", "width")  # see `prompts.py`
 FIRST_LABEL, FIRST_SEED = 7, 6  # what the page starts with; labels by their index
 SAMPLER_TITLES = {
     "ddpm": "DDPM",
@@ -117,7 +118,8 @@ class Value:
 
     title: its name for people. info: what it does to the picture. kind: what is allowed.
     start: gives, for a model, the value with which the page starts. in_line: gives the words for a
-    value in the line under the player.
+    value in the line under the player. says_what: it says what to draw, and not how; people read
+    such values first.
     """
 
     title: str
@@ -125,6 +127,7 @@ class Value:
     kind: Number | Choice
     start: Callable[[LatentDiffusion], Any]
     in_line: Callable[[Any], str]
+    says_what: bool = False
 
 
 def described(**description) -> Any:
@@ -142,10 +145,11 @@ class Request:
         kind=Label(lambda model: labels(model), keys=True),
         start=lambda model: class_label(model, FIRST_LABEL),
         in_line="label {}".format,
+        says_what=True,
     )
     guidance_scale: float = described(
         title="Guidance scale",
-        info="How strongly the label pulls; 0 ignores the label.",
+        info="How strongly what is asked pulls; 0 ignores it.",
         kind=Number(0, 10, step=0.1),
         start=lambda model: model.defaults.guidance_scale,
         in_line="guidance {:g}".format,
@@ -183,6 +187,11 @@ class Request:
         return {n: value.kind.nearest(value.start(model)) for n, value in cls.values().items()}
 
     @classmethod
+    def left_out(cls, model: LatentDiffusion) -> dict[str, Any]:
+        """The values that are meant where none are given."""
+        return cls.start(model)
+
+    @classmethod
     def check(cls, model: LatentDiffusion, given: Mapping[str, Any] | Sequence[Any]) -> "Request":
         """The request for values of any type whatever; raises InputError.
 
@@ -190,11 +199,19 @@ class Request:
         """
         if not isinstance(given, Mapping):
             given = dict(zip(cls.values(), given))
-        given = (cls.start(model) | given).values()
+        given = (cls.left_out(model) | given).values()
         pairs = zip(cls.values().items(), given, strict=True)
         request = cls(**{n: value.kind.check(value.title, v, model) for (n, value), v in pairs})
-        request.file_settings(model)  # two values may be allowed, but not together
+        request = request.settled(model)
+        # Two values may be allowed, but not together: the call refuses that, and does no step.
+        options = request.file_settings(model).options
+        model.denoise([request.asked(model)], seeds=[request.seed], **options)
         return request
+
+    @classmethod
+    def from_page(cls, model: LatentDiffusion, given: Sequence[Any]) -> "Request":
+        """The request for the values of the controls, in order."""
+        return cls.check(model, given)
 
     @classmethod
     def from_link(cls, model: LatentDiffusion, query: Mapping[str, str]) -> "Request | None":
@@ -203,32 +220,58 @@ class Request:
         What the link leaves out is as the page starts. Raises InputError.
         """
         values = cls.values()
+        if refusal := refused_words(query, values):
+            raise InputError(refusal)
         given = {
             name: values[name].kind.read(text) for name, text in query.items() if name in values
         }
         return cls.check(model, given) if given else None
 
+    def settled(self, model: LatentDiffusion) -> "Request":
+        """The same request, written in the one way in which it is stored; raises InputError."""
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
-    def asked(self, model: LatentDiffusion) -> int | None:
+    def settings(self) -> dict[str, Any]:
+        """The values that make this request again, in the order in which people read them."""
+        values = sorted(self.values().items(), key=lambda item: not item[1].says_what)
+        return {name: getattr(self, name) for name, _ in values}
+
+    def asked(self, model: LatentDiffusion) -> int | str | None:
         """What `model.denoise` is to draw: the index of a class, None for no label."""
         return find_label(self.label, model.class_names)
 
     def file_settings(self, model: LatentDiffusion, scale: int = SCALE) -> FileSettings:
         """All that makes a file of this request; what is not asked for is as the model says."""
         image = {"count": 1, "scale": scale}
-        return FileSettings.from_dict(model.defaults.to_dict() | self.to_dict() | image)
+        return FileSettings.from_dict(model.defaults.to_dict() | self.settings() | image)
 
     def line(self) -> str:
         """The values as one line of text."""
-        values = self.values().items()
-        return " · ".join(value.in_line(getattr(self, name)) for name, value in values)
+        values = self.values()
+        return " · ".join(values[n].in_line(value) for n, value in self.settings().items())
 
     def file_name(self) -> str:
         """A name for files, without an ending. A class may have a name that no file can have."""
-        label = re.sub(r"\W+", "-", self.label).encode()[:MAX_NAME_BYTES].decode(errors="ignore")
-        return f"{label}-seed-{self.seed}"
+        what = re.sub(r"\W+", "-", self.what()).encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+        return f"{what}-seed-{self.seed}"
+
+    def what(self) -> str:
+        """What to draw, in words."""
+        return self.label
+
+
+def refused_words(given: Iterable[str], known: Collection[str]) -> str | None:
+    """What to say to names of values that only models with words have; None if there are none."""
+    words = [name for name in given if name in OF_WORDS and name not in known]
+    if not words:
+        return None
+    return (
+        f"These weights know labels only, and no {', '.join(words)}. Take a label, or weights that "
+        "know words."
+    )
 
 
 def labels(model: LatentDiffusion) -> dict[str, str]:

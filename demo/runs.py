@@ -175,7 +175,7 @@ def _header(run: str, request: Request) -> dict[str, Any]:
     return {
         "run": run,
         "steps": request.steps,
-        "settings": request.to_dict(),
+        "settings": request.settings(),
         "line": request.line(),
         "name": request.file_name(),
     }

@@ -1,6 +1,7 @@
 """Watch: choose the values of a request, press Generate, and see every step."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import gradio as gr
 from gradio.components import Component
@@ -8,37 +9,57 @@ from gradio.components import Component
 from ldm_core import UserError
 
 from ..parts import RUNS_THE_MODEL, controls, html, read, shown_to_people
+from ..prompt_field import keep_in_step, under_prompt
+from ..prompts import STYLES, asks_of
 from ..requests import Request
 from ..runs import Runner
 
 TITLE = "Watch"
+FOLD = "Sampling and negative prompt"
 
 
-def build(page: gr.Blocks, runner: Runner, asks: type[Request] = Request) -> None:
+def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) -> None:
+    asks = asks or asks_of(runner.model)
     values = controls(runner.model, asks)
+    under = under_prompt(runner.model) if "prompt" in values else None
     with gr.Row(elem_id="desk"):
         with gr.Column(elem_id="stage"):
             player = html("player.html", value=runner.example(), js_on_load=read("player.js"))
         with gr.Column(elem_id="controls"):
-            generate, dice = _lay_out(values)
-    html("how.html")
+            generate, dice = _lay_out(values, under)
+    html("how.html", words=under is not None)
     _add_runs(runner, asks, values, generate, player)
     dice.click(
         None, outputs=values["seed"], js="() => crypto.getRandomValues(new Uint32Array(1))[0]"
     )
     page.load(None, js=read("page.js"))
-    _add_links(page, runner, asks, values)
+    link = _add_links(page, runner, asks, values)
+    if under:
+        keep_in_step(runner.model, values, under, link)
 
 
-def _lay_out(values: dict[str, Component]) -> tuple[gr.Button, gr.Button]:
-    """The buttons are under the label; the seed comes last, beside the button for a new one."""
+def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Button, gr.Button]:
+    """The buttons are under the label; the seed comes last, beside the button for a new one.
+    Beside a prompt (under: what stands under it) there is no room for all the rest: it is folded
+    away."""
+    rest = {name: control for name, control in values.items() if name not in ("label", "seed")}
+    if under:
+        rest.pop("prompt").render()
+        under.render()
     values["label"].render()
     with gr.Row(elem_id="actions"):
         generate = gr.Button("Generate", variant="primary", elem_id="generate")
         gr.Button("Stop", elem_id="stop")
-    for name, control in values.items():
-        if name not in ("label", "seed"):
+    if under:
+        with gr.Column(elem_id="styles"):
+            for name in STYLES:
+                rest.pop(name).render()
+        gr.Button(FOLD, elem_id="fold")
+    with gr.Column(elem_id="more") if under else nullcontext():
+        for name, control in rest.items():
             control.render()
+            if name == "negative_prompt":
+                html("negative.html")
     with gr.Row(elem_id="seed-row"):
         values["seed"].render()
         dice = gr.Button("New seed", elem_id="dice")
@@ -56,7 +77,7 @@ def _add_runs(
 
     def stream(*given) -> Iterator[dict]:
         with shown_to_people():
-            yield from runner.messages(asks.check(runner.model, given))
+            yield from runner.messages(asks.from_page(runner.model, given))
 
     run = generate.click(
         stream,
@@ -77,7 +98,7 @@ def _add_runs(
 
 def _add_links(
     page: gr.Blocks, runner: Runner, asks: type[Request], values: dict[str, Component]
-) -> None:
+) -> gr.events.Dependency:
     """A link whose query string holds values sets the controls."""
 
     def read_link(request: gr.Request):
@@ -89,7 +110,7 @@ def _add_links(
             return unchanged
         return list(asked.to_dict().values()) if asked else unchanged
 
-    page.load(
+    return page.load(
         read_link,
         outputs=list(values.values()),
         show_progress="hidden",

@@ -6,6 +6,7 @@
   keypad.setAttribute("aria-label", "Label");
   keypad.querySelectorAll("input").forEach((input) => (input.name = "label"));
 
+  window.promptField?.start();
   document.querySelector("#seed input").addEventListener("keydown", (event) => {
     if (event.key === "Enter") document.querySelector("#generate").click();
   });

@@ -247,6 +247,7 @@ document.addEventListener("run-failed", () => {
   // All steps that have come are shown.
   close("failed", reason ?? "Something went wrong on the server. Its log says what.");
 });
+document.addEventListener("run-refused", ({ detail }) => ($(".status").textContent = detail));
 document.addEventListener("server-back", () => {
   if (player.dataset.state !== "failed") return;
   $(".status").textContent = "The server is back. Press Generate.";

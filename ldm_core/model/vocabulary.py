@@ -9,7 +9,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..checks import InputError, shown
 from .class_names import folded, written
@@ -120,6 +120,23 @@ class Vocabulary:
 
     def class_row(self, label: int) -> int:
         return 1 + label
+
+    def to_dict(self) -> dict[str, Any]:
+        """All that `read` goes by, for JSON: the page reads prompts in the browser too.
+
+        styles: for each property the phrases of its lowest, middle and highest third. small: the
+        rows of the small words.
+        """
+        return {
+            "rows": self.rows,
+            "n_classes": self.n_classes,
+            "places": self.places,
+            "styles": {
+                name: [self.phrases(name, third) for third in (LOW, MIDDLE, HIGH)]
+                for name in self.styles
+            },
+            "small": [row for word in SMALL_WORDS if (row := self.row(word))],
+        }
 
     def read(self, prompt: str) -> Reading:
         """The words of a prompt and what they say.

@@ -33,7 +33,15 @@ def wait_for_state(page, state, **wait):
     page.wait_for_selector(f".player[data-state={state}]", **wait)
 
 
+def open_fold(page):
+    """Where there is a prompt, some controls are folded away."""
+    fold = page.locator("#fold[aria-expanded=false]")
+    if fold.count():
+        fold.click()
+
+
 def set_steps(page, steps):
+    open_fold(page)
     page.fill("[aria-label='number input for Steps']", str(steps))
     page.keyboard.press("Tab")
 

@@ -7,12 +7,16 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import sync_playwright
 
+from ldm_core.files.weights import save_unet, save_vae
+
 from ..conftest import ROOT
+from ..demo.values import with_words
 
 FLAGS = [
     "--no-sandbox",
@@ -29,14 +33,36 @@ START_S = 120
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """The address of the page, run with the weights of this repository."""
+    with serving(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def word_weights(tmp_path_factory):
+    """Weights of a small model that knows words."""
+    folder = tmp_path_factory.mktemp("words")
+    model = with_words()
+    save_vae(folder / "vae.safetensors", model.vae, {})
+    save_unet(folder / "unet.safetensors", model, {})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def word_server(word_weights, tmp_path_factory):
+    """The address of the page of a model that knows words."""
+    with serving(tmp_path_factory.mktemp("server"), "--weights", word_weights) as url:
+        yield url
+
+
+@contextmanager
+def serving(folder, *line):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("server")
     log = folder / "log"
     # A Space starts it like this: from another folder, with the address in the environment.
     process = subprocess.Popen(
-        [sys.executable, ROOT / "demo" / "app.py"],
+        [sys.executable, ROOT / "demo" / "app.py", *line],
         cwd=folder,
         env=os.environ
         | {
@@ -77,6 +103,19 @@ def browser():
 @pytest.fixture
 def open_page(browser, server):
     """open_page(query="", **context) opens the page. At the end, no page may have an error."""
+    with pages(browser, server) as open_page:
+        yield open_page
+
+
+@pytest.fixture
+def open_word_page(browser, word_server):
+    """As open_page, for a model that knows words."""
+    with pages(browser, word_server) as open_page:
+        yield open_page
+
+
+@contextmanager
+def pages(browser, server):
     contexts, reported = [], []
 
     def open_page(query="", width=1280, height=800, **options):

@@ -25,6 +25,10 @@ def test_keyboard_alone(open_page):
     page.keyboard.press("Enter")
     wait_for_state(page, "done")
     assert "label 8" in page.inner_text(".settings")
+    if page.locator("#fold").count():
+        tab_to("#fold")
+        page.keyboard.press("Enter")
+        page.focus("#generate")
     for selector in ("#stop", "[type=range]", "[role=combobox]", "#seed input", "#dice"):
         tab_to(selector)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .actions import generate
+from .actions import generate, open_fold
 
 PHONE = {"width": 375, "height": 812, "has_touch": True, "is_mobile": True}
 
@@ -37,7 +37,7 @@ CONTRASTS = """() => {
     return (Math.max(...levels) + 0.05) / (Math.min(...levels) + 0.05);
   };
   const texts = "h1, h2, h3, p, figcaption, #controls button, #label label, .info-text, " +
-    "[data-testid=block-info], #controls input:not([type=range], [type=radio]), .link";
+    "[data-testid=block-info], .notes li, #controls input:not([type=range], [type=radio]), .link";
   return [...document.querySelectorAll(texts)]
     .filter((node) => node.checkVisibility())
     .map((node) => [contrast(node), node.outerHTML.slice(0, 80)])
@@ -77,6 +77,7 @@ def is_on_top(page, selector, x=0.5, y=0.5):
 
 def test_phone_keeps_the_picture_in_view(open_page):
     page = open_page(**PHONE)
+    open_fold(page)
     for selector in ("#label", "#generate", "[role=combobox]", "#seed"):
         page.locator(selector).scroll_into_view_if_needed()
         assert page.locator(".screens").bounding_box()["y"] >= 0, selector

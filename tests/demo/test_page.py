@@ -10,13 +10,14 @@ import pytest
 from demo import app, parts
 from demo.endpoint import add_endpoint
 from demo.parts import shown_to_people
+from demo.prompts import PromptRequest
 from demo.requests import Request
 from demo.runs import Runner
 from demo.tabs import TABS, watch
 from ldm_core import LatentDiffusion, UserError
 
 from ..conftest import small_parts
-from .values import WithEta
+from .values import WithEta, with_words
 
 
 def controls(page: gr.Blocks) -> dict[str, dict]:
@@ -33,7 +34,7 @@ def endpoint(page: gr.Blocks) -> list[tuple]:
     """Name, type and default of each value that /generate takes."""
     keys = ("parameter_name", "type", "parameter_default")
     parameters = page.get_api_info()["named_endpoints"]["/generate"]["parameters"]
-    return [(p[keys[0]], p[keys[1]]["type"], p[keys[2]]) for p in parameters]
+    return [(p[keys[0]], p[keys[1]].get("type"), p[keys[2]]) for p in parameters]
 
 
 def test_the_page_has_a_control_for_each_value(small_model):
@@ -94,6 +95,32 @@ def test_a_new_value_has_a_control_and_a_place_in_the_endpoint(runner):
     assert endpoint(page)[-1] == ("eta", "number", 0.0)
     run = next(event for event in page.config["dependencies"] if event["targets"][0][1] == "click")
     assert len(run["inputs"]) == len(WithEta.values())
+
+
+def test_a_model_with_words_has_a_control_for_each_of_its_values():
+    model = with_words()
+    page = app.build(model)
+    found, start = controls(page), PromptRequest.start(model)
+    for name, value in PromptRequest.values().items():
+        assert found[value.title]["value"] == start[name]
+    assert found["Prompt"]["value"] == "seven"
+    fields = ("prompt", "negative_prompt", "stroke", "lean", "width")
+    left_out = PromptRequest.left_out(model)
+    assert [name for name, _, _ in endpoint(page)] == [*Request.values(), *fields]
+    assert [default for _, _, default in endpoint(page)] == list(left_out.values())
+    assert left_out["label"] is None and left_out["prompt"] == ""
+
+
+def test_a_model_of_labels_has_no_control_for_words(small_model):
+    titles = {value.title for value in PromptRequest.values().values()}
+    assert controls(app.build(small_model)).keys() & titles == {
+        value.title for value in Request.values().values()
+    }
+
+
+def test_a_property_that_the_model_has_no_words_for_has_no_slider():
+    found = controls(app.build(with_words(("medium", "b"))))
+    assert [found[title]["visible"] for title in ("Stroke", "Lean", "Width")] == [False, True, True]
 
 
 def test_one_tab_has_no_bar_and_a_second_one_needs_a_module_only(small_model):

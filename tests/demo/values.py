@@ -1,13 +1,22 @@
 """What several tests of the page ask for."""
 
+import dataclasses
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from demo.requests import Number, Request, described
+from ldm_core import LatentDiffusion
+from ldm_core.config import ConditioningConfig
+from ldm_core.model.vocabulary import make_vocabulary
+
+from ..conftest import SMALL, randomised
 
 GOOD = {"label": "7", "guidance_scale": 1.5, "steps": 3, "sampler": "ddim", "seed": 5}
+DIGITS = tuple("0123456789")
 
 
 @dataclass(frozen=True)
@@ -21,6 +30,13 @@ class WithEta(Request):
         start=lambda model: model.defaults.eta,
         in_line="eta {:g}".format,
     )
+
+
+def with_words(class_names: tuple[str, ...] = DIGITS) -> LatentDiffusion:
+    """A small model with random weights that knows words."""
+    words = ConditioningConfig(class_names, 12, make_vocabulary(class_names))
+    torch.manual_seed(0)
+    return randomised(LatentDiffusion(dataclasses.replace(SMALL, conditioning=words)))
 
 
 def make_older(path: Path, seconds: float) -> None:

@@ -1,0 +1,41 @@
+"""The prompt on the page: what stands under it, and what keeps it in step with keys and sliders.
+
+The browser does that alone, by demo/web/prompt.js; here its functions are connected to controls.
+"""
+
+import gradio as gr
+from gradio.components import Component
+
+from ldm_core import LatentDiffusion
+
+from .parts import html, read
+from .requests import labels
+
+
+def under_prompt(model: LatentDiffusion) -> gr.HTML:
+    """Examples to press; in their place, what is wrong with the prompt. To be rendered."""
+    value = {"vocabulary": model.vocabulary.to_dict(), "labels": list(labels(model))}
+    return html("prompt.html", value=value, js_on_load=read("prompt_field.js"), render=False)
+
+
+def keep_in_step(
+    model: LatentDiffusion,
+    values: dict[str, Component],
+    under: gr.HTML,
+    link: gr.events.Dependency,
+) -> None:
+    """Connect the controls. under: what stands under the prompt. link: what a link has set."""
+    styles = model.vocabulary.styles
+    prompt, label = values["prompt"], values["label"]
+    others = [label, *(values[name] for name in styles)]
+    here = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+    state = {"inputs": [prompt, *others], **here}
+    under.input(None, outputs=others, js=_call("typed"), **state)
+    label.input(None, outputs=prompt, js=_call("pressed"), **state)
+    for name in styles:
+        values[name].input(None, outputs=prompt, js=_call("moved", f"'{name}', "), **state)
+    link.then(None, outputs=[prompt, *others], js=_call("settled"), **state)
+
+
+def _call(name: str, first: str = "") -> str:
+    return f"(...values) => promptField.{name}({first}...values)"
