@@ -64,7 +64,8 @@ print(statistics.median(b - a for a, b in zip(marks[1:], marks[2:])) / LOG_STEPS
 class Ours:
     def __init__(self, weights: Path, backend: str):
         self.model = LatentDiffusion.load(weights, backend=backend)
-        context = torch.randn(2, 1, 4, self.model.config.unet.d_context)
+        config = self.model.config
+        context = torch.randn(2, 1, config.conditioning.n_tokens, config.unet.d_context)
         self.predict = {
             n: self.model.backend.predictor(context.expand(-1, n, -1, -1)) for n in (1, BATCH)
         }

@@ -135,12 +135,12 @@ class LatentDiffusion(nn.Module):
         Raises InputError at the call, before any work, for anything that is not allowed.
         """
         settings = self.settings(**options)
-        seeds = check_seeds(seeds, len(asked))
         negative = check_negative(negative, len(asked))
         with torch.inference_mode():
             context = self.conditioning.context(asked, negative, style)
             if settings.guidance_scale == 1 and self._says_something(negative):
                 raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
+        seeds = check_seeds(seeds, len(asked))
         if start is None:
             times = self.schedule.times(settings.steps, settings.spacing)
             start = noise_start(seeds, self._latent_shape, times)

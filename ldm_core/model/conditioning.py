@@ -77,7 +77,10 @@ class LabelConditioning(nn.Module):
 
 
 def check_asked(asked: Sequence[Asked]) -> None:
-    """Raise InputError where there is nothing at all."""
+    """Raise InputError where there is nothing at all, and for a prompt that stands alone: it would
+    be taken for as many prompts as it has letters."""
+    if isinstance(asked, str):
+        raise InputError(f"What is asked is a list with something for each image: [{asked!r}].")
     if len(asked) == 0:
         raise InputError("Nothing is asked: give one label, prompt or None for each image.")
 

@@ -178,6 +178,7 @@ def test_style_may_say_again_what_the_prompt_says_but_nothing_else(conditioning)
     ("asked", "style", "message"),
     [
         ([], None, "Nothing is asked"),
+        ("seven", None, r"a list with something for each image: \['seven'\]"),
         ([10], None, "label must be None or one of 0"),
         ([7.0], None, "label must be None or one of 0"),
         ([True], None, "label must be None or one of 0"),
