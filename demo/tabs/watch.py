@@ -15,7 +15,7 @@ from ..requests import Request
 from ..runs import Runner
 
 TITLE = "Watch"
-FOLD = "Sampling and negative prompt"
+FOLD = "Sampler and negative prompt"
 
 
 def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) -> None:
@@ -51,8 +51,8 @@ def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Bu
         generate = gr.Button("Generate", variant="primary", elem_id="generate")
         gr.Button("Stop", elem_id="stop")
     if under:
-        with gr.Column(elem_id="styles"):
-            for name in STYLES:
+        with gr.Column(elem_id="sliders"):
+            for name in (*STYLES, "guidance_scale", "steps"):
                 rest.pop(name).render()
         gr.Button(FOLD, elem_id="fold")
     with gr.Column(elem_id="more") if under else nullcontext():

@@ -178,9 +178,21 @@ function promptLanguage({ rows, n_classes, places, styles, small }) {
   const carries = (token) => carriers.has(token?.row);
   const isLong = (name) => styles[name].flat().some((phrase) => phrase.length > 1);
 
+  const hasArticles = ["a", "an"].every((word) => rows.findLastIndex(([w]) => w === word) > n_classes);
+  const isArticle = (token) => hasArticles && isWord(token, "a", "an");
+  const fitted = (article, { text }) => {
+    const fitting = /^(?!one\b)[aeiou]/i.test(text) ? "an" : "a";
+    return article.toLowerCase() === fitting ? article : fitting;
+  };
+
+  const fit = (token, i, { [i + 1]: next }) =>
+    isArticle(token) && next ? fitted(token.text, next) : token.text;
+
   // What only held other words together is no prompt.
   const written = (tokens) =>
-    tokens.every(({ row }) => small.includes(row)) ? "" : tokens.map(({ text }) => text).join(" ");
+    tokens.every(({ row }) => small.includes(row))
+      ? ""
+      : tokens.map(fit).join(" ");
 
   // The prompt with another class, or with none (null).
   function withLabel(prompt, label) {

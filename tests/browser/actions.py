@@ -6,9 +6,11 @@ import io
 import numpy as np
 from PIL import Image
 
-from ldm_core import SamplingSettings
+from ldm_core import LatentDiffusion
 
-STEPS = SamplingSettings().steps
+from ..conftest import ROOT
+
+STEPS = LatentDiffusion.load(ROOT / "weights", backend="torch").defaults.steps
 
 # Keeps everything that reaches the screens, in order.
 RECORD = """() => {

@@ -56,7 +56,7 @@ def test_nothing_jumps(open_page, size):
 
 def test_desktop_shows_picture_and_controls_at_once(open_page):
     page = open_page()
-    for selector in (".player", "#generate", "#dice"):
+    for selector in (".player", "#generate", "#steps"):
         box = page.locator(selector).bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= 800, selector
     screen = page.locator(".screen").first.bounding_box()

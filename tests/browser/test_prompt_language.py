@@ -147,6 +147,8 @@ DIGIT_STEPS = [
     ("a bold", "label", 7, "a bold seven"),
     ("bold seven", "label", None, "bold"),
     ("a seven", "label", None, ""),
+    ("An eight", "label", 1, "a one"),
+    ("a one", "label", 8, "an eight"),
     ("seven eight", "label", 2, "two"),
     ("bol sevn", "label", 2, "bol sevn two"),
     ("seven", "stroke", 1, "bold seven"),

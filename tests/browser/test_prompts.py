@@ -229,7 +229,7 @@ def test_weights_of_labels_have_a_page_without_words(browser, label_server):
 
 def test_prompt_and_controls_are_shown_at_once(open_word_page):
     page = open_word_page()
-    for selector in (".player", "#prompt", "#generate", "#width", "#fold", "#dice"):
+    for selector in (".player", "#prompt", "#generate", "#width", "#guidance_scale", "#steps"):
         box = page.locator(selector).bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= 800, selector
 
@@ -245,7 +245,9 @@ def test_a_mistake_or_two_move_nothing(open_word_page):
 def test_what_is_touched_is_large_enough(open_word_page):
     page = open_word_page(**PHONE)
     open_fold(page)
-    targets = "#prompt input, .examples button, #fold, #styles [type=range], #negative_prompt input"
+    targets = (
+        "#prompt input, .examples button, #fold, #sliders [type=range], #negative_prompt input"
+    )
     sizes = [target.bounding_box() for target in page.locator(targets).all()]
     write(page, "bol ")
     sizes.append(page.locator(".notes button").bounding_box())
@@ -276,7 +278,8 @@ def test_no_horizontal_scrolling_with_a_prompt(open_word_page):
 def test_the_tab_key_goes_from_the_prompt_downwards(open_word_page):
     page = open_word_page()
     page.focus("#prompt input")
-    order = ["#prompt", ".examples", "#label", "#actions", "#stroke", "#lean", "#width", "#fold"]
+    order = ["#prompt", ".examples", "#label", "#actions", "#stroke", "#lean", "#width"]
+    order += ["#guidance_scale", "#steps", "#fold"]
     seen = []
     while not seen or seen[-1] != "#seed":
         at = page.evaluate(
@@ -291,4 +294,4 @@ def test_the_tab_key_goes_from_the_prompt_downwards(open_word_page):
     page.keyboard.press("Enter")
     assert page.get_attribute("#fold", "aria-expanded") == "true"
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.closest('#guidance_scale') !== null")
+    assert page.evaluate("document.activeElement.closest('#sampler') !== null")
