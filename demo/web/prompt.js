@@ -119,8 +119,8 @@ function promptLanguage({ rows, n_classes, places, styles, small }) {
 
   // Any of the spellings as a whole word, the longest first: "boot" must not hide "ankle boot".
   function pattern() {
-    const both = ([spelling]) => ["NFC", "NFD"].map((form) => spelling.normalize(form));
-    const ordered = [...new Set(spellings.flatMap(both))].sort((a, b) => length(b) - length(a));
+    const forms = ([s]) => [s.normalize("NFC"), s.normalize("NFD"), folded(s)];
+    const ordered = [...new Set(spellings.flatMap(forms))].sort((a, b) => length(b) - length(a));
     const escaped = ordered.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
     return new RegExp(`(?:${escaped.join("|")})(?=${SEPARATOR}|$)`, "iuy");
   }

@@ -80,7 +80,7 @@ def test_what_is_left_out_is_as_the_page_starts(server, open_page, path, body, a
 @pytest.mark.parametrize(
     ("path", "body", "status", "said"),
     [
-        ("generate", {"data": [*"123456"]}, "error", "/generate takes 5 values, not 6."),
+        ("generate", {"data": [*"12345678901"]}, "error", "/generate takes 10 values, not 11."),
         ("v2/generate", {"steps": 500}, "error", "Steps must be a whole number from 1 to 100"),
         ("v2/generate", {"lable": "7"}, 422, "does not know lable; it knows label, guidance_scale"),
         ("v2/generate", [7], 422, "valid dictionary"),

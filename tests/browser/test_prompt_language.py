@@ -9,7 +9,7 @@ import pytest
 from demo.parts import read
 from ldm_core import InputError
 from ldm_core.checks import shown
-from ldm_core.model.vocabulary import STYLES, Vocabulary, make_vocabulary
+from ldm_core.model.vocabulary import ADVISED, STYLES, Vocabulary, make_vocabulary
 
 PLACES = 8
 CLASSES = [
@@ -87,7 +87,7 @@ def compare(prompt, found, vocabulary):
         return "ambiguous"
     if kind == "unknown":
         unknown = [one for one in problems if one["kind"] == "unknown"]
-        wanted = {(one["word"], one["nearest"]) for one in unknown}
+        wanted = list(dict.fromkeys((one["word"], one["nearest"]) for one in unknown))[:ADVISED]
         for word, nearest in wanted:
             said = f"the unknown word {shown(word)} (the nearest known one is {shown(nearest)})"
             assert said in message, (prompt, message)

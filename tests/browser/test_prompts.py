@@ -191,13 +191,13 @@ def test_http_takes_prompts(open_word_page, word_server, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def label_server(small_model, tmp_path_factory):
+def label_server(label_model, tmp_path_factory):
     """The page of a model of labels, whatever the weights of this repository know."""
     from demo import app
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("labels")))
-        page = app.build(small_model)
+        page = app.build(label_model)
         page.launch(prevent_thread_lock=True, quiet=True, **app.launch_options())
         yield page.local_url
         page.close(verbose=False)

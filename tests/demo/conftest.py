@@ -4,5 +4,5 @@ from demo.runs import Runner
 
 
 @pytest.fixture
-def runner(small_model, tmp_path):
-    return Runner(small_model, tmp_path)
+def runner(label_model, tmp_path):
+    return Runner(label_model, tmp_path)

@@ -11,12 +11,12 @@ from demo.serving import forget_removed_files
 
 
 @pytest.fixture
-def page(small_model, tmp_path, monkeypatch):
+def page(label_model, tmp_path, monkeypatch):
     """A page that is served, and may remember three visitors."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setattr(app, "MAX_SESSIONS", 3)
     monkeypatch.setattr(app, "MAX_UNREAD", 3)
-    page = app.build(small_model)
+    page = app.build(label_model)
     page.launch(prevent_thread_lock=True, quiet=True, **app.launch_options())
     yield page
     page.close(verbose=False)

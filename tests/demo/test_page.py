@@ -37,10 +37,10 @@ def endpoint(page: gr.Blocks) -> list[tuple]:
     return [(p[keys[0]], p[keys[1]].get("type"), p[keys[2]]) for p in parameters]
 
 
-def test_the_page_has_a_control_for_each_value(small_model):
-    page = app.build(small_model)
+def test_the_page_has_a_control_for_each_value(label_model):
+    page = app.build(label_model)
     found = controls(page)
-    start = Request.start(small_model)
+    start = Request.start(label_model)
     for name, value in Request.values().items():
         assert found[value.title]["value"] == start[name]
         assert found[value.title]["info"] == value.info
@@ -79,10 +79,10 @@ def test_as_many_runs_at_once_as_cores_may_be_used(allowed, quota, wanted, monke
     assert parts.cores() == wanted
 
 
-def test_the_endpoint_takes_the_values_of_a_request(small_model):
+def test_the_endpoint_takes_the_values_of_a_request(label_model):
     types = ("string", "number", "integer", "string", "integer")
-    start = Request.start(small_model)
-    assert endpoint(app.build(small_model)) == [
+    start = Request.start(label_model)
+    assert endpoint(app.build(label_model)) == [
         (name, type_, start[name]) for name, type_ in zip(start, types, strict=True)
     ]
 
@@ -111,9 +111,9 @@ def test_a_model_with_words_has_a_control_for_each_of_its_values():
     assert left_out["label"] is None and left_out["prompt"] == ""
 
 
-def test_a_model_of_labels_has_no_control_for_words(small_model):
+def test_a_model_of_labels_has_no_control_for_words(label_model):
     titles = {value.title for value in PromptRequest.values().values()}
-    assert controls(app.build(small_model)).keys() & titles == {
+    assert controls(app.build(label_model)).keys() & titles == {
         value.title for value in Request.values().values()
     }
 
@@ -123,14 +123,14 @@ def test_a_property_that_the_model_has_no_words_for_has_no_slider():
     assert [found[title]["visible"] for title in ("Stroke", "Lean", "Width")] == [False, True, True]
 
 
-def test_one_tab_has_no_bar_and_a_second_one_needs_a_module_only(small_model):
-    assert "tabs" not in kinds(app.build(small_model))
+def test_one_tab_has_no_bar_and_a_second_one_needs_a_module_only(label_model):
+    assert "tabs" not in kinds(app.build(label_model))
 
     def build(page: gr.Blocks, runner: Runner) -> None:
         gr.Textbox(label="Of the second tab")
 
     second = SimpleNamespace(TITLE="Second", build=build)
-    page = app.build(small_model, (*TABS, second))
+    page = app.build(label_model, (*TABS, second))
     assert kinds(page).count("tabitem") == 2
     assert controls(page).keys() >= {"Watch", "Second", "Seed", "Of the second tab"}
 

@@ -31,14 +31,14 @@ def check(model):
     return check
 
 
-def test_what_may_be_asked_depends_on_the_weights(model, small_model):
+def test_what_may_be_asked_depends_on_the_weights(model, label_model):
     assert asks_of(model) is PromptRequest
-    assert asks_of(small_model) is Request
+    assert asks_of(label_model) is Request
     assert set(OF_WORDS) == PromptRequest.values().keys() - Request.values().keys()
 
 
-def test_a_label_alone_is_stored_and_shown_as_ever(check, model, small_model):
-    ever = Request.check(small_model, GOOD)
+def test_a_label_alone_is_stored_and_shown_as_ever(check, model, label_model):
+    ever = Request.check(label_model, GOOD)
     for asked in ({"label": "7"}, {"prompt": "7"}, {"prompt": " Seven! "}, {"label": 7}):
         request = check(**asked)
         assert request.settings() == ever.settings() == GOOD
@@ -165,9 +165,9 @@ def test_links_hold_prompts(model):
 
 
 @pytest.mark.parametrize("name", OF_WORDS)
-def test_weights_of_labels_say_that_they_know_no_words(small_model, name):
+def test_weights_of_labels_say_that_they_know_no_words(label_model, name):
     with pytest.raises(InputError, match=f"These weights know labels only, and no {name}"):
-        Request.from_link(small_model, {"label": "7", name: "0"})
+        Request.from_link(label_model, {"label": "7", name: "0"})
 
 
 def test_what_is_left_out_is_as_the_page_starts(model):

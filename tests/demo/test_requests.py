@@ -16,9 +16,9 @@ STEPS, GUIDANCE = (Request.values()[name].kind for name in ("steps", "guidance_s
 
 
 @pytest.fixture
-def check(small_model):
+def check(label_model):
     def check(**changes):
-        return Request.check(small_model, GOOD | changes)
+        return Request.check(label_model, GOOD | changes)
 
     return check
 
@@ -33,12 +33,12 @@ def tuned_model():
     return model
 
 
-def test_good_request(check, small_model):
+def test_good_request(check, label_model):
     request = check()
     assert request.to_dict() == GOOD
-    assert request.asked(small_model) == 7
+    assert request.asked(label_model) == 7
     assert request.line() == "label 7 · guidance 1.5 · 3 steps · ddim · seed 5"
-    assert Request.check(small_model, list(GOOD.values())) == request
+    assert Request.check(label_model, list(GOOD.values())) == request
 
 
 def test_one_step_is_not_steps(check):
@@ -69,8 +69,8 @@ def test_whole_numbers_may_come_as_floats_and_labels_as_numbers(check):
     assert request.label == "3"
 
 
-def test_any_is_unconditional(check, small_model):
-    assert check(label="any").asked(small_model) is None
+def test_any_is_unconditional(check, label_model):
+    assert check(label="any").asked(label_model) is None
 
 
 @pytest.mark.parametrize("name", list(GOOD))
@@ -102,24 +102,24 @@ def test_messages_say_what_was_wrong_and_what_is_allowed(check, changes, message
         check(**changes)
 
 
-def test_values_that_do_not_go_together_are_refused_before_the_run(small_model):
+def test_values_that_do_not_go_together_are_refused_before_the_run(label_model):
     with pytest.raises(InputError, match="eta works with the sampler ddim or dpmpp_2m only"):
-        WithEta.check(small_model, GOOD | {"sampler": "euler", "eta": 0.5})
+        WithEta.check(label_model, GOOD | {"sampler": "euler", "eta": 0.5})
 
 
-def test_a_link_may_hold_any_of_the_values(small_model):
-    assert Request.from_link(small_model, {}) is None
-    assert Request.from_link(small_model, {"__theme": "dark"}) is None
+def test_a_link_may_hold_any_of_the_values(label_model):
+    assert Request.from_link(label_model, {}) is None
+    assert Request.from_link(label_model, {"__theme": "dark"}) is None
     query = {"label": "4", "steps": "20", "seed": str(MAX_SEED)}
-    request = Request.from_link(small_model, query)
+    request = Request.from_link(label_model, query)
     asked = {"label": "4", "steps": 20, "seed": MAX_SEED}
-    assert request.to_dict() == Request.start(small_model) | asked
+    assert request.to_dict() == Request.start(label_model) | asked
 
 
 @pytest.mark.parametrize("query", [{"steps": "many"}, {"steps": "nan"}, {"sampler": "magic"}])
-def test_a_bad_link_is_refused(small_model, query):
+def test_a_bad_link_is_refused(label_model, query):
     with pytest.raises(InputError):
-        Request.from_link(small_model, query)
+        Request.from_link(label_model, query)
 
 
 def test_classes_are_asked_for_by_their_names(tuned_model):
@@ -142,11 +142,11 @@ def test_the_page_starts_within_its_own_limits(tuned_model):
     assert (start["guidance_scale"], start["steps"]) == (GUIDANCE.high, STEPS.high)
 
 
-def test_what_is_left_out_is_as_the_page_starts(small_model):
-    start = Request.start(small_model)
-    assert Request.check(small_model, {}).to_dict() == start
-    assert Request.check(small_model, []).to_dict() == start
-    assert Request.check(small_model, ["4", 2.5]).to_dict() == start | {
+def test_what_is_left_out_is_as_the_page_starts(label_model):
+    start = Request.start(label_model)
+    assert Request.check(label_model, {}).to_dict() == start
+    assert Request.check(label_model, []).to_dict() == start
+    assert Request.check(label_model, ["4", 2.5]).to_dict() == start | {
         "label": "4",
         "guidance_scale": 2.5,
     }
@@ -201,16 +201,16 @@ def test_any_class_gives_its_files_a_name_that_a_file_can_have(name, tmp_path):
     (tmp_path / Request.check(model, {"label": next(iter(labels(model)))}).file_name()).touch()
 
 
-def test_a_new_value_is_one_field(small_model):
+def test_a_new_value_is_one_field(label_model):
     asked = GOOD | {"eta": 0.25}
-    request = WithEta.check(small_model, asked)
+    request = WithEta.check(label_model, asked)
     assert request.to_dict() == asked
     assert request.line().endswith("seed 5 · eta 0.25")
-    assert request.file_settings(small_model).sampling["eta"] == 0.25
+    assert request.file_settings(label_model).sampling["eta"] == 0.25
     query = {name: str(value) for name, value in asked.items()}
-    assert WithEta.from_link(small_model, query) == request
+    assert WithEta.from_link(label_model, query) == request
     with pytest.raises(InputError, match="Fresh noise must be a number from 0 to 1, not 2"):
-        WithEta.check(small_model, GOOD | {"eta": 2})
+        WithEta.check(label_model, GOOD | {"eta": 2})
 
 
 def test_every_value_has_a_description():

@@ -18,8 +18,8 @@ from .values import GOOD, WithEta
 
 
 @pytest.fixture
-def request_(small_model):
-    return Request.check(small_model, GOOD)
+def request_(label_model):
+    return Request.check(label_model, GOOD)
 
 
 def test_steps_are_the_model_s_own(runner, request_):
@@ -114,8 +114,8 @@ def test_a_class_may_have_a_name_that_no_file_can_have(tmp_path):
         assert read_settings(path)["label"] == name
 
 
-def test_a_run_has_a_deadline(small_model, tmp_path, request_):
-    steps = Runner(small_model, tmp_path, deadline_s=-1).steps(request_)
+def test_a_run_has_a_deadline(label_model, tmp_path, request_):
+    steps = Runner(label_model, tmp_path, deadline_s=-1).steps(request_)
     assert next(steps).index == 0
     with pytest.raises(UserError, match="ended at step 1 of 3"):
         next(steps)

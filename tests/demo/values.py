@@ -1,6 +1,5 @@
 """What several tests of the page ask for."""
 
-import dataclasses
 import os
 import time
 from dataclasses import dataclass
@@ -10,10 +9,8 @@ import torch
 
 from demo.requests import Number, Request, described
 from ldm_core import LatentDiffusion
-from ldm_core.config import ConditioningConfig
-from ldm_core.model.vocabulary import make_vocabulary
 
-from ..conftest import SMALL, randomised
+from ..conftest import randomised, small_parts
 
 GOOD = {"label": "7", "guidance_scale": 1.5, "steps": 3, "sampler": "ddim", "seed": 5}
 DIGITS = tuple("0123456789")
@@ -34,9 +31,8 @@ class WithEta(Request):
 
 def with_words(class_names: tuple[str, ...] = DIGITS) -> LatentDiffusion:
     """A small model with random weights that knows words."""
-    words = ConditioningConfig(class_names, 12, make_vocabulary(class_names))
     torch.manual_seed(0)
-    return randomised(LatentDiffusion(dataclasses.replace(SMALL, conditioning=words)))
+    return randomised(LatentDiffusion(small_parts(class_names)))
 
 
 def make_older(path: Path, seconds: float) -> None:
