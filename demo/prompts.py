@@ -18,7 +18,6 @@ from .requests import (
     labels,
 )
 
-STYLES = ("stroke", "lean", "width")
 MAX_PROMPT = 500  # characters; a prompt has room for about a dozen words
 
 

@@ -17,6 +17,7 @@ from ldm_core import (
     MAX_SEED,
     SAMPLERS,
     SCALE,
+    STYLES,
     FileSettings,
     InputError,
     LatentDiffusion,
@@ -28,7 +29,7 @@ from ldm_core import (
 )
 
 MAX_NAME_BYTES = 80  # of a label or a prompt in the name of a file; file systems take 255 in all
-OF_WORDS = ("prompt", "negative_prompt", "stroke", "lean", "width")  # see `prompts.py`
+OF_WORDS = ("prompt", "negative_prompt", *STYLES)  # see `prompts.py`
 FIRST_LABEL, FIRST_SEED = 7, 6  # what the page starts with; labels by their index
 SAMPLER_TITLES = {
     "ddpm": "DDPM",

@@ -11,6 +11,7 @@ from .files.pictures import enlarge, lay_out, write_png
 from .files.weights import weights_of
 from .latent_diffusion import MAX_SEED, DenoisingStep, LatentDiffusion
 from .model.class_names import ANY, NO_LABEL, find_label, label_text
+from .model.vocabulary import STYLES
 from .output.file_settings import SCALE, FileSettings, stored_settings
 from .output.views import step_pictures
 from .runtime.backends import BACKENDS
@@ -26,6 +27,7 @@ __all__ = [
     "MAX_STEPS",
     "SAMPLERS",
     "SCALE",
+    "STYLES",
     "CheckpointError",
     "DenoisingStep",
     "FileSettings",

@@ -20,9 +20,9 @@ from .diffusion.samplers import get_sampler
 from .diffusion.settings import SamplingSettings
 from .diffusion.starts import Start, check_start, noise_start
 from .files.weights import load_unet, load_vae
-from .model.conditioning import Asked, Context, LabelConditioning, Style
+from .model.conditioning import Asked, LabelConditioning, Style
 from .model.pixels import to_image, to_pixels
-from .model.text import TextConditioning
+from .model.text import Places, TextConditioning
 from .model.unet import UNet
 from .model.vae import VAE
 from .model.vocabulary import Vocabulary
@@ -60,8 +60,8 @@ class LatentDiffusion(nn.Module):
         self.config = config
         self.vae = VAE(config.vae)
         self.unet = UNet(config.unet)
-        Conditioning = TextConditioning if config.conditioning.vocabulary else LabelConditioning
-        self.conditioning = Conditioning(config.conditioning, config.unet.d_context)
+        kind = TextConditioning if config.conditioning.vocabulary else LabelConditioning
+        self.conditioning = kind(config.conditioning, config.unet.d_context)
         self.schedule = NoiseSchedule(config.noise_schedule)
         self.defaults = SamplingSettings()
         self.backend = TorchBackend(self)  # what runs the networks while sampling
@@ -136,10 +136,9 @@ class LatentDiffusion(nn.Module):
         """
         settings = self.settings(**options)
         negative = check_negative(negative, len(asked))
-        with torch.inference_mode():
-            context = self.conditioning.context(asked, negative, style)
-            if settings.guidance_scale == 1 and self._says_something(negative):
-                raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
+        prompts = self.conditioning.read(asked, negative, style)
+        if settings.guidance_scale == 1 and self.conditioning.says_something(negative):
+            raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
         seeds = check_seeds(seeds, len(asked))
         if start is None:
             times = self.schedule.times(settings.steps, settings.spacing)
@@ -150,18 +149,19 @@ class LatentDiffusion(nn.Module):
             )
         else:
             check_start(start, (len(asked), *self._latent_shape))
-        return self._denoise(context, seeds, start, settings)
-
-    def _says_something(self, asked: Sequence[Asked]) -> bool:
-        given = any(one is not None for one in asked)  # if not, nobody needs to read it
-        return given and bool(self.conditioning.context(asked).is_guided.any())
+        return self._denoise(prompts, seeds, start, settings)
 
     @torch.inference_mode()
     def _denoise(
-        self, context: Context, seeds: Sequence[int], start: Start, settings: SamplingSettings
+        self,
+        prompts: Tensor | Places,
+        seeds: Sequence[int],
+        start: Start,
+        settings: SamplingSettings,
     ) -> Iterator[DenoisingStep]:
         x, times = start.x.to(self.device), start.times.double().cpu()
         yield DenoisingStep(0, start.steps, times[0].item(), x, None)
+        context = self.conditioning.encode(prompts)
         steps = get_sampler(settings.sampler)(
             guided_denoiser(self.backend.predictor, context, self.schedule, settings),
             x,

@@ -309,7 +309,10 @@ def test_the_text_encoder_runs_once_for_all_steps(small_model):
     sizes = []
     encoder = small_model.conditioning.encoder
     hook = encoder.register_forward_hook(lambda _, args, context: sizes.append(len(context)))
-    latents(small_model, ["a bold 7", 7, "7"], negative="thin", steps=4)
+    asked, seeds = ["a bold 7", 7, "7"], [1, 2, 3]
+    run = small_model.denoise(asked, seeds=seeds, negative="thin", steps=4)
+    assert sizes == []  # the call only checks
+    assert len(list(run)) == 5
     hook.remove()
     assert sizes == [3]
 

@@ -6,11 +6,11 @@ from contextlib import nullcontext
 import gradio as gr
 from gradio.components import Component
 
-from ldm_core import UserError
+from ldm_core import STYLES, UserError
 
 from ..parts import RUNS_THE_MODEL, controls, html, read, shown_to_people
 from ..prompt_field import keep_in_step, under_prompt
-from ..prompts import STYLES, asks_of
+from ..prompts import asks_of
 from ..requests import Request
 from ..runs import Runner
 

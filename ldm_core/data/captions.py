@@ -30,9 +30,9 @@ class Captions:
 
     def __init__(self, vocabulary: Vocabulary, labels: Sequence[int], measurements: Measurements):
         self.vocabulary, self.labels = vocabulary, labels
-        measured = measurements._asdict()
+        measured, classes = measurements._asdict(), torch.as_tensor(labels)
         self.ranks = {
-            name: ranks_within_classes(measured[name], torch.as_tensor(labels)).tolist()
+            name: ranks_within_classes(measured[name], classes, measured[name], classes).tolist()
             for name in vocabulary.styles
         }
         self.nouns = self._known(*NUMBER_NOUNS)
@@ -110,14 +110,17 @@ class Captions:
         return tuple(row for word in words if (row := self.vocabulary.row(word)) is not None)
 
 
-def ranks_within_classes(values: Tensor, labels: Tensor) -> Tensor:
-    """The share of a picture's own class below it, float (N,) in (0, 1); equal values share one."""
-    ranks = torch.empty(len(values))
-    for label in labels.unique():
+def ranks_within_classes(
+    values: Tensor, labels: Tensor, of_values: Tensor, of_labels: Tensor
+) -> Tensor:
+    """For each value (N,) the share of `of_values` (M,) of the same class below it, float64 (N,) in
+    [0, 1]; equal ones count half. NaN for a class that `of_values` lacks."""
+    ranks = torch.full((len(values),), torch.nan, dtype=torch.float64)
+    for label in of_labels.unique():
         own = labels == label
-        ordered = values[own].sort().values
+        ordered = of_values[of_labels == label].sort().values
         below, up_to = (torch.searchsorted(ordered, values[own], right=r) for r in (False, True))
-        ranks[own] = (below + up_to) / (2 * len(ordered))
+        ranks[own] = (below + up_to).double() / (2 * len(ordered))
     return ranks
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..data.captions import third_of
+from ..data.captions import ranks_within_classes, third_of
 from ..model.vocabulary import HIGH, LOW
 from .figures import share
 
@@ -40,17 +40,8 @@ class TrainingStyles:
         self.classes = labels.unique().tolist()  # those that have pictures
 
     def ranks(self, name: str, values: Tensor, labels: Tensor) -> Tensor:
-        """The share of training pictures of the same class below each value, float64 (N,) in
-        [0, 1]; equal ones count half. NaN for a class without training pictures."""
-        ranks = torch.full((len(values),), torch.nan, dtype=torch.float64)
-        for label in self.classes:
-            own = labels == label
-            ordered = self.measured[name][self.labels == label].sort().values
-            below, up_to = (
-                torch.searchsorted(ordered, values[own], right=right) for right in (False, True)
-            )
-            ranks[own] = (below + up_to).double() / (2 * len(ordered))
-        return ranks
+        """Among the training pictures: see `ranks_within_classes`."""
+        return ranks_within_classes(values, labels, self.measured[name], self.labels)
 
     def class_means(self, name: str, third: int | None = None) -> Tensor:
         """The mean of a third of each class, or of all of it: float64 (n_classes,); NaN where there

@@ -30,7 +30,33 @@ class Context(NamedTuple):
     is_guided: Tensor
 
 
-class LabelConditioning(nn.Module):
+class Conditioning(nn.Module):
+    """Reading is cheap, and refuses what cannot be asked; encoding runs a network. Reading gives
+    what encoding takes: of each image what is asked, then of each what it is led away from."""
+
+    def read(
+        self,
+        asked: Sequence[Asked],
+        negative: Sequence[Asked] | None = None,
+        style: Style | None = None,
+    ) -> Any:
+        """Raises InputError for what this model does not know."""
+        raise NotImplementedError
+
+    def encode(self, prompts: Any) -> Context:
+        """What sampling needs of what `read` gives."""
+        raise NotImplementedError
+
+    def says_something(self, asked: Sequence[Asked]) -> bool:
+        """Whether anything is asked of any image; errors as for `read`."""
+        raise NotImplementedError
+
+    def context(self, *asked: Sequence[Asked] | None, style: Style | None = None) -> Context:
+        """Read and encode at once."""
+        return self.encode(self.read(*asked, style=style))
+
+
+class LabelConditioning(Conditioning):
     """A learned table: each class has n_tokens tokens, and so has "no label", the null condition
     of classifier-free guidance (Ho & Salimans 2022, sec. 3.2), in the last row."""
 
@@ -57,19 +83,24 @@ class LabelConditioning(nn.Module):
         label = check_label(asked, self.config.class_names)
         return self.null_id if label is None else label
 
-    def context(
+    def read(
         self,
         asked: Sequence[Asked],
         negative: Sequence[Asked] | None = None,
         style: Style | None = None,
-    ) -> Context:
-        """What sampling needs of what is asked of each image, and of what it is led away from;
-        errors as for `ids`, and for any style."""
+    ) -> Tensor:
+        """ids int64 (2 B,), on the CPU; errors as for `ids`, and for any style."""
         if style:
             raise InputError("These weights know labels only, and no style.")
-        ids, away = self.ids(asked), self.ids(negative or [None] * len(asked))
-        both = self(torch.cat([ids, away]).to(self.tokens.weight.device))
-        return Context(*both.chunk(2), ids != away)
+        return torch.cat([self.ids(asked), self.ids(negative or [None] * len(asked))])
+
+    def encode(self, ids: Tensor) -> Context:
+        tokens = self(ids.to(self.tokens.weight.device))
+        positive, away = ids.chunk(2)
+        return Context(*tokens.chunk(2), positive != away)
+
+    def says_something(self, asked: Sequence[Asked]) -> bool:
+        return bool((self.ids(asked) != self.null_id).any())
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids (B,) -> context (B, n_tokens, d_context)."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..checks import InputError, check_number, shown
 from ..config import ConditioningConfig
 from .attention import FeedForward, MultiHeadAttention
-from .conditioning import Asked, Context, Style, check_asked, check_label
+from .conditioning import Asked, Conditioning, Context, Style, check_asked, check_label
 from .vocabulary import EMPTY, HIGH, LOW, Reading, Vocabulary
 
 D_HEAD = 32
@@ -86,7 +86,7 @@ class EncoderLayer(nn.Module):
         return x + self.feed_forward(self.norm_feed_forward(x))
 
 
-class TextConditioning(nn.Module):
+class TextConditioning(Conditioning):
     """What is asked, in words or as a class, -> condition tokens."""
 
     def __init__(self, config: ConditioningConfig, d_context: int):
@@ -114,22 +114,28 @@ class TextConditioning(nn.Module):
         each = {one: self._words(one, style) for one in dict.fromkeys(asked)}
         return as_places([each[one] for one in asked], self.config.n_tokens)
 
-    def context(
+    def read(
         self,
         asked: Sequence[Asked],
         negative: Sequence[Asked] | None = None,
         style: Style | None = None,
-    ) -> Context:
-        """What sampling needs of what is asked of each image, and of what it is led away from;
-        errors as for `places`. The encoder reads each different prompt once."""
-        both = zip(self.places(asked, style), self.places(negative or [None] * len(asked)))
-        both = torch.stack([torch.cat(parts).double() for parts in both], dim=-1)
+    ) -> Places:
+        """2 B places, on the CPU; errors as for `places`."""
+        away = self.places(negative or [None] * len(asked))
+        return Places(*map(torch.cat, zip(self.places(asked, style), away)))
+
+    def encode(self, places: Places) -> Context:
+        """The encoder runs once, and reads each different prompt once."""
+        both = torch.stack([part.double() for part in places], dim=-1)
         different, which = both.unique(dim=0, return_inverse=True)
         device = self.encoder.words.weight.device
         rows, amounts = different.to(device).unbind(-1)
         tokens = self(rows.long(), amounts.float())[which.to(device)]
         positive, away = which.chunk(2)
         return Context(*tokens.chunk(2), positive != away)
+
+    def says_something(self, asked: Sequence[Asked]) -> bool:
+        return bool((self.places(asked).rows != EMPTY).any())
 
     def _words(self, asked: Asked, style: Style) -> Words:
         """The words of a prompt. Those of style come last, where they are not in the way of a

@@ -37,6 +37,17 @@ def test_what_may_be_asked_depends_on_the_weights(model, label_model):
     assert set(OF_WORDS) == PromptRequest.values().keys() - Request.values().keys()
 
 
+def test_a_request_is_checked_without_the_text_encoder(model, tmp_path):
+    runs = []
+    encoder = model.conditioning.encoder
+    hook = encoder.register_forward_hook(lambda *_: runs.append(1))
+    request = PromptRequest.check(model, HOW | {"prompt": "a bold 7", "negative_prompt": "thin"})
+    assert runs == []
+    list(Runner(model, tmp_path).steps(request))
+    hook.remove()
+    assert runs == [1]
+
+
 def test_a_label_alone_is_stored_and_shown_as_ever(check, model, label_model):
     ever = Request.check(label_model, GOOD)
     for asked in ({"label": "7"}, {"prompt": "7"}, {"prompt": " Seven! "}, {"label": 7}):

@@ -1,7 +1,6 @@
 import pytest
 import torch
 
-from ldm_core.data.captions import ranks_within_classes
 from ldm_core.evaluation.style_figures import (
     Judged,
     TrainingStyles,
@@ -34,13 +33,6 @@ def test_a_rank_is_the_share_of_the_class_below(training):
     ranks = training.ranks("stroke", values, labels)
     expected = torch.tensor([0, 0.5, 4 / 9, 1, 1 / 9, torch.nan]).double()
     torch.testing.assert_close(ranks, expected, equal_nan=True)
-
-
-def test_training_pictures_have_the_ranks_by_which_captions_are_written():
-    labels = torch.arange(60) % 3
-    values = torch.randint(0, 9, (60,), generator=torch.Generator().manual_seed(0)).float()  # ties
-    ranks = TrainingStyles(labels, {"width": values}, 3).ranks("width", values, labels)
-    torch.testing.assert_close(ranks.float(), ranks_within_classes(values, labels))
 
 
 def test_the_side_and_the_third_are_those_of_the_own_class(training):

@@ -214,7 +214,7 @@ def test_a_model_without_some_words_has_less_style():
 
 def test_a_context_holds_what_is_asked_and_what_guidance_leads_away_from(conditioning):
     asked, negative = ["a bold 7", 3, None, 3, "3"], ["bold", None, "thin", "three", 4]
-    context = conditioning.context(asked, negative, {"lean": 0.5})
+    context = conditioning.context(asked, negative, style={"lean": 0.5})
     tokens = conditioning(*conditioning.places(asked, {"lean": 0.5}))
     torch.testing.assert_close(context.tokens, tokens, atol=1e-6, rtol=1e-5)
     null = conditioning(*conditioning.places(negative))
@@ -231,7 +231,7 @@ def test_what_is_the_same_has_the_same_bits(conditioning):
     assert context.is_guided.tolist() == [False, False, False, False, True]
     same = ~context.is_guided
     assert torch.equal(context.tokens[same], context.null[same])
-    agreeing = conditioning.context(["7"], ["seven bold"], {"stroke": 1})
+    agreeing = conditioning.context(["7"], ["seven bold"], style={"stroke": 1})
     assert not agreeing.is_guided.any()
 
 
