@@ -132,9 +132,9 @@ function what_is_wrong(problems) {
   const unknown = problems.filter(({ kind }) => kind === "unknown");
   if (!unknown.length) return problems[0].text;
   const nearest = new Map(unknown.map(({ word, nearest }) => [word, nearest]));
-  const words = [...nearest].slice(0, ADVISED).map(([word, other]) =>
-    `the unknown word ${shown(word)} (the nearest known one is ${shown(other)})`,
-  );
+  const advice = ([word, known]) =>
+    `the unknown word ${shown(word)} (the nearest known one is ${shown(known)})`;
+  const words = [...nearest].slice(0, ADVISED).map(advice);
   if (nearest.size > ADVISED) words.push(`${nearest.size - ADVISED} more`);
   return `The prompt has ${words.join(" and ")}.`;
 }

@@ -14,7 +14,7 @@
 // outside the guidance interval; elsewhere two are.
 export function guided_denoiser(predictor, context, schedule, settings) {
   const { guidance_scale: w, guidance_rescale } = settings;
-  // t is float32; so must be the ends, or a time that is an end would not be in the interval.
+  // t is float32, and so must the ends be: a time that is one of them is in the interval.
   const [low, high] = settings.guidance_interval.map(Math.fround);
   const guides = w !== 0 && w !== 1 && context.is_guided.some(Boolean);
   const alone = w === 0 ? context.null : context.places;

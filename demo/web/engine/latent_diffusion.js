@@ -50,8 +50,8 @@ export class LatentDiffusion {
   // (B, 4, 8, 8); after the last step it is the sample. x_0: the estimate of the clean latent that
   // the step used; null at the start, before there is one. Both are read by the next step: copy
   // them, and never transfer them away.
-  // Arguments as in Python. signal: an AbortSignal; once it is aborted, the generator throws its
-  // reason, at the latest when the network next returns.
+  // Arguments as in Python, but for `start`. signal: an AbortSignal; once it is aborted, the
+  // generator throws its reason, at the latest when the network next returns.
   // Throws InputError at the call, before any work, for anything that is not allowed.
   denoise(asked, { seeds = null, negative = null, style = null, signal = null, ...options } = {}) {
     const settings = this.settings(options);
@@ -67,14 +67,14 @@ export class LatentDiffusion {
   }
 
   async *#denoise(context, seeds, settings, signal) {
+    const { schedule } = this;
     const { steps, eta } = settings;
-    const times = this.schedule.times(steps, settings.spacing);
+    const times = schedule.times(steps, settings.spacing);
     const noise = (i) => gaussian_noise(seeds, i, LATENT_SHAPE);
     const x = noise(0);
     yield { index: 0, steps, t: times[0], x_t: x, x_0: null };
     const predictor = (conditions) => this.#predictor(conditions, signal);
-    const denoise = guided_denoiser(predictor, context, this.schedule, settings);
-    const { schedule } = this;
+    const denoise = guided_denoiser(predictor, context, schedule, settings);
     const each = get_sampler(settings.sampler)(denoise, x, times, { schedule, noise, eta });
     let index = 0;
     for await (const [x_t, x_0] of each) {

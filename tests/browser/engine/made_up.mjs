@@ -9,25 +9,27 @@ const prompts = readFileSync(new URL("../../../demo/web/prompt.js", import.meta.
 const promptLanguage = new Function(`${prompts}; return promptLanguage;`)();
 
 export function made_up(about) {
-  return new LatentDiffusion(about, new MadeUp(about.vocabulary.places), promptLanguage(about.vocabulary));
+  const { vocabulary } = about;
+  return new LatentDiffusion(about, new MadeUp(vocabulary.places), promptLanguage(vocabulary));
 }
 
-// sizes: how many predictions each call has made.
+// asked: for each call its name, and how many prompts or predictions it was for.
 class MadeUp {
-  sizes = [];
+  asked = [];
 
   constructor(n_places) {
     this.n_places = n_places;
   }
 
   context(rows, amounts) {
+    this.asked.push(["context", rows.length / this.n_places]);
     return amounts.map((amount, i) => amount * Math.sin(rows[i]));
   }
 
   predict(x_t, t, context) {
     const { n_places } = this;
     const size = context.length / n_places;
-    this.sizes.push(size);
+    this.asked.push(["predict", size]);
     return Float32Array.from({ length: size * 256 }, (_, i) => {
       const e = i % 256, n = Math.floor(i / 256), image = n % t.length;
       const x = x_t.subarray(image * 256, (image + 1) * 256);

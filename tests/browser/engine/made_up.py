@@ -28,14 +28,17 @@ def context(rows, amounts):
 
 
 class MadeUp:
-    """sizes: how many predictions each call has made."""
+    """asked: for each call its name, and how many prompts or predictions it was for."""
 
     def __init__(self):
-        self.sizes = []
+        self.asked = []
 
     def predictor(self, context):
+        size = context.shape[0] * context.shape[1]
+        self.asked.append(["context", size])
+
         def predict(x_t, t):
-            self.sizes.append(context.shape[0] * context.shape[1])
+            self.asked.append(["predict", size])
             x, e = x_t.flatten(1), torch.arange(256)
             v = 0.7 * x - 0.4 * x.roll(-5, 1) + (e % 7 + 3 * t[:, None]).sin()
             v = v + context[:, :, e % context.shape[2]]

@@ -31,7 +31,8 @@ def random_case(vocabulary, draw):
         random_prompt(vocabulary, draw) if draw.random() < share else draw.choice(labels[:whole])
         for share, whole in ((0.7, 5), (0.2, 1))
     )
-    style = {name: draw.choice(amounts) for name in vocabulary.styles if draw.random() < 0.4}
+    names = draw.sample(vocabulary.styles, len(vocabulary.styles))  # in any order
+    style = {name: draw.choice(amounts) for name in names if draw.random() < 0.4}
     return [asked], [away], style
 
 
@@ -51,7 +52,8 @@ def python_context(conditioning, asked, away, style):
 def test_places_and_errors_are_those_of_python(node, class_names):
     model, draw = made_up(with_words(class_names, PLACES)), random.Random(0)
     cases = [random_case(model.vocabulary, draw) for _ in range(500)]
-    cases.append(([0, None, "bold"], [0, "bold", "bold"], {}))
+    cases.append(([0, None, "wide"], [0, "wide", "wide"], {}))
+    cases.append(([None], ["leaning left"], {"lean": -0.5}))  # the same words, by another amount
     found = node(MADE_UP, CONTEXT, {"about": about(model), "cases": cases})
     for case, one in zip(cases, found, strict=True):
         assert one == python_context(model.conditioning, *case), case
