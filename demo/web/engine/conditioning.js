@@ -1,0 +1,140 @@
+// What is asked, in words or as a class -> the places of a prompt, which the text encoder reads; as
+// in ldm_core/model/text.py and conditioning.py.
+//
+// A prompt is a row of places. Each place holds a word and the amount to which it counts, from 0 to
+// 1; what is missing to 1 is the empty place. A style slider is such a word.
+
+import { InputError, check_number, check_whole, quoted, shown } from "./checks.js";
+
+const EMPTY = 0; // the row of an empty place
+const ADVISED = 3; // unknown words that an error names
+
+export class TextConditioning {
+  // class_names: of the model. vocabulary: `Vocabulary.to_dict()`. language: what `promptLanguage`
+  // in demo/web/prompt.js makes of it; it reads prompts.
+  constructor(class_names, vocabulary, language) {
+    Object.assign(this, { class_names, vocabulary, language });
+  }
+
+  // What people ask of each image -> {rows, amounts}, Int32Array and Float32Array (B, n_places):
+  // words as rows of the vocabulary, and by how much each counts.
+  //
+  // A class is the prompt of its name; null is the empty prompt. style is said of all images; 0
+  // says nothing, and 1 or -1 the same as the word. Throws InputError for what this model does not
+  // know, and where a prompt and style differ about a property.
+  places(asked, style = null) {
+    check_asked(asked);
+    const said = this.#checked(style);
+    const is_text = (one) => typeof one === "string";
+    const checked = asked.map((one) => (is_text(one) ? one : check_label(one, this.class_names)));
+    const words = checked.flatMap((one) => {
+      const words = this.#words(one, said);
+      return [...words, ...Array(this.vocabulary.places - words.length).fill([EMPTY, 1])];
+    });
+    return {
+      rows: Int32Array.from(words, ([row]) => row),
+      amounts: Float32Array.from(words, ([, amount]) => amount),
+    };
+  }
+
+  // What sampling needs of what is asked of each image, and of what it is led away from; errors as
+  // for `places`. is_guided: for each image, false where both ask the same.
+  context(asked, negative = null, style = null) {
+    const places = this.places(asked, style);
+    const away = this.places(negative ?? asked.map(() => null));
+    const n = this.vocabulary.places;
+    const is_guided = asked.map((_, image) =>
+      ["rows", "amounts"].some((part) => {
+        const [one, other] = [places, away].map((of) => of[part].slice(image * n, (image + 1) * n));
+        return one.some((value, i) => value !== other[i]);
+      }),
+    );
+    return { places, null: away, is_guided };
+  }
+
+  // The words of a prompt, [row, amount]. Those of style come last, where they are not in the way
+  // of a sentence.
+  #words(asked, style) {
+    const { places, styles, rows } = this.vocabulary;
+    const reading = typeof asked === "string" ? this.#read(asked) : { rows: [], style: {} };
+    if (typeof asked === "number") reading.rows.push(1 + asked); // the row of a class
+    const words = reading.rows.map((row) => [row, 1]);
+    const phrase_of = (name, third) => styles[name][1 + third][0];
+    for (const [name, amount] of style) {
+      if (reading.style[name] === amount) continue;
+      if (name in reading.style) {
+        const said = phrase_of(name, reading.style[name]).map((row) => rows[row][0]).join(" ");
+        const number = Number(amount.toPrecision(6));
+        throw new InputError(
+          `The prompt says ${said}, and style says ${name} ${number}: leave one out.`,
+        );
+      }
+      words.push(...phrase_of(name, Math.sign(amount)).map((row) => [row, Math.abs(amount)]));
+    }
+    if (words.length > places)
+      throw new InputError(
+        `The prompt and its style have ${words.length} words together, and there is room for ` +
+          `${places}. Take a shorter prompt.`,
+      );
+    return words;
+  }
+
+  #read(prompt) {
+    const { rows, style, problems } = this.language.read(prompt);
+    if (problems.length) throw new InputError(what_is_wrong(problems));
+    return { rows, style };
+  }
+
+  #checked(style) {
+    const known = Object.keys(this.vocabulary.styles);
+    if (style !== null && (typeof style !== "object" || Array.isArray(style)))
+      throw new InputError(
+        `style must be a dictionary such as {"stroke": 1}, not ${shown(style)}.`,
+      );
+    for (const name in style)
+      if (!known.includes(name)) {
+        const allowed = known.join(", ") || "nothing";
+        throw new InputError(`style may have ${allowed}, not ${shown(name)}.`);
+      }
+    for (const name in style) check_number(`style ${name}`, style[name], -1, 1);
+    return known.filter((name) => style?.[name]).map((name) => [name, style[name]]); // in one order
+  }
+}
+
+function check_asked(asked) {
+  if (typeof asked === "string")
+    throw new InputError(
+      `What is asked is a list with something for each image: [${quoted(asked)}].`,
+    );
+  if (asked.length === 0)
+    throw new InputError("Nothing is asked: give one label, prompt or None for each image.");
+}
+
+// A class index, or null for null and for -1, which stands for it in arrays.
+function check_label(label, class_names) {
+  if (label === null) return null;
+  try {
+    return check_whole("label", label, -1, class_names.length - 1) === -1 ? null : label;
+  } catch {
+    const names = class_names.map((name, i) => `${i} (${name})`).join(", ");
+    throw new InputError(`label must be None or one of ${names}, not ${shown(label)}.`);
+  }
+}
+
+// The problems of a prompt in the words of `Vocabulary.read`, which stops at the first word that
+// may be two, and names all unknown ones before anything else.
+function what_is_wrong(problems) {
+  const ambiguous = problems.find(({ kind }) => kind === "ambiguous");
+  if (ambiguous) {
+    const { word, text } = ambiguous;
+    return `The word ${shown(word)}${text.slice(text.indexOf(" may be "))}`;
+  }
+  const unknown = problems.filter(({ kind }) => kind === "unknown");
+  if (!unknown.length) return problems[0].text;
+  const nearest = new Map(unknown.map(({ word, nearest }) => [word, nearest]));
+  const advice = ([word, known]) =>
+    `the unknown word ${shown(word)} (the nearest known one is ${shown(known)})`;
+  const words = [...nearest].slice(0, ADVISED).map(advice);
+  if (nearest.size > ADVISED) words.push(`${nearest.size - ADVISED} more`);
+  return `The prompt has ${words.join(" and ")}.`;
+}

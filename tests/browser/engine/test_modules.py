@@ -1,0 +1,17 @@
+"""The modules run wherever there are modules: in a worker, on a page, in Node."""
+
+import re
+
+import pytest
+
+from .conftest import ENGINE
+
+ELSEWHERE = r"\b(document|window|self|navigator|location|process|Buffer|require)\b[.(]"
+
+
+@pytest.mark.parametrize("path", sorted(ENGINE.glob("*.js")), ids=lambda path: path.stem)
+def test_a_module_needs_only_those_beside_it(path):
+    code = path.read_text(encoding="utf-8")
+    for name in re.findall(r"\bfrom \"(.*)\"|\bimport\(", code):
+        assert name.startswith("./") and (ENGINE / name).is_file()
+    assert not re.search(ELSEWHERE, code)
