@@ -29,6 +29,10 @@ ALLOWED = {
         *("latent_diffusion", "evaluation"),
     },
     "command_line": {"checks", "diffusion", "runtime"},
+    "export": {
+        *("checks", "config", "model", "diffusion", "runtime", "files", "latent_diffusion"),
+        *("output", "command_line"),
+    },
     "sample": {"checks", "files", "latent_diffusion", "model", "output", "command_line"},
     "evaluate": {
         *("checks", "data", "diffusion", "latent_diffusion", "evaluation", "command_line"),

@@ -1,0 +1,1 @@
+"""The model for other programs: each format is one function, which writes into an empty folder."""
