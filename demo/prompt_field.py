@@ -8,14 +8,18 @@ from gradio.components import Component
 
 from ldm_core import LatentDiffusion
 
-from .parts import html, read
+from .parts import html, script
 from .requests import labels
+
+FIELD = script("prompt_field.js") + (
+    "window.promptField = promptField({ element, props, trigger, promptLanguage });"
+)
 
 
 def under_prompt(model: LatentDiffusion) -> gr.HTML:
     """Examples to press; in their place, what is wrong with the prompt. To be rendered."""
     value = {"vocabulary": model.vocabulary.to_dict(), "labels": list(labels(model))}
-    return html("prompt.html", value=value, js_on_load=read("prompt_field.js"), render=False)
+    return html("prompt.html", value=value, js_on_load=FIELD, render=False)
 
 
 def keep_in_step(

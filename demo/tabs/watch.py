@@ -8,7 +8,7 @@ from gradio.components import Component
 
 from ldm_core import STYLES, UserError
 
-from ..parts import RUNS_THE_MODEL, controls, html, read, shown_to_people
+from ..parts import RUNS_THE_MODEL, controls, html, read, script, shown_to_people
 from ..prompt_field import keep_in_step, under_prompt
 from ..prompts import asks_of
 from ..requests import Request
@@ -16,6 +16,7 @@ from ..runs import Runner
 
 TITLE = "Watch"
 FOLD = "Sampler and negative prompt"
+PLAYER = script("player.js") + "player({ element, props, trigger, watch });"
 
 
 def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) -> None:
@@ -24,7 +25,7 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
     under = under_prompt(runner.model) if "prompt" in values else None
     with gr.Row(elem_id="desk"):
         with gr.Column(elem_id="stage"):
-            player = html("player.html", value=runner.example(), js_on_load=read("player.js"))
+            player = html("player.html", value=runner.example(), js_on_load=PLAYER)
         with gr.Column(elem_id="controls"):
             generate, dice = _lay_out(values, under)
     html("how.html", words=under is not None)
