@@ -31,7 +31,7 @@ import torch  # noqa: E402
 
 from demo.endpoint import Page, add_endpoint, server_options  # noqa: E402
 from demo.folder import KEEP_S, own_folder  # noqa: E402
-from demo.parts import html, read  # noqa: E402
+from demo.parts import html, read, script  # noqa: E402
 from demo.runs import Runner  # noqa: E402
 from demo.serving import check_address, serve  # noqa: E402
 from demo.tabs import TABS  # noqa: E402
@@ -74,7 +74,7 @@ def build(model: LatentDiffusion, tabs: tuple[ModuleType, ...] = TABS) -> gr.Blo
 def launch_options() -> dict:
     """The looks of the page, which Gradio takes when it is launched."""
     styles = "".join(map(read, STYLES))
-    scripts = "".join(f"<script>{read(name)}</script>" for name in SCRIPTS)
+    scripts = "".join(f"<script>{script(name)}</script>" for name in SCRIPTS)
     return {
         "theme": gr.themes.Base(
             font=("system-ui", "sans-serif"), font_mono=("ui-monospace", "monospace")

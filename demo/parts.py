@@ -1,6 +1,7 @@
 """What the tabs of the page share: markup from demo/web, controls, and rules for their events."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,11 @@ RUNS_THE_MODEL = {"concurrency_id": "runs", "concurrency_limit": cores()}
 
 def read(name: str) -> str:
     return (WEB / name).read_text(encoding="utf-8")
+
+
+def script(name: str) -> str:
+    """A module that imports nothing, as a plain script: what it exports is known to the page."""
+    return re.sub(r"^export ", "", read(name), flags=re.MULTILINE)
 
 
 def html(name: str, **options) -> gr.HTML:

@@ -1,11 +1,11 @@
 // Prompts: how they are read, and how label and style are written into them. `promptLanguage`
 // takes `Vocabulary.to_dict()` and gives functions without side effects; it knows no page. This is
-// a plain script, without imports and exports, so that any page can take it in.
+// a module without imports, so that a page can take it in as a plain script too.
 //
 // It reads exactly as `Vocabulary.read` in ldm_core/model/vocabulary.py does; a test compares them.
 // A state is {prompt, label, [a property of style]: amount}; label null leaves the class open.
 
-function promptLanguage({ rows, n_classes, places, styles, small }) {
+export function promptLanguage({ rows, n_classes, places, styles, small }) {
   const THIRDS = [-1, 0, 1];
   // Python's whitespace, which differs a little from \s here.
   const SPACE =

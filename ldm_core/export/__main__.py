@@ -8,11 +8,12 @@ from pathlib import Path
 from ..command_line import Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
 from .folder import whole_folder
+from .web_format import write_web
 
 PROGRAM = "python -m ldm_core.export"
 # Each writes a model into an empty folder; args: the command line.
 Format = Callable[[LatentDiffusion, Path, argparse.Namespace], None]
-FORMATS: dict[str, Format] = {}
+FORMATS: dict[str, Format] = {"web": write_web}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--out", required=True, type=Path, help="folder to write to")
     add("--weights", type=Path, default=Path("weights"), help="folder of the checkpoints (weights)")
     add("--force", action="store_true", help="replace files of the same name in the folder")
+    add("--runtime", type=Path, help="for web: a node_modules folder, instead of fetching packages")
     return parser
 
 

@@ -16,9 +16,10 @@ from ..checks import InputError
 
 IR_VERSION, OPSET = 10, 21  # of ONNX 1.16; ONNX Runtime reads them from 1.18 on
 CONTRIBUTED = "com.microsoft"  # ONNX Runtime's own operations
-DTYPES = {"float32": 1, "int64": 7}  # TensorProto.DataType
+DTYPES = {"float32": 1, "int32": 6, "int64": 7}  # TensorProto.DataType
 
 Attribute = int | float | str | Sequence[int]
+Shape = Sequence[int | str]  # a string is a free size
 
 
 class Graph:
@@ -30,16 +31,16 @@ class Graph:
         self._inputs: list[bytes] = []
         self._names = 0
 
-    def input(self, name: str, shape: Sequence[int | str]) -> str:
-        """A float32 tensor that is given at every run; a string in shape is a free size."""
-        self._inputs.append(_value(name, shape))
+    def input(self, name: str, shape: Shape, dtype: str = "float32") -> str:
+        """A tensor that is given at every run."""
+        self._inputs.append(_value(name, shape, dtype))
         return name
 
     def constant(self, values: np.ndarray | Sequence[int]) -> str:
         """A tensor of the network: weights in float32, or whole numbers (shapes) in int64."""
         array = np.asarray(values, order="C")
         if str(array.dtype) not in DTYPES:
-            raise InputError(f"A constant must be {' or '.join(DTYPES)}, not {array.dtype}.")
+            raise InputError(f"A constant must be one of {', '.join(DTYPES)}, not {array.dtype}.")
         name = self._new_name()
         dims = b"".join(_number(1, size) for size in array.shape)
         kind = _number(2, DTYPES[str(array.dtype)])
@@ -54,9 +55,9 @@ class Graph:
         self._nodes.append(node + _bytes(7, domain))
         return name
 
-    def model(self, outputs: Mapping[str, tuple[str, Sequence[int | str]]]) -> bytes:
-        """The finished ModelProto. outputs: by the name under which a run returns it, a tensor and
-        its shape, as for `input`."""
+    def model(self, outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
+        """The finished ModelProto. outputs: by the name under which a run returns it, a float32
+        tensor and its shape."""
         nodes = [*self._nodes]
         for name, (tensor, _) in outputs.items():
             nodes.append(_bytes(1, tensor) + _bytes(2, name) + _bytes(4, "Identity"))
@@ -89,10 +90,10 @@ def _attribute(name: str, value: Attribute) -> bytes:
     return _bytes(1, name) + content + _number(20, kind)
 
 
-def _value(name: str, shape: Sequence[int | str]) -> bytes:
-    """ValueInfoProto of a float32 tensor."""
+def _value(name: str, shape: Shape, dtype: str = "float32") -> bytes:
+    """ValueInfoProto of a tensor."""
     sizes = (_number(1, s) if isinstance(s, int) else _bytes(2, s) for s in shape)
-    tensor = _number(1, DTYPES["float32"]) + _bytes(2, b"".join(_bytes(1, s) for s in sizes))
+    tensor = _number(1, DTYPES[dtype]) + _bytes(2, b"".join(_bytes(1, s) for s in sizes))
     return _bytes(1, name) + _bytes(2, _bytes(1, tensor))
 
 

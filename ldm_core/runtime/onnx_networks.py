@@ -8,21 +8,18 @@ The mathematics of `model/`, arranged for many runs with the same context:
   each layer remain.
 - The conditions of guidance share x_t, so the layers before the first one that sees the condition
   run once for all of them.
-- Feature maps are (B, C, H W), as convolutions want them; tokens are (B, H W, C).
-
-The operations are plain ones: ONNX Runtime itself fuses a transposition with the product beside it,
-a sigmoid with its product, an addition with its convolution.
 """
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..config import IMAGE_SIDE, LATENT_SIDE
-from ..model.attention import MultiHeadAttention, SpatialTransformer
+from ..model.attention import SpatialTransformer
 from ..model.unet import TimedResidualBlock, UNet, frequencies
 from ..model.vae import VAE, ResidualBlock
-from .onnx_graph import CONTRIBUTED, Graph
+from .onnx_graph import Shape
+from .onnx_layers import Layers
 
 
 def context_graph(unet: UNet, n_tokens: int) -> bytes:
@@ -31,8 +28,15 @@ def context_graph(unet: UNet, n_tokens: int) -> bytes:
     pooled (N, d_time), and per transformer i keys_i (N, C, heads n_tokens) and values_i
     (N, heads n_tokens, C).
     """
-    graph = _Layers()
+    graph = Layers()
     context = graph.input("context", ("N", n_tokens, unet.config.d_context))
+    return graph.model(add_context(graph, context, unet, n_tokens))
+
+
+def add_context(
+    graph: Layers, context: str, unet: UNet, n_tokens: int
+) -> dict[str, tuple[str, Shape]]:
+    """What `context_graph` does, within a graph; returns its outputs, as for `Graph.model`."""
     mean = graph.add("ReduceMean", context, graph.constant(np.array([1])), keepdims=0)
     pooled = graph.gemm(mean, unet.pooled_context.weight, unet.pooled_context.bias)
     outputs = {"pooled": (pooled, ("N", unet.config.d_time))}
@@ -56,7 +60,7 @@ def context_graph(unet: UNet, n_tokens: int) -> bytes:
         outputs[f"keys_{i}"] = graph.reshape(keys, 0, channels, -1), ("N", channels, rows)
         values = graph.add("Transpose", values, perm=(0, 2, 1, 3))
         outputs[f"values_{i}"] = graph.reshape(values, 0, -1, channels), ("N", rows, channels)
-    return graph.model(outputs)
+    return outputs
 
 
 def unet_graph(unet: UNet, n_tokens: int) -> bytes:
@@ -68,7 +72,7 @@ def unet_graph(unet: UNet, n_tokens: int) -> bytes:
 
 def decoder_graph(vae: VAE) -> bytes:
     """A model that takes z (B, 4, 8, 8), normalised, and returns "image" (B, 1, 32, 32)."""
-    graph, side = _Layers(), LATENT_SIDE
+    graph, side = Layers(), LATENT_SIDE
     x = graph.input("z", ("B", vae.config.latent_channels, LATENT_SIDE, LATENT_SIDE))
     x = graph.add("Mul", x, graph.weights(vae.latent_std))
     x = graph.add("Add", x, graph.weights(vae.latent_mean))
@@ -96,55 +100,7 @@ def _transformers(unet: UNet) -> list[SpatialTransformer]:
     return [module for module in unet.modules() if isinstance(module, SpatialTransformer)]
 
 
-class _Layers(Graph):
-    """The layers that both networks consist of."""
-
-    def weights(self, tensor: Tensor) -> str:
-        return self.constant(tensor.detach().float().cpu().numpy())
-
-    def reshape(self, x: str, *shape: int) -> str:
-        """0 keeps a size; -1 is inferred."""
-        return self.add("Reshape", x, self.constant(np.array(shape)))
-
-    def convolution(self, x: str, layer: nn.Conv2d) -> str:
-        options = {"kernel_shape": layer.kernel_size, "strides": layer.stride}
-        weights = self.weights(layer.weight), self.weights(layer.bias)
-        return self.add("Conv", x, *weights, pads=layer.padding * 2, **options)
-
-    def linear(self, x: str, weight: Tensor, bias: Tensor | None = None) -> str:
-        """x (B, n, in) -> (B, n, out)."""
-        y = self.add("MatMul", x, self.weights(weight.T))
-        return y if bias is None else self.add("Add", y, self.weights(bias))
-
-    def gemm(self, x: str, weight: Tensor, bias: Tensor) -> str:
-        """x (rows, in) -> (rows, out). Faster than `linear` with a bias, where x is a matrix."""
-        return self.add("Gemm", x, self.weights(weight.T), self.weights(bias))
-
-    def silu(self, x: str) -> str:
-        return self.add("Mul", x, self.add("Sigmoid", x))
-
-    def normalise(self, x: str, layer: nn.GroupNorm) -> str:
-        """A group norm without its scale and shift: x (B, C, H, W) -> (B, C, H W).
-
-        A group is an instance of a map of its own; GroupNormalization would be split up."""
-        groups = self.reshape(x, 0, layer.num_groups, -1)
-        ones = torch.ones(layer.num_groups)
-        affine = self.weights(ones), self.weights(0 * ones)
-        y = self.add("InstanceNormalization", groups, *affine, epsilon=layer.eps)
-        return self.reshape(y, 0, layer.num_channels, -1)
-
-    def group_norm(self, x: str, layer: nn.GroupNorm, side: int | None = None) -> str:
-        """x (B, C, side, side) -> the same, or (B, C, H W) without a side."""
-        y = self.add("Mul", self.normalise(x, layer), self.weights(layer.weight[:, None]))
-        y = self.add("Add", y, self.weights(layer.bias[:, None]))
-        return y if side is None else self.reshape(y, 0, layer.num_channels, side, side)
-
-    def layer_norm(self, x: str, layer: nn.LayerNorm) -> str:
-        affine = self.weights(layer.weight), self.weights(layer.bias)
-        return self.add("LayerNormalization", x, *affine, epsilon=layer.eps)
-
-
-class _UNetGraph(_Layers):
+class _UNetGraph(Layers):
     def __init__(self, unet: UNet, n_tokens: int):
         super().__init__()
         self.unet, self.n_tokens = unet, n_tokens
@@ -223,25 +179,16 @@ class _UNetGraph(_Layers):
         tokens = self.add("Transpose", self.group_norm(x, block.norm), perm=(0, 2, 1))
         h = self.linear(tokens, block.proj_in.weight, block.proj_in.bias)
         normed = self.layer_norm(h, block.norm_self)
-        h = self.add("Add", h, self._self_attention(normed, block.self_attention))
+        h = self.add("Add", h, self.self_attention(normed, block.self_attention))
         normed = self.layer_norm(h, block.norm_cross)
         h = self.add("Add", h, self._cross_attention(normed, block))
         normed = self.layer_norm(h, block.norm_feed_forward)
-        h = self.add("Add", h, self._feed_forward(normed, block.feed_forward, side))
+        h = self.add("Add", h, self.feed_forward(normed, block.feed_forward, side * side))
         # W h^T is the transpose of h W^T, already as a feature map.
         tokens = self.add("Transpose", h, perm=(0, 2, 1))
         y = self.add("MatMul", self.weights(block.proj_out.weight), tokens)
         y = self.add("Add", y, self.weights(block.proj_out.bias[:, None]))
         return self.add("Add", x, self.reshape(y, 0, channels, side, side))
-
-    def _self_attention(self, x: str, attention: MultiHeadAttention) -> str:
-        q, k, v = (
-            self.linear(x, layer.weight)
-            for layer in (attention.to_q, attention.to_k, attention.to_v)
-        )
-        heads = attention.to_q.out_features // attention.d_head
-        h = self.add("MultiHeadAttention", q, k, v, domain=CONTRIBUTED, num_heads=heads)
-        return self.linear(h, attention.to_out.weight, attention.to_out.bias)
 
     def _cross_attention(self, x: str, block: SpatialTransformer) -> str:
         attention, i = block.cross_attention, self.numbers[id(block)]
@@ -252,17 +199,6 @@ class _UNetGraph(_Layers):
         weights = self.reshape(weights, 0, -1, columns)
         h = self.add("MatMul", weights, self.input(f"values_{i}", ("N", columns, channels)))
         return self.add("Add", h, self.weights(attention.to_out.bias))
-
-    def _feed_forward(self, x: str, layer, side: int) -> str:
-        channels = layer.to_out.out_features
-        rows = self.reshape(x, -1, channels)
-        value, gate = (
-            self.gemm(rows, weight, bias)
-            for weight, bias in zip(layer.to_hidden.weight.chunk(2), layer.to_hidden.bias.chunk(2))
-        )
-        hidden = self.add("Mul", value, self.add("Gelu", gate))
-        y = self.gemm(hidden, layer.to_out.weight, layer.to_out.bias)
-        return self.reshape(y, -1, side * side, channels)
 
     def _twice_as_large(self, x: str) -> str:
         """Each position becomes 2 x 2, as F.interpolate does it."""

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from demo.parts import read
+from demo.parts import script
 from ldm_core import InputError
 from ldm_core.checks import shown
 from ldm_core.model.vocabulary import ADVISED, STYLES, Vocabulary, make_vocabulary
@@ -33,7 +33,7 @@ def vocabulary(request):
 @pytest.fixture
 def page(browser, vocabulary):
     page = browser.new_page()
-    page.add_script_tag(content=read("prompt.js"))
+    page.add_script_tag(content=script("prompt.js"))
     page.evaluate("(vocabulary) => { language = promptLanguage(vocabulary) }", vocabulary.to_dict())
     yield page
     page.close()

@@ -1,7 +1,6 @@
-// What is asked, in words or as a class -> the places of a prompt, which the text encoder reads; as
-// in ldm_core/model/text.py and conditioning.py.
+// What is asked -> what the prompt's network reads; as in ldm_core/model/text.py and conditioning.py.
 //
-// A prompt is a row of places. Each place holds a word and the amount to which it counts, from 0 to
+// For a model that knows words, a prompt is a row of places. Each place holds a word and the amount to which it counts, from 0 to
 // 1; what is missing to 1 is the empty place. A style slider is such a word.
 
 import { InputError, check_number, check_whole, quoted, shown } from "./checks.js";
@@ -37,19 +36,8 @@ export class TextConditioning {
     };
   }
 
-  // What sampling needs of what is asked of each image, and of what it is led away from; errors as
-  // for `places`. is_guided: for each image, false where both ask the same.
   context(asked, negative = null, style = null) {
-    const places = this.places(asked, style);
-    const away = this.places(negative ?? asked.map(() => null));
-    const n = this.vocabulary.places;
-    const is_guided = asked.map((_, image) =>
-      ["rows", "amounts"].some((part) => {
-        const [one, other] = [places, away].map((of) => of[part].slice(image * n, (image + 1) * n));
-        return one.some((value, i) => value !== other[i]);
-      }),
-    );
-    return { places, null: away, is_guided };
+    return context_of(this, asked, negative, style);
   }
 
   // The words of a prompt, [row, amount]. Those of style come last, where they are not in the way
@@ -99,6 +87,49 @@ export class TextConditioning {
     for (const name in style) check_number(`style ${name}`, style[name], -1, 1);
     return known.filter((name) => style?.[name]).map((name) => [name, style[name]]); // in one order
   }
+}
+
+export class LabelConditioning {
+  constructor(class_names) {
+    this.class_names = class_names;
+  }
+
+  // As above, but for {rows, amounts} with the id of each image as its only row, Int32Array (B,),
+  // and no amounts. Throws InputError for prompts and for any style.
+  places(asked, style = null) {
+    if (style && Object.keys(style).length)
+      throw new InputError("These weights know labels only, and no style.");
+    check_asked(asked);
+    return { rows: Int32Array.from(asked, (one) => this.#id(one)), amounts: new Float32Array(0) };
+  }
+
+  context(asked, negative = null, style = null) {
+    return context_of(this, asked, negative, style);
+  }
+
+  #id(asked) {
+    if (typeof asked === "string")
+      throw new InputError(
+        `These weights know labels only, and no prompts such as ${shown(asked)}. Train new ones ` +
+          "with train.py, which learn words too.",
+      );
+    return check_label(asked, this.class_names) ?? this.class_names.length;
+  }
+}
+
+// What sampling needs of what is asked of each image, and of what it is led away from; errors as
+// for `places`. is_guided: for each image, false where both ask the same.
+function context_of(conditioning, asked, negative, style) {
+  const places = conditioning.places(asked, style);
+  const away = conditioning.places(negative ?? asked.map(() => null));
+  const is_guided = asked.map((_, image) =>
+    ["rows", "amounts"].some((part) => {
+      const n = places[part].length / asked.length;
+      const [one, other] = [places, away].map((of) => of[part].slice(image * n, (image + 1) * n));
+      return one.some((value, i) => value !== other[i]);
+    }),
+  );
+  return { places, null: away, is_guided };
 }
 
 function check_asked(asked) {

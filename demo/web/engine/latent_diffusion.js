@@ -5,7 +5,7 @@
 // it runs in a worker, on the main thread, and in Node.
 
 import { InputError, UserError, check_whole } from "./checks.js";
-import { TextConditioning } from "./conditioning.js";
+import { LabelConditioning, TextConditioning } from "./conditioning.js";
 import { LATENT_SHAPE } from "./config.js";
 import { guided_denoiser } from "./guidance.js";
 import { NoiseSchedule } from "./noise_schedule.js";
@@ -23,18 +23,21 @@ export class NonFiniteError extends UserError {
 
 export class LatentDiffusion {
   // about: {config, defaults, vocabulary}, which are in Python `model.config.to_dict()`,
-  // `model.defaults.to_dict()` and `model.vocabulary.to_dict()`.
+  // `model.defaults.to_dict()` and `model.vocabulary.to_dict()`; vocabulary null where a model knows
+  // labels only.
   // network: what runs the networks, by
   //     async context(rows, amounts) -> what `predict` needs to know of N prompts; rows Int32Array,
-  //         amounts Float32Array (N, n_places)
+  //         amounts Float32Array (N, n_places); for labels, rows (N,) alone
   //     async predict(x_t, t, context) -> v, Float32Array (N, 4, 8, 8), for x_t (B, 4, 8, 8) and
   //         t (B,); N is a multiple of B: the whole batch for one condition, then for the next
   //     async decode(z) -> images, Float32Array (B, 1, 32, 32)
-  // language: `promptLanguage(vocabulary)`.
+  // language: `promptLanguage(vocabulary)`, if there is one.
   constructor({ config, defaults, vocabulary }, network, language) {
     const { class_names } = config.conditioning;
     this.network = network;
-    this.conditioning = new TextConditioning(class_names, vocabulary, language);
+    this.conditioning = vocabulary
+      ? new TextConditioning(class_names, vocabulary, language)
+      : new LabelConditioning(class_names);
     this.schedule = new NoiseSchedule(config.noise_schedule);
     this.defaults = new SamplingSettings(defaults);
   }

@@ -1,12 +1,9 @@
 // A model whose networks are closed formulas, the same as in made_up.py.
 
-import { readFileSync } from "node:fs";
 import { LatentDiffusion } from "../../../demo/web/engine/latent_diffusion.js";
+import { promptLanguage } from "../../../demo/web/prompt.js";
 
 export { guided_denoiser } from "../../../demo/web/engine/guidance.js";
-
-const prompts = readFileSync(new URL("../../../demo/web/prompt.js", import.meta.url), "utf8");
-const promptLanguage = new Function(`${prompts}; return promptLanguage;`)();
 
 export function made_up(about) {
   const { vocabulary } = about;

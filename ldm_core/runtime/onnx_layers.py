@@ -1,0 +1,82 @@
+"""The layers that all our networks consist of, as operations of an ONNX graph.
+
+Feature maps are (B, C, H W), as convolutions want them; tokens are (B, n, C).
+
+The operations are plain ones: ONNX Runtime itself fuses a transposition with the product beside it,
+a sigmoid with its product, an addition with its convolution.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..model.attention import FeedForward, MultiHeadAttention
+from .onnx_graph import CONTRIBUTED, Graph
+
+
+class Layers(Graph):
+    def weights(self, tensor: Tensor) -> str:
+        return self.constant(tensor.detach().float().cpu().numpy())
+
+    def reshape(self, x: str, *shape: int) -> str:
+        """0 keeps a size; -1 is inferred."""
+        return self.add("Reshape", x, self.constant(np.array(shape)))
+
+    def convolution(self, x: str, layer: nn.Conv2d) -> str:
+        options = {"kernel_shape": layer.kernel_size, "strides": layer.stride}
+        weights = self.weights(layer.weight), self.weights(layer.bias)
+        return self.add("Conv", x, *weights, pads=layer.padding * 2, **options)
+
+    def linear(self, x: str, weight: Tensor, bias: Tensor | None = None) -> str:
+        """x (B, n, in) -> (B, n, out)."""
+        y = self.add("MatMul", x, self.weights(weight.T))
+        return y if bias is None else self.add("Add", y, self.weights(bias))
+
+    def gemm(self, x: str, weight: Tensor, bias: Tensor) -> str:
+        """x (rows, in) -> (rows, out). Faster than `linear` with a bias, where x is a matrix."""
+        return self.add("Gemm", x, self.weights(weight.T), self.weights(bias))
+
+    def silu(self, x: str) -> str:
+        return self.add("Mul", x, self.add("Sigmoid", x))
+
+    def normalise(self, x: str, layer: nn.GroupNorm) -> str:
+        """A group norm without its scale and shift: x (B, C, H, W) -> (B, C, H W).
+
+        A group is an instance of a map of its own; GroupNormalization would be split up."""
+        groups = self.reshape(x, 0, layer.num_groups, -1)
+        ones = torch.ones(layer.num_groups)
+        affine = self.weights(ones), self.weights(0 * ones)
+        y = self.add("InstanceNormalization", groups, *affine, epsilon=layer.eps)
+        return self.reshape(y, 0, layer.num_channels, -1)
+
+    def group_norm(self, x: str, layer: nn.GroupNorm, side: int | None = None) -> str:
+        """x (B, C, side, side) -> the same, or (B, C, H W) without a side."""
+        y = self.add("Mul", self.normalise(x, layer), self.weights(layer.weight[:, None]))
+        y = self.add("Add", y, self.weights(layer.bias[:, None]))
+        return y if side is None else self.reshape(y, 0, layer.num_channels, side, side)
+
+    def layer_norm(self, x: str, layer: nn.LayerNorm) -> str:
+        affine = self.weights(layer.weight), self.weights(layer.bias)
+        return self.add("LayerNormalization", x, *affine, epsilon=layer.eps)
+
+    def self_attention(self, x: str, attention: MultiHeadAttention) -> str:
+        """x (B, n, C) -> the same."""
+        q, k, v = (
+            self.linear(x, layer.weight)
+            for layer in (attention.to_q, attention.to_k, attention.to_v)
+        )
+        heads = attention.to_q.out_features // attention.d_head
+        h = self.add("MultiHeadAttention", q, k, v, domain=CONTRIBUTED, num_heads=heads)
+        return self.linear(h, attention.to_out.weight, attention.to_out.bias)
+
+    def feed_forward(self, x: str, layer: FeedForward, n: int) -> str:
+        """x (B, n, C) -> the same."""
+        channels = layer.to_out.out_features
+        rows = self.reshape(x, -1, channels)
+        value, gate = (
+            self.gemm(rows, weight, bias)
+            for weight, bias in zip(layer.to_hidden.weight.chunk(2), layer.to_hidden.bias.chunk(2))
+        )
+        hidden = self.add("Mul", value, self.add("Gelu", gate))
+        y = self.gemm(hidden, layer.to_out.weight, layer.to_out.bias)
+        return self.reshape(y, -1, n, channels)
