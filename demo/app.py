@@ -31,13 +31,14 @@ import torch  # noqa: E402
 
 from demo.endpoint import Page, add_endpoint, server_options  # noqa: E402
 from demo.folder import KEEP_S, own_folder  # noqa: E402
-from demo.parts import html, read, script  # noqa: E402
+from demo.layout import read, script  # noqa: E402
+from demo.parts import html  # noqa: E402
 from demo.runs import Runner  # noqa: E402
 from demo.serving import check_address, serve  # noqa: E402
 from demo.tabs import TABS  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
-STYLES = ("theme.css", "layout.css", "player.css", "controls.css", "prompt.css")
+STYLES = ("theme.css", "layout.css", "gradio.css", "player.css", "controls.css", "prompt.css")
 SCRIPTS = ("connection.js", "prompt.js")
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here

@@ -1,7 +1,6 @@
 """What the tabs of the page share: markup from demo/web, controls, and rules for their events."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,13 +10,12 @@ from gradio.components import Component
 
 from ldm_core import LatentDiffusion, UserError
 
+from .layout import MAX_SLIDER, read
 from .prompts import MAX_PROMPT, Amount, Words
 from .requests import Choice, Request, Value, Whole
 
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
-WEB = Path(__file__).parent / "web"
 AT_FAULT = "Something went wrong on the server. Its log says what."
-MAX_SLIDER = 1000  # with more values than this, a slider cannot be set to each of them
 
 
 def cores() -> int:
@@ -35,15 +33,6 @@ def cores() -> int:
 # Options of all events that run the model: together they run as many at once as there are cores,
 # each of them in one thread (see `app.main`).
 RUNS_THE_MODEL = {"concurrency_id": "runs", "concurrency_limit": cores()}
-
-
-def read(name: str) -> str:
-    return (WEB / name).read_text(encoding="utf-8")
-
-
-def script(name: str) -> str:
-    """A module that imports nothing, as a plain script: what it exports is known to the page."""
-    return re.sub(r"^export ", "", read(name), flags=re.MULTILINE)
 
 
 def html(name: str, **options) -> gr.HTML:

@@ -8,7 +8,8 @@ from gradio.components import Component
 
 from ldm_core import LatentDiffusion
 
-from .parts import html, script
+from .layout import script
+from .parts import html
 from .requests import labels
 
 FIELD = script("prompt_field.js") + (

@@ -78,7 +78,7 @@ def _amount(name: str, ends: str) -> Any:
         info=ends,
         kind=Amount(),
         start=lambda model: 0.0,
-        in_line=f"{name} {{:g}}".format,
+        in_line=f"{name} {{}}",
         says_what=True,
     )
 
@@ -97,7 +97,7 @@ class PromptRequest(Request):
         info="The last key leaves it to the model.",
         kind=AgreedLabel(lambda model: labels(model), keys=True),
         start=lambda model: class_label(model, FIRST_LABEL),
-        in_line="label {}".format,
+        in_line="label {}",
         says_what=True,
     )
     prompt: str = described(
@@ -105,7 +105,7 @@ class PromptRequest(Request):
         info="",
         kind=Words(),
         start=lambda model: _class_word(model, FIRST_LABEL),
-        in_line="“{}”".format,
+        in_line="“{}”",
         says_what=True,
     )
     negative_prompt: str = described(
@@ -113,7 +113,7 @@ class PromptRequest(Request):
         info="What guidance leads away from.",
         kind=Words(),
         start=lambda model: "",
-        in_line="not “{}”".format,
+        in_line="not “{}”",
         says_what=True,
     )
     stroke: float = _amount("stroke", "thin to bold")

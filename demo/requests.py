@@ -118,17 +118,21 @@ class Value:
     """What the page knows about one value of a request.
 
     title: its name for people. info: what it does to the picture. kind: what is allowed.
-    start: gives, for a model, the value with which the page starts. in_line: gives the words for a
-    value in the line under the player. says_what: it says what to draw, and not how; people read
-    such values first.
+    start: gives, for a model, the value with which the page starts. in_line: the words in the line
+    under the player: {} is the value, {s} the ending of a plural. says_what: it says what to draw,
+    and not how; people read such values first.
     """
 
     title: str
     info: str
     kind: Number | Choice
     start: Callable[[LatentDiffusion], Any]
-    in_line: Callable[[Any], str]
+    in_line: str
     says_what: bool = False
+
+    def words(self, value: Any) -> str:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+        return self.in_line.format(text, s="" if value == 1 else "s")
 
 
 def described(**description) -> Any:
@@ -145,7 +149,7 @@ class Request:
         info="What to draw; the last key leaves it to the model.",
         kind=Label(lambda model: labels(model), keys=True),
         start=lambda model: class_label(model, FIRST_LABEL),
-        in_line="label {}".format,
+        in_line="label {}",
         says_what=True,
     )
     guidance_scale: float = described(
@@ -153,28 +157,28 @@ class Request:
         info="How strongly what is asked pulls; 0 ignores it.",
         kind=Number(0, 10, step=0.1),
         start=lambda model: model.defaults.guidance_scale,
-        in_line="guidance {:g}".format,
+        in_line="guidance {}",
     )
     steps: int = described(
         title="Steps",
         info="More steps take longer and give cleaner strokes.",
         kind=Whole(1, 100),
         start=lambda model: model.defaults.steps,
-        in_line=lambda steps: f"{steps} step{'s' if steps > 1 else ''}",
+        in_line="{} step{s}",
     )
     sampler: str = described(
         title="Sampler",
         info="The rule that takes each step towards the picture.",
         kind=Choice(lambda model: {name: SAMPLER_TITLES.get(name, name) for name in SAMPLERS}),
         start=lambda model: model.defaults.sampler,
-        in_line=str,
+        in_line="{}",
     )
     seed: int = described(
         title="Seed",
         info="The same seed and settings draw the same picture.",
         kind=Whole(0, MAX_SEED),
         start=lambda model: FIRST_SEED,
-        in_line="seed {}".format,
+        in_line="seed {}",
     )
 
     @classmethod
@@ -252,7 +256,7 @@ class Request:
     def line(self) -> str:
         """The values as one line of text."""
         values = self.values()
-        return " · ".join(values[n].in_line(value) for n, value in self.settings().items())
+        return " · ".join(values[n].words(value) for n, value in self.settings().items())
 
     def file_name(self) -> str:
         """A name for files, without an ending. A class may have a name that no file can have."""

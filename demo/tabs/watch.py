@@ -6,16 +6,16 @@ from contextlib import nullcontext
 import gradio as gr
 from gradio.components import Component
 
-from ldm_core import STYLES, UserError
+from ldm_core import UserError
 
-from ..parts import RUNS_THE_MODEL, controls, html, read, script, shown_to_people
+from ..layout import FOLD, GENERATE, NEW_SEED, SLIDERS, STOP, read, script
+from ..parts import RUNS_THE_MODEL, controls, html, shown_to_people
 from ..prompt_field import keep_in_step, under_prompt
 from ..prompts import asks_of
 from ..requests import Request
 from ..runs import Runner
 
 TITLE = "Watch"
-FOLD = "Sampler and negative prompt"
 PLAYER = script("player.js") + "player({ element, props, trigger, watch });"
 
 
@@ -49,11 +49,11 @@ def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Bu
         under.render()
     values["label"].render()
     with gr.Row(elem_id="actions"):
-        generate = gr.Button("Generate", variant="primary", elem_id="generate")
-        gr.Button("Stop", elem_id="stop")
+        generate = gr.Button(GENERATE, variant="primary", elem_id="generate")
+        gr.Button(STOP, elem_id="stop")
     if under:
         with gr.Column(elem_id="sliders"):
-            for name in (*STYLES, "guidance_scale", "steps"):
+            for name in SLIDERS:
                 rest.pop(name).render()
         gr.Button(FOLD, elem_id="fold")
     with gr.Column(elem_id="more") if under else nullcontext():
@@ -63,7 +63,7 @@ def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Bu
                 html("negative.html")
     with gr.Row(elem_id="seed-row"):
         values["seed"].render()
-        dice = gr.Button("New seed", elem_id="dice")
+        dice = gr.Button(NEW_SEED, elem_id="dice")
     return generate, dice
 
 

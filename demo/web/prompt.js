@@ -125,14 +125,6 @@ export function promptLanguage({ rows, n_classes, places, styles, small }) {
     return new RegExp(`(?:${escaped.join("|")})(?=${SEPARATOR}|$)`, "iuy");
   }
 
-  // Python's casefold, up to what NFKC makes equal. One letter at a time, because the end of a word
-  // changes what becomes of a sigma; a dotless i is a letter of its own.
-  function folded(text) {
-    const fold = (letter) =>
-      letter === "ı" ? letter : letter.toLowerCase().toUpperCase().toLowerCase();
-    return [...text.normalize("NFKC")].map(fold).join("").normalize("NFKC");
-  }
-
   // The spelling that is most like a word: Ratcliff & Metzener 1988, as in Python's difflib.
   function nearest(word) {
     const letters = [...folded(word)];
@@ -303,4 +295,12 @@ export function promptLanguage({ rows, n_classes, places, styles, small }) {
     spellings.some(([spelling]) => folded(spelling).startsWith(folded(word)));
 
   return { read, problems, typed, pressed, moved, settled, examples, isBeginning };
+}
+
+// Python's casefold, up to what NFKC makes equal. One letter at a time, because the end of a word
+// changes what becomes of a sigma; a dotless i is a letter of its own.
+export function folded(text) {
+  const fold = (letter) =>
+    letter === "ı" ? letter : letter.toLowerCase().toUpperCase().toLowerCase();
+  return [...text.normalize("NFKC")].map(fold).join("").normalize("NFKC");
 }

@@ -9,8 +9,10 @@ way; the page unpacks them.
 import argparse
 import gzip
 import hashlib
+import importlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,6 @@ from .npm_packages import Package, package_files
 
 WEB = Path(__file__).resolve().parents[2] / "demo" / "web"
 SITE = WEB / "site"
-LISTS = ("files.json", "packages.json", "sw.js")  # what SITE has for the export, not for the page
 PACKED = ".gz"
 RUNTIME, WASM = "packages/onnxruntime.js", "packages/onnxruntime.wasm.gz"  # as in packages.json
 FRONT_MATTER = {  # of a static Space
@@ -54,7 +55,7 @@ def write_web(model: LatentDiffusion, folder: Path, args: argparse.Namespace) ->
             "The page is made of files of the repository, which an installed package lacks. Export "
             "from a copy of the repository."
         )
-    _write_page(folder)
+    _write_page(model, folder)
     for package, places in packages():
         for path, content in package_files(package, args.runtime).items():
             _write(folder / places[path], content)
@@ -76,15 +77,18 @@ def packages() -> Iterator[tuple[Package, dict[str, str]]]:
         yield Package(one["name"], one["version"], sha256), places
 
 
-def _write_page(folder: Path) -> None:
-    """What is in demo/web/site, the engine, and what files.json names in demo/web."""
-    for name in _names(SITE):
-        if name not in LISTS:
-            _copy(SITE / name, folder / name)
-    shared = json.loads((SITE / "files.json").read_text(encoding="utf-8"))
-    engine = [f"engine/{path.name}" for path in (WEB / "engine").glob("*.js")]
-    for name in [*shared, *engine]:
-        _copy(WEB / name, folder / name)
+def _write_page(model: LatentDiffusion, folder: Path) -> None:
+    """index.html, what it needs of demo/web, and the engine.
+
+    The page knows the library, and the library no page: this one command looks for it, where the
+    repository has it.
+    """
+    root = str(WEB.parents[1])
+    if root not in sys.path:
+        sys.path.append(root)
+    importlib.import_module("demo.site").write_page(model, folder)
+    for path in (WEB / "engine").glob("*.js"):
+        _copy(path, folder / "engine" / path.name)
 
 
 def _write_model(model: LatentDiffusion, folder: Path) -> None:

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from demo.parts import script
+from demo.layout import script
 from ldm_core import InputError
 from ldm_core.checks import shown
 from ldm_core.model.vocabulary import ADVISED, STYLES, Vocabulary, make_vocabulary

@@ -25,7 +25,7 @@ class WithEta(Request):
         info="How much noise each step adds.",
         kind=Number(0, 1, step=0.05),
         start=lambda model: model.defaults.eta,
-        in_line="eta {:g}".format,
+        in_line="eta {}",
     )
 
 

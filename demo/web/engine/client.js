@@ -112,6 +112,11 @@ export class Engine {
     return result;
   }
 
+  // Stop the run that `latest` began last; it resolves to {done: false}.
+  stop() {
+    this.#newest.stop();
+  }
+
   // End the workers, and give back their memory.
   close() {
     this.#painter?.close();

@@ -1,0 +1,21 @@
+"""What the pages share: files of demo/web, and the order and the names of what is on them."""
+
+import re
+from pathlib import Path
+
+from ldm_core import STYLES
+
+WEB = Path(__file__).parent / "web"
+GENERATE, STOP, NEW_SEED = "Generate", "Stop", "New seed"
+SLIDERS = (*STYLES, "guidance_scale", "steps")  # beside a prompt, before what is folded away
+FOLD = "Sampler and negative prompt"  # what is folded away
+MAX_SLIDER = 1000  # with more values than this, a slider cannot be set to each of them
+
+
+def read(name: str) -> str:
+    return (WEB / name).read_text(encoding="utf-8")
+
+
+def script(name: str) -> str:
+    """A module that imports nothing, as a plain script: what it exports is known to the page."""
+    return re.sub(r"^export ", "", read(name), flags=re.MULTILINE)

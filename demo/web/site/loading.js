@@ -1,0 +1,69 @@
+// The line that says how far the model has loaded, and whether the page works offline.
+
+const RUNS = "The model runs in this browser.";
+
+export class Loading {
+  #box;
+  #load;
+
+  // box: #model. load: async function (function ({loaded, total})).
+  constructor(box, load) {
+    this.#box = box;
+    this.#load = load;
+    this.#$("button").addEventListener("click", () => this.start());
+    this.start();
+  }
+
+  // `loaded` becomes a promise that the model is there, or of the reason why it is not.
+  start() {
+    this.#say("Loading the model");
+    this.#box.toggleAttribute("data-failed", false);
+    this.#$("button").hidden = true;
+    this.#$("progress").hidden = false;
+    this.percent = 0;
+    this.loaded = this.#load((bytes) => this.#progress(bytes));
+    this.loaded.then(() => this.#done(), (error) => this.#failed(error));
+  }
+
+  #$(selector) {
+    return this.#box.querySelector(selector);
+  }
+
+  #say(text, more = "") {
+    this.#$(".said").textContent = text;
+    this.#$(".bytes").textContent = more;
+  }
+
+  #progress({ loaded, total }) {
+    const [here, all] = [loaded, total].map((bytes) => (bytes / 1e6).toFixed(1));
+    this.#$(".bytes").textContent = `: ${here} of ${all} MB`;
+    this.#$("progress").value = loaded / total;
+    this.percent = Math.round((100 * loaded) / total);
+    const waits = `Loading the model: ${this.percent}%`;
+    document.dispatchEvent(new CustomEvent("run-waits", { detail: waits }));
+  }
+
+  #failed({ message }) {
+    this.#say(message);
+    this.#box.toggleAttribute("data-failed", true);
+    this.#$("progress").hidden = true;
+    this.#$("button").hidden = false;
+  }
+
+  async #done() {
+    this.#say(RUNS);
+    this.#$("progress").hidden = true;
+    if (await keeps_all()) this.#say(`${RUNS} Works offline from now on.`);
+  }
+}
+
+// Whether all files of the site are kept for when there is no connection, once they are.
+async function keeps_all() {
+  try {
+    await navigator.serviceWorker.register("sw.js");
+    await navigator.serviceWorker.ready;
+    return true;
+  } catch {
+    return false; // an old browser, or one that keeps nothing; or no https
+  }
+}
