@@ -11,8 +11,7 @@ import sys
 import tarfile
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,11 +48,11 @@ def package_files(package: Package, folder: Path | None = None) -> dict[str, byt
     try:
         return _read(package, folder)
     except UserError:  # not there yet, or of another version
-        with _archive(package) as archive:
-            for path in package.files:
-                with whole_file(folder / package.name / path) as partial:
-                    partial.write_bytes(_member(archive, package, path))
-    return _read(package, folder)
+        files = _fetch(package)
+    for path, content in files.items():
+        with whole_file(folder / package.name / path) as partial:
+            partial.write_bytes(content)
+    return files
 
 
 def cache_folder() -> Path:
@@ -69,23 +68,19 @@ def cache_folder() -> Path:
 
 def _read(package: Package, folder: Path) -> dict[str, bytes]:
     found = {}
-    for path, sha256 in package.files.items():
+    for path in package.files:
         file = folder / package.name / path
         try:
-            found[path] = file.read_bytes()
+            found[path] = _checked(file.read_bytes(), package, path)
         except OSError as error:
             raise UserError(
-                f"There is no {file}. It should be that of {package}: run npm install "
+                f"There is no {file}, which should be that of {package}. Run npm install "
                 f"{package.name}@{package.version}, and pass its node_modules folder as --runtime."
             ) from error
-        if hashlib.sha256(found[path]).hexdigest() != sha256:
-            raise UserError(f"{file} is not that of {package}: its SHA-256 is another.")
     return found
 
 
-@contextmanager
-def _archive(package: Package) -> Iterator[tarfile.TarFile]:
-    """The archive that the registry has of a package."""
+def _fetch(package: Package) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "package.tgz"
         try:
@@ -94,11 +89,11 @@ def _archive(package: Package) -> Iterator[tarfile.TarFile]:
             else:
                 _download(package, path)
             with tarfile.open(path) as archive:
-                yield archive
+                return {name: _member(archive, package, name) for name in package.files}
         except (OSError, ValueError, tarfile.TarError, subprocess.SubprocessError) as error:
-            reason = getattr(error, "stderr", None) or error
+            reason = str(getattr(error, "stderr", None) or error).strip().rstrip(".")
             raise UserError(
-                f"{package} could not be fetched from the npm registry: {reason} Without a "
+                f"{package} could not be fetched from the npm registry: {reason}. Without a "
                 "connection, pass a node_modules folder that has it as --runtime."
             ) from error
 
@@ -125,4 +120,10 @@ def _member(archive: tarfile.TarFile, package: Package, path: str) -> bytes:
         file = None
     if file is None:
         raise UserError(f"{package} has no {path}.")
-    return file.read()
+    return _checked(file.read(), package, path)
+
+
+def _checked(content: bytes, package: Package, path: str) -> bytes:
+    if hashlib.sha256(content).hexdigest() != package.files[path]:
+        raise UserError(f"The {path} that was found is not that of {package}: its SHA-256 differs.")
+    return content

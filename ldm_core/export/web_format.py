@@ -3,7 +3,8 @@
 The folder is all that a host needs. Its page consists of files of demo/web, some of which the
 Gradio page has too; its networks are graphs for onnxruntime-web. Paths are relative, so that it
 works wherever it is put. Large files are packed here, since hosts differ in what they pack on the
-way; the page unpacks them.
+way; the page unpacks them. Their names do not say so, because some hosts would have the browser
+unpack a .gz.
 """
 
 import argparse
@@ -25,8 +26,8 @@ from .npm_packages import Package, package_files
 
 WEB = Path(__file__).resolve().parents[2] / "demo" / "web"
 SITE = WEB / "site"
-PACKED = ".gz"
-RUNTIME, WASM = "packages/onnxruntime.js", "packages/onnxruntime.wasm.gz"  # as in packages.json
+PACKED = ".bin"
+RUNTIME, WASM = "packages/onnxruntime.js", "packages/onnxruntime.wasm.bin"  # as in packages.json
 FRONT_MATTER = {  # of a static Space
     "title": "Miniature Stable Diffusion",
     "emoji": "✏️",
@@ -114,10 +115,9 @@ def _write_model(model: LatentDiffusion, folder: Path) -> None:
 
 
 def _about(file: Path, path: str) -> dict[str, Any]:
-    """What tells whether a packed file has loaded whole: path is as model.json knows it, bytes is
-    what is sent, sha256 that of the content."""
-    packed = file.read_bytes()
-    return {"path": path, "bytes": len(packed), "sha256": _sha256(gzip.decompress(packed))}
+    """What tells whether a file has loaded whole; path: as from model.json."""
+    content = file.read_bytes()
+    return {"path": path, "bytes": len(content), "sha256": _sha256(content)}
 
 
 def _sha256(content: bytes) -> str:
@@ -131,7 +131,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Packed if its name says so."""
+    """The content, packed if the name is one of PACKED."""
     path.parent.mkdir(parents=True, exist_ok=True)
     is_packed = path.suffix == PACKED
     path.write_bytes(gzip.compress(content, mtime=0) if is_packed else content)

@@ -85,13 +85,18 @@ def serving(folder, *line):
         process.wait(20)
 
 
-@pytest.fixture(scope="session")
-def browser():
+def launch(chromium, *flags):
+    """chromium: Playwright's; an installed one is taken before its own."""
     names = ("chromium", "chromium-browser", "google-chrome")
     installed = next(filter(None, map(shutil.which, names)), None)
+    return chromium.launch(executable_path=installed, args=[*FLAGS, *flags])
+
+
+@pytest.fixture(scope="session")
+def browser():
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
+            browser = launch(playwright.chromium)
         except BrowserError as error:
             if os.environ.get("CI"):
                 raise

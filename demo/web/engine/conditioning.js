@@ -1,7 +1,9 @@
-// What is asked -> what the prompt's network reads; as in ldm_core/model/text.py and conditioning.py.
+// What is asked -> what the network of prompts reads; as in ldm_core/model/text.py and
+// conditioning.py.
 //
-// For a model that knows words, a prompt is a row of places. Each place holds a word and the amount to which it counts, from 0 to
-// 1; what is missing to 1 is the empty place. A style slider is such a word.
+// For a model that knows words a prompt is a row of places. Each place holds a word and the amount
+// to which it counts, from 0 to 1; what is missing to 1 is the empty place. A style slider is such a
+// word.
 
 import { InputError, check_number, check_whole, quoted, shown } from "./checks.js";
 

@@ -23,8 +23,8 @@ export class NonFiniteError extends UserError {
 
 export class LatentDiffusion {
   // about: {config, defaults, vocabulary}, which are in Python `model.config.to_dict()`,
-  // `model.defaults.to_dict()` and `model.vocabulary.to_dict()`; vocabulary null where a model knows
-  // labels only.
+  // `model.defaults.to_dict()` and `model.vocabulary.to_dict()`; vocabulary is null where a model
+  // knows labels only.
   // network: what runs the networks, by
   //     async context(rows, amounts) -> what `predict` needs to know of N prompts; rows Int32Array,
   //         amounts Float32Array (N, n_places); for labels, rows (N,) alone

@@ -35,59 +35,52 @@ function has_module_workers() {
   return asked;
 }
 
-// The bytes of each file, by name: {name: Uint8Array}.
-//
-// files: {name: {path, bytes, sha256}}; path is relative to `base`, bytes is the size of what is
-// sent, sha256 that of the content, in hexadecimal. What begins as gzip does is unpacked; a server
-// may have told the browser to do that already.
-// on_progress: told {loaded, total} in bytes. Throws LoadError for a file that is not there, is cut
-// off, or is another one.
-export async function fetch_files(files, base, on_progress) {
-  const names = Object.keys(files);
-  const total = names.reduce((sum, name) => sum + files[name].bytes, 0);
-  const received = Object.fromEntries(names.map((name) => [name, 0]));
-  const report = (name, bytes) => {
-    received[name] = Math.min(bytes, files[name].bytes); // unpacked by the browser it is more
-    on_progress({ loaded: Object.values(received).reduce((sum, one) => sum + one), total });
-  };
-  const fetch_one = async (name) => {
-    const content = await fetch_file(files[name], base, (bytes) => report(name, bytes));
-    return [name, content];
-  };
-  return Object.fromEntries(await Promise.all(names.map(fetch_one)));
-}
-
 export async function fetch_json(path, base) {
   const text = await (await answer(path, base)).text();
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new LoadError(`${path} is cut off or damaged. ${AGAIN}`, { cause });
+    throw new LoadError(`${path} is damaged. ${AGAIN}`, { cause });
   }
 }
 
-async function fetch_file({ path, sha256 }, base, on_received) {
-  const { body } = await answer(path, base);
-  const reader = body.getReader();
+// The content of files that gzip has packed, by name: {name: Uint8Array}.
+//
+// files: {name: {path, bytes, sha256}}; path is relative to `base`, bytes and sha256 (hexadecimal)
+// are those of the packed file. on_progress: told {loaded, total} in bytes. Throws LoadError for a
+// file that is not there, is cut off, or is another one.
+export async function fetch_files(files, base, on_progress) {
+  const names = Object.keys(files);
+  const total = names.reduce((sum, name) => sum + files[name].bytes, 0);
+  let loaded = 0;
+  const on_bytes = (bytes) => on_progress({ loaded: (loaded += bytes), total });
+  on_bytes(0);
+  const contents = await Promise.all(names.map((name) => fetch_file(files[name], base, on_bytes)));
+  return Object.fromEntries(contents.map((content, i) => [names[i], content]));
+}
+
+async function fetch_file({ path, bytes, sha256 }, base, on_bytes) {
   const parts = [];
-  let received = 0;
-  on_received(0);
+  let received = 0, cause;
+  const reader = (await answer(path, base)).body.getReader();
   try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      parts.push(value);
-      received += value.length;
-      on_received(received);
+    for (let part; !(part = await reader.read()).done; ) {
+      parts.push(part.value);
+      received += part.value.length;
+      on_bytes(part.value.length);
     }
-  } catch (cause) {
-    throw new LoadError(`${path} was cut off after ${received} bytes. ${AGAIN}`, { cause });
+  } catch (error) {
+    cause = error;
   }
-  const content = await unpacked(new Blob(parts), path);
-  const hash = await hash_of(content);
-  if (hash && hash !== sha256)
+  if (cause || received < bytes) {
+    const how_far = `after ${received} of ${bytes} bytes`;
+    throw new LoadError(`${path} was cut off ${how_far}. ${AGAIN}`, { cause });
+  }
+  const packed = new Blob(parts);
+  if (!(await is_that(packed, sha256)))
     throw new LoadError(`${path} is not the file that belongs to this page. ${AGAIN}`);
-  return content;
+  const content = packed.stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(content).arrayBuffer());
 }
 
 async function answer(path, base) {
@@ -95,31 +88,19 @@ async function answer(path, base) {
   try {
     response = await fetch(new URL(path, base));
   } catch (cause) {
-    throw new LoadError(`${path} did not load: no connection. ${AGAIN}`, { cause });
+    throw new LoadError(`${path} did not load: there is no connection. ${AGAIN}`, { cause });
   }
   if (!response.ok)
     throw new LoadError(`${path} did not load: the server answers ${response.status}. ${AGAIN}`);
   return response;
 }
 
-async function unpacked(blob, path) {
-  const start = new Uint8Array(await blob.slice(0, 2).arrayBuffer());
-  const is_gzip = start[0] === 0x1f && start[1] === 0x8b;
-  try {
-    const stream = blob.stream();
-    const content = is_gzip ? stream.pipeThrough(new DecompressionStream("gzip")) : stream;
-    return new Uint8Array(await new Response(content).arrayBuffer());
-  } catch (cause) {
-    throw new LoadError(`${path} is cut off or damaged. ${AGAIN}`, { cause });
-  }
-}
-
-// SHA-256 in hexadecimal; null where a browser keeps it from pages without https. Then the checksum
-// in gzip itself must do.
-async function hash_of(content) {
-  if (!globalThis.crypto?.subtle) return null;
-  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
-  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+// Whether a file has that SHA-256. Browsers keep it from pages without https; there, true.
+async function is_that(blob, sha256) {
+  if (!globalThis.crypto?.subtle) return true;
+  const hash = await crypto.subtle.digest("SHA-256", await blob.arrayBuffer());
+  const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
+  return hex.join("") === sha256;
 }
 
 // What a worker says when it cannot begin, as a LoadError.

@@ -3,27 +3,20 @@
 
 import { IMAGE_SIDE, LATENT_SHAPE, LATENT_SIZE } from "./config.js";
 
-const OPTIONS = {
-  executionProviders: ["wasm"],
-  // As in onnx_backend.py: this fusion is slower than the two operations that it joins.
-  extra: { optimization: { disable_specified_optimizers: "SkipLayerNormFusion" } },
-};
+const OPTIONS = { executionProviders: ["wasm"] };
 
 export class Networks {
   #ort;
   #sessions;
 
-  // ort: the module onnxruntime-web. graphs: {prompt, unet, decoder}, Uint8Arrays; those that are
-  // not there cannot be asked for.
+  // ort: the module onnxruntime-web. graphs: {prompt, unet, decoder}, Uint8Arrays; without one of
+  // them, what needs it cannot be asked for.
   static async load(ort, graphs) {
     const networks = new Networks();
-    const create = async ([name, graph]) => [name, await ort.InferenceSession.create(graph, OPTIONS)];
     networks.#ort = ort;
     networks.#sessions = {};
-    for (const each of Object.entries(graphs)) {
-      const [name, session] = await create(each); // one after the other: together they need more memory
-      networks.#sessions[name] = session;
-    }
+    for (const [name, graph] of Object.entries(graphs)) // at once they would take more memory
+      networks.#sessions[name] = await ort.InferenceSession.create(graph, OPTIONS);
     return networks;
   }
 

@@ -4,7 +4,6 @@
 // are, and in the end {id, done: true} or {id, error}. {id, call: "stop"} ends the call of that id.
 
 import { promptLanguage } from "../prompt.js";
-import { LATENT_SIZE, PICTURE_SIDE } from "./config.js";
 import { LatentDiffusion } from "./latent_diffusion.js";
 import { Networks } from "./networks.js";
 
@@ -36,7 +35,8 @@ async function* load({ runtime, wasm, graphs, about }) {
   // More threads would share memory, for which a page needs headers that not every host can send.
   Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: wasm });
   const networks = await Networks.load(ort, graphs);
-  model = new LatentDiffusion(about, networks, about.vocabulary && promptLanguage(about.vocabulary));
+  const language = about.vocabulary && promptLanguage(about.vocabulary);
+  model = new LatentDiffusion(about, networks, language);
 }
 
 // The steps of one image, as `LatentDiffusion.denoise` makes them, with the noise level of each;
@@ -55,13 +55,10 @@ async function* decode(latents) {
   yield await pictures_of(latents);
 }
 
-// All in one run of the decoder: that is faster than one run for each.
 async function pictures_of(latents) {
-  const all = new Float32Array(latents.length * LATENT_SIZE);
-  latents.forEach((latent, i) => all.set(latent, i * LATENT_SIZE));
-  const pixels = await model.decode(all);
-  const size = PICTURE_SIDE ** 2;
-  return latents.map((_, i) => pixels.slice(i * size, (i + 1) * size));
+  const pictures = [];
+  for (const latent of latents) pictures.push(await model.decode(latent));
+  return pictures;
 }
 
 // What is sent needs no copy: nobody here reads it again.

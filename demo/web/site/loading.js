@@ -1,5 +1,7 @@
 // The line that says how far the model has loaded, and whether the page works offline.
 
+import { keep_offline } from "./offline.js";
+
 const RUNS = "The model runs in this browser.";
 
 export class Loading {
@@ -53,17 +55,6 @@ export class Loading {
   async #done() {
     this.#say(RUNS);
     this.#$("progress").hidden = true;
-    if (await keeps_all()) this.#say(`${RUNS} Works offline from now on.`);
-  }
-}
-
-// Whether all files of the site are kept for when there is no connection, once they are.
-async function keeps_all() {
-  try {
-    await navigator.serviceWorker.register("sw.js");
-    await navigator.serviceWorker.ready;
-    return true;
-  } catch {
-    return false; // an old browser, or one that keeps nothing; or no https
+    if (await keep_offline()) this.#say(`${RUNS} Works offline from now on.`);
   }
 }

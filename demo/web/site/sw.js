@@ -12,7 +12,7 @@ self.addEventListener("install", (event) => event.waitUntil(keep_all()));
 self.addEventListener("activate", (event) => event.waitUntil(tidy().then(() => clients.claim())));
 self.addEventListener("fetch", (event) => {
   const path = path_of(event.request);
-  if (path in FILES) event.respondWith(answer(path, event.request));
+  if (Object.hasOwn(FILES, path)) event.respondWith(answer(path, event.request));
 });
 
 async function keep_all() {
@@ -33,8 +33,9 @@ async function keep(path, cache) {
 async function tidy() {
   const cache = await caches.open(CACHE);
   const kept = new Set(Object.keys(FILES).map(key));
-  const of_this_site = (await cache.keys()).filter(({ url }) => url.startsWith(SCOPE));
-  await Promise.all(of_this_site.filter(({ url }) => !kept.has(url)).map((one) => cache.delete(one)));
+  const is_old = ({ url }) => url.startsWith(SCOPE) && !kept.has(url);
+  const old = (await cache.keys()).filter(is_old);
+  await Promise.all(old.map((request) => cache.delete(request)));
 }
 
 // What a request is for, relative to the site, without its query; a folder is its index.html.

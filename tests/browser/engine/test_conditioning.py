@@ -45,7 +45,7 @@ def python_context(conditioning, asked, away, style):
         name: {part: getattr(places, part).flatten().tolist() for part in places._fields}
         for name, places in each.items()
     }
-    return flat | {"is_guided": conditioning.context(asked, away, style).is_guided.tolist()}
+    return flat | {"is_guided": conditioning.context(asked, away, style=style).is_guided.tolist()}
 
 
 @pytest.mark.parametrize("class_names", CLASSES, ids=lambda names: names[0])

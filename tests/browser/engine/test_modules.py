@@ -6,13 +6,19 @@ import pytest
 
 from .conftest import ENGINE
 
-OF_BROWSERS = {"client.js", "loading.js", "remote.js", "worker.js"}  # what the page has to do with
-ELSEWHERE = r"\b(document|window|self|navigator|location|process|Buffer|require)\b[.(]"
+OF_BROWSERS = {"client.js", "loading.js", "remote.js", "worker.js"}
+ELSEWHERE = r"\b(document|window|self|navigator|location|process|Buffer|require|import)\b[.(]"
+MODULES = sorted(ENGINE.glob("*.js"))
 
 
-@pytest.mark.parametrize("path", sorted(ENGINE.glob("*.js")), ids=lambda path: path.stem)
-def test_a_module_needs_only_those_beside_it(path):
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_a_module_imports_only_those_beside_it_and_prompts(path):
+    for name in re.findall(r"\bfrom \"(.*)\"", path.read_text(encoding="utf-8")):
+        assert name == "../prompt.js" or name.startswith("./")
+        assert (ENGINE / name).is_file()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_only_those_of_browsers_need_one(path):
     code = path.read_text(encoding="utf-8")
-    for name in re.findall(r"\bfrom \"(.*)\"|\bimport\(", code):
-        assert name == "../prompt.js" or name.startswith("./") and (ENGINE / name).is_file()
-    assert path.name in OF_BROWSERS or not re.search(ELSEWHERE, code)
+    assert bool(re.search(ELSEWHERE, code)) <= (path.name in OF_BROWSERS)

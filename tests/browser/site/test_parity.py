@@ -1,0 +1,36 @@
+"""The static site draws the pictures that Python draws, to one grey level."""
+
+import pytest
+
+from ldm_core import LatentDiffusion
+
+from ...conftest import ROOT
+from .conftest import engine_page
+from .hosting import hosting
+from .parity import DRAW, apart, requests
+
+LABELS = [
+    {"asked": 3, "seed": 1, "settings": {"steps": 3}},
+    {"asked": None, "seed": 2, "settings": {"steps": 3}},
+    {"asked": 9, "seed": 3, "negative": 4, "settings": {"steps": 3, "guidance_scale": 5}},
+]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pictures_are_those_of_python_to_one_grey_level(browser, site, workers):
+    model = LatentDiffusion.load(ROOT / "weights", backend="torch")
+    asked = requests(28)[workers - 1 :: 2]
+    with hosting(site) as base, engine_page(browser, base, workers) as page:
+        pictures = page.evaluate(DRAW, asked)
+    for request, picture in zip(asked, pictures, strict=True):
+        assert apart(model, request, picture) <= 1, request
+
+
+def test_a_model_that_knows_labels_only_draws_the_same(browser, export, label_weights):
+    model = LatentDiffusion.load(label_weights, backend="torch")
+    with hosting(export(label_weights)) as base, engine_page(browser, base) as page:
+        pictures = page.evaluate(DRAW, LABELS)
+        refused = "engine.denoise({ asked: 'seven' }).next().catch(({ message }) => message)"
+        assert page.evaluate(refused).startswith("These weights know labels only")
+    for request, picture in zip(LABELS, pictures, strict=True):
+        assert apart(model, request, picture) <= 1, request
