@@ -8,11 +8,12 @@ from pathlib import Path
 from ..command_line import Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
 from .folder import whole_folder
+from .onnx_format import write_onnx
 
 PROGRAM = "python -m ldm_core.export"
 # Each writes a model into an empty folder; args: the command line.
 Format = Callable[[LatentDiffusion, Path, argparse.Namespace], None]
-FORMATS: dict[str, Format] = {}
+FORMATS: dict[str, Format] = {"onnx": write_onnx}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,8 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(args: argparse.Namespace) -> None:
+    model = LatentDiffusion.load(args.weights, backend="torch")
     with whole_folder(args.out, may_replace=args.force) as folder:
-        FORMATS[args.format](LatentDiffusion.load(args.weights, backend="torch"), folder, args)
+        FORMATS[args.format](model, folder, args)
     say(f"wrote {args.out}")
 
 
