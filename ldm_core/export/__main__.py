@@ -7,12 +7,15 @@ from pathlib import Path
 
 from ..command_line import Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
+from .diffusers_format import write_diffusers
 from .folder import whole_folder
 
 PROGRAM = "python -m ldm_core.export"
 # Each writes a model into an empty folder; args: the command line.
 Format = Callable[[LatentDiffusion, Path, argparse.Namespace], None]
-FORMATS: dict[str, Format] = {}
+FORMATS: dict[str, Format] = {
+    "diffusers": write_diffusers,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

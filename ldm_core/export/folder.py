@@ -31,6 +31,7 @@ def whole_folder(path: Path, *, may_replace: bool) -> Iterator[Path]:
     )
     try:
         yield beside
+        path.mkdir(exist_ok=True)
         for source in sorted(beside.rglob("*")):
             target = path / source.relative_to(beside)
             if source.is_dir():
