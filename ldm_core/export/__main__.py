@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..command_line import Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
+from .diffusers_format import write_diffusers
 from .folder import whole_folder
 from .onnx_format import write_onnx
 from .web_format import write_web
@@ -14,7 +15,11 @@ from .web_format import write_web
 PROGRAM = "python -m ldm_core.export"
 # Each writes a model into an empty folder; args: the command line.
 Format = Callable[[LatentDiffusion, Path, argparse.Namespace], None]
-FORMATS: dict[str, Format] = {"onnx": write_onnx, "web": write_web}
+FORMATS: dict[str, Format] = {
+    "diffusers": write_diffusers,
+    "onnx": write_onnx,
+    "web": write_web,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,0 +1,46 @@
+"""What is asked -> condition tokens: tokenizer and text encoder of the miniature Stable Diffusion,
+or its table of labels, as a model of diffusers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+
+from ...config import ConditioningConfig
+from ...model.conditioning import Asked, Context, LabelConditioning, Style
+from ...model.text import TextConditioning
+
+
+class MiniatureTextEncoder(ModelMixin, ConfigMixin):
+    """vocabulary: the spellings of each word; none for a model that knows labels only. class_names,
+    n_tokens and n_layers: see `ConditioningConfig`."""
+
+    @register_to_config
+    def __init__(
+        self,
+        class_names: Sequence[str],
+        n_tokens: int,
+        vocabulary: Sequence[Sequence[str]],
+        n_layers: int,
+        d_context: int,
+    ):
+        super().__init__()
+        config = ConditioningConfig(tuple(class_names), n_tokens, vocabulary, n_layers)
+        kind = TextConditioning if config.vocabulary else LabelConditioning
+        self.model = kind(config, d_context)
+
+    def read(
+        self, asked: Sequence[Asked], negative: Sequence[Asked], style: Style | None = None
+    ) -> Any:
+        """What `forward` takes. asked: for each image a prompt, a class index, or None; negative:
+        what guidance leads it away from. Raises InputError for what the model does not know."""
+        return self.model.read(asked, negative, style)
+
+    def says_something(self, asked: Sequence[Asked]) -> bool:
+        return self.model.says_something(asked)
+
+    def forward(self, prompts: Any) -> Context:
+        """tokens and null, (B, n_tokens, d_context) each, and is_guided, bool (B,)."""
+        # Amounts of words are float32, and half the precision would save nothing here.
+        return self.model.float().encode(prompts)

@@ -1,0 +1,279 @@
+"""What is written for diffusers, loaded by a process that knows diffusers and not us."""
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from ldm_core import LatentDiffusion
+from ldm_core.diffusion.randomness import gaussian_noise
+from ldm_core.diffusion.settings import SamplingSettings
+from ldm_core.evaluation.classifier import load_classifier
+from ldm_core.export.__main__ import main
+from ldm_core.export.diffusers import assemble
+from ldm_core.export.diffusers.bundle import bundle
+from ldm_core.files.weights import save_unet, save_vae
+from ldm_core.training.defaults import suited_defaults
+
+from ..conftest import ROOT
+
+LABELS = [7, None, 3, 0, 1, 2, 4, 5, 6, 8, 9, None]
+WORDS = ["a thin seven", "bold three leaning left", "eight", "", "wide 0", "narrow five"] * 2
+SAME = {  # asked by, what, the settings
+    "as it comes": ("label", [7], {}),
+    "labels": ("label", LABELS, {"steps": 12, "guidance_scale": 1}),
+    "labels, guided": ("label", LABELS, {"steps": 16}),
+    "labels, guided all the way": (
+        "label",
+        LABELS,
+        {"steps": 12, "guidance_scale": 2, "guidance_interval": (0, 1), "guidance_rescale": 0.5},
+    ),
+    "prompts, guided": ("prompt", WORDS, {"steps": 25}),
+    "prompts, negative, style; steps at the ends of the interval": (
+        "prompt",
+        WORDS[:2],
+        {"steps": 20, "negative": "thin", "style": {"width": -0.5}},
+    ),
+    "away from": ("label", [3], {"steps": 12, "guidance_scale": 0, "negative": "bold two"}),
+}
+THEIRS = {"steps": "num_inference_steps", "negative": "negative_prompt"}  # names of settings
+REFUSED = {  # the arguments, what the error says
+    "an unknown word": ({"prompt": "a blue seven"}, "the unknown word 'blue'"),
+    "no class": ({"label": 10}, "label must be None or one of 0 (0), 1 (1)"),
+    "a word for a label": ({"label": "7"}, "A label is the index of a class, not '7'."),
+    "a number for a prompt": ({"prompt": [7]}, "A prompt is a text, not 7."),
+    "both": ({"prompt": "seven", "label": 7}, "Give a prompt or a label, not both."),
+    "nothing": ({"label": []}, "Nothing is asked"),
+    "too much guidance": ({"guidance_scale": 31}, "guidance_scale must be a number from 0 to 30"),
+    "one time": ({"guidance_interval": 0.5}, "guidance_interval must be a pair of times"),
+    "times upside down": ({"guidance_interval": [0.7, 0.4]}, "must have low <= high."),
+    "too much rescale": ({"guidance_rescale": 2}, "guidance_rescale must be a number from 0 to 1"),
+    "no steps": ({"num_inference_steps": 0}, "num_inference_steps must be a whole number from 1"),
+    "steps that diffusers miscounts": (
+        {"num_inference_steps": 95},
+        "The scheduler makes 96 steps of 95. Take a num_inference_steps that divides 3600, such "
+        "as 90.",
+    ),
+    "too few negative prompts": (
+        {"label": [1, 2, 3], "negative_prompt": ["thin", "bold"]},
+        "negative_prompt must be one, or 3, not 2.",
+    ),
+    "a negative prompt without guidance": (
+        {"guidance_scale": 1, "negative_prompt": "thin"},
+        "A negative prompt needs guidance",
+    ),
+    "an unknown style": ({"style": {"colour": 1}}, "style may have stroke, lean, width, not"),
+    "an unknown output": (
+        {"output_type": "jpeg"},
+        "output_type must be one of pil, np, pt, latent",
+    ),
+    "noise of another number": (
+        {"label": [1, 2], "noise": 1},
+        "latents must have the shape (2, 4, 8, 8)",
+    ),
+}
+SCHEDULERS = ("EulerDiscreteScheduler", "UniPCMultistepScheduler")
+DIGITS = list(range(10)) * 5
+
+
+@pytest.fixture(scope="module")
+def model() -> LatentDiffusion:
+    return LatentDiffusion.load(ROOT / "weights", backend="torch")
+
+
+@pytest.fixture(scope="module")
+def short_model(label_model) -> LatentDiffusion:
+    """Knows labels only, and has the default settings of a short training, with another sampler."""
+    model = copy.copy(label_model)
+    model.defaults = suited_defaults(steps=1)
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "diffusers"
+    line = ["--format", "diffusers", "--out", str(folder), "--weights", str(ROOT / "weights")]
+    assert main(line) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def short_folder(short_model, tmp_path_factory) -> Path:
+    weights = tmp_path_factory.mktemp("weights")
+    save_vae(weights / "vae.safetensors", short_model.vae, {})
+    save_unet(weights / "unet.safetensors", short_model, {})
+    folder = tmp_path_factory.mktemp("export") / "diffusers"
+    line = ["--format", "diffusers", "--out", str(folder), "--weights", str(weights)]
+    assert main(line) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def answers(folder, short_folder, tmp_path_factory) -> SimpleNamespace:
+    """What diffusers draws (`drawn`) or says (`errors`) for each job; the classes of the parts."""
+    place = tmp_path_factory.mktemp("answers")
+    jobs = {}
+
+    def job(name: str, folder: Path, arguments: dict, **options) -> None:
+        jobs[name] = {"folder": str(folder), "arguments": arguments, **options}
+
+    for name, (asked_by, asked, settings) in SAME.items():
+        arguments = {asked_by: asked} | {THEIRS.get(n, n): value for n, value in settings.items()}
+        job(name, folder, arguments | {"noise": len(asked)})
+    for name, (arguments, _) in REFUSED.items():
+        job(name, folder, arguments)
+    for name in SCHEDULERS:
+        arguments = {"label": DIGITS, "num_inference_steps": 10, "noise": len(DIGITS)}
+        job(name, folder, arguments, scheduler=name)
+    for kind in ("latent", "np", "pt"):
+        arguments = {"label": 7, "num_images_per_prompt": 2, "output_type": kind, "noise": 2}
+        job(kind, folder, arguments)
+    job("labels only", short_folder, {"label": LABELS, "noise": len(LABELS)})
+    job("labels only, asked by words", short_folder, {"prompt": "seven"})
+
+    (place / "jobs.json").write_text(json.dumps(jobs))
+    np.save(place / "noise.npy", gaussian_noise(range(len(DIGITS)), 0, (4, 8, 8)).numpy())
+    program = Path(__file__).with_name("load_with_diffusers.py")
+    command = [sys.executable, program, "jobs.json", "noise.npy", "out"]
+    environment = os.environ | {"HF_HOME": str(place / "home"), "HF_HUB_OFFLINE": "1"}
+    subprocess.run(command, cwd=place, env=environment, check=True, timeout=300)
+    drawn = dict(np.load(place / "out.npz"))
+    return SimpleNamespace(drawn=drawn, **json.loads((place / "out.json").read_text()))
+
+
+def test_parts_are_stock_classes_of_diffusers_where_it_has_them(answers, folder, short_folder):
+    classes = answers.classes[str(folder)]
+    assert classes["unet"] == f"{diffusers.UNet2DConditionModel.__module__}.UNet2DConditionModel"
+    assert classes["scheduler"].endswith(".DPMSolverMultistepScheduler")
+    assert classes["vae"] == "diffusers_modules.local.miniature_vae.MiniatureVAE"
+    unipc = answers.classes[str(short_folder)]["scheduler"]  # the sampler of those weights
+    assert unipc == f"{diffusers.UniPCMultistepScheduler.__module__}.UniPCMultistepScheduler"
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_same_noise_gives_the_same_pictures(answers, model, name):
+    _, asked, settings = SAME[name]
+    ours = model.generate(asked, seeds=range(len(asked)), **settings)
+    check_same(answers.drawn[name], ours)
+
+
+def test_labels_only_give_the_same_pictures_with_settings_of_their_own(answers, short_model):
+    ours = short_model.generate(LABELS, seeds=range(len(LABELS)))
+    check_same(answers.drawn["labels only"], ours)
+    assert "know labels only" in answers.errors["labels only, asked by words"]
+
+
+def check_same(theirs: np.ndarray, ours: torch.Tensor) -> None:
+    """float32 is rounded in another order, so two pictures in a hundred have a pixel that is one
+    grey level off."""
+    off = np.abs(theirs.astype(int) - ours.numpy())
+    assert off.max() <= 1
+    assert np.count_nonzero(off) <= 2
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_asked_is_refused_with_a_reason(answers, name):
+    assert REFUSED[name][1] in answers.errors[name]
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_other_stock_schedulers_draw_readable_digits(answers, name):
+    classifier = load_classifier(ROOT / "weights" / "classifier.safetensors")
+    _, read = classifier.judge(torch.from_numpy(answers.drawn[name]))
+    assert (read == torch.tensor(DIGITS)).float().mean() >= 0.94
+
+
+def test_other_outputs_are_those_of_diffusers(answers, model):
+    settings = {"seeds": [0, 1], "sampler": "dpmpp_2m"}
+    *_, last = model.denoise([7, 7], **settings)
+    np.testing.assert_allclose(answers.drawn["latent"], last.x_t, atol=1e-4)
+    rows, columns = answers.drawn["pt"], answers.drawn["np"]
+    assert rows.shape == (2, 1, 28, 28)
+    assert columns.shape == (2, 28, 28, 1)
+    assert np.array_equal(rows[:, 0], columns[..., 0])
+    check_same((255 * rows[:, 0]).round(), model.generate([7, 7], **settings))
+
+
+def test_the_unet_loads_without_trust_and_predicts_the_same(folder, model):
+    stock = diffusers.UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
+    context = model.conditioning.context(["bold seven", None, 3]).tokens
+    x = gaussian_noise(range(3), 0, (4, 8, 8))
+    for t in (1, 0.5, 1 / 3600):
+        with torch.no_grad():
+            ours = model.unet(x, torch.full((3,), t), context)
+            conditions = {"encoder_hidden_states": context, "class_labels": context.mean(dim=1)}
+            theirs = stock(x, round(t * 3600) - 1, **conditions).sample
+        torch.testing.assert_close(theirs, ours, atol=2e-5, rtol=0)
+
+
+def test_code_is_not_run_without_trust(folder):
+    with pytest.raises(ValueError, match="trust_remote_code"):
+        diffusers.DiffusionPipeline.from_pretrained(folder)
+
+
+def test_nothing_is_pickled_and_each_part_has_one_file_of_code(folder):
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    weights = {
+        f"{part}/diffusion_pytorch_model.safetensors" for part in ("vae", "text_encoder", "unet")
+    }
+    configurations = {f"{part}/config.json" for part in ("vae", "text_encoder", "unet")}
+    code = {"pipeline.py", "vae/miniature_vae.py", "text_encoder/miniature_text_encoder.py"}
+    others = {"model_index.json", "scheduler/scheduler_config.json", "README.md"}
+    assert files == weights | configurations | code | others
+
+
+def test_the_card_says_what_is_there(folder, short_folder, short_model):
+    _, front, card = (folder / "README.md").read_text().split("---\n", 2)
+    assert yaml.safe_load(front) | {"tags": []} == {
+        "license": "mit",
+        "library_name": "diffusers",
+        "pipeline_tag": "text-to-image",
+        "tags": [],
+    }
+    assert "pipe(prompt='bold zero')" in card
+    assert "These settings and DPMSolverMultistepScheduler are those that suit" in card
+    assert "labels only" in (short_folder / "README.md").read_text()
+
+
+def test_settings_that_no_scheduler_has_are_named(short_model, tmp_path):
+    model = copy.copy(short_model)
+    model.defaults = SamplingSettings(sampler="ddim", eta=0.5, spacing="karras")
+    assemble.assemble(model, tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert "with the sampler ddim and the spacing karras and eta = 0.5, which" in card
+
+
+def test_without_diffusers_it_says_what_to_install(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    line = ["--format", "diffusers", "--out", str(tmp_path / "out")]
+    assert main([*line, "--weights", str(ROOT / "weights")]) == 2
+    assert "pip install diffusers" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "first, second, complaint",
+    [
+        ("def f(): ...", "from .first import f\ndef f(): ...", "both define f"),
+        ("X = 1", "from .first import X as Y", "line 1, cannot be put into one file"),
+        ("X = 1", "def f():\n    from .first import X", "line 2, cannot be put into one file"),
+        ("X = 1", "from . import first", "line 1, cannot be put into one file"),
+    ],
+)
+def test_modules_that_would_change_in_one_file_are_refused(
+    tmp_path, monkeypatch, first, second, complaint
+):
+    monkeypatch.setattr("ldm_core.export.diffusers.bundle.ROOT", tmp_path)
+    (tmp_path / "first.py").write_text(first)
+    (tmp_path / "second.py").write_text(second)
+    with pytest.raises(ValueError, match=complaint):
+        bundle(tmp_path / "second.py")
