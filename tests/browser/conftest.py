@@ -1,7 +1,6 @@
 """A real Chromium on the real page, served as a Space serves it."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,20 +12,12 @@ import pytest
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import sync_playwright
 
+from hosting.browser import launch
 from ldm_core.files.weights import save_unet, save_vae
 
 from ..conftest import ROOT
 from ..demo.values import with_words
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START_S = 120
 
 
@@ -87,11 +78,9 @@ def serving(folder, *line):
 
 @pytest.fixture(scope="session")
 def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    installed = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
+            browser = launch(playwright)
         except BrowserError as error:
             if os.environ.get("CI"):
                 raise
