@@ -83,6 +83,8 @@ def check_front_matter(folder: Path) -> dict[str, Any]:
         values = yaml.safe_load(found[1])
     except yaml.YAMLError as error:
         raise UserError(f"{readme}: the front matter is no YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{readme}: the front matter must be lines such as title: Digits.")
     is_gradio = values.get("sdk") == "gradio"
     rules = EITHER | (GRADIO if is_gradio else {})
     for name in NEEDED + (NEEDED_BY_GRADIO if is_gradio else ()):

@@ -94,7 +94,9 @@ def check(folder: Path) -> None:
     check_sizes(folder)
     check_links(folder)
     for path, address in _loaded(folder):
-        if ELSEWHERE.match(address) and not address.startswith("data:"):
+        if address.startswith("data:"):
+            continue
+        if ELSEWHERE.match(address):
             raise UserError(f"{path} loads {address}: only relative paths work wherever it is put.")
         if not (path.parent / address.partition("?")[0]).exists():
             raise UserError(f"{path} loads {address}, which is not there.")

@@ -51,6 +51,7 @@ class Trial:
         answers at url.
         """
         own = {"PATH": os.defpath, "HOME": str(self.home), "TMPDIR": str(self.home)}
+        own["PYTHONDONTWRITEBYTECODE"] = "1"  # beside the code, where root could
         process = subprocess.Popen(
             contacts.seen(command, self._calls) if contacts.can_be_seen() else command,
             cwd=folder or self.code,

@@ -77,7 +77,7 @@ def test_front_matter_that_a_space_refuses(changed, old, new, said):
 
 def test_front_matter_without_values_is_refused(folder):
     (folder / "README.md").write_text("---\ntext\n---\n")
-    with pytest.raises(UserError, match="lacks title"):
+    with pytest.raises(UserError, match="lines such as title"):
         checks.check_front_matter(folder)
 
 

@@ -77,22 +77,36 @@ def test_a_good_page_is_served_and_draws_what_python_draws(tried):
     assert "the page asked for nothing outside of its folder" in said
 
 
-WAIT = "await new Promise((wake) => setTimeout(wake, 50));"
-BAD = [  # what the page does just before it is done, and what is said
-    ("await fetch('../other').catch(() => 0);", "outside of its folder"),
-    ("await fetch('not-there');", "no http://127.0.0.1"),
-    (f"setTimeout(() => {{ throw Error('a fault') }}, 0); {WAIT}", "a fault"),
-]
+FAULTS = """
+  await fetch("../other").catch(() => 0);
+  await fetch("not-there");
+  setTimeout(() => { throw Error("a fault"); }, 0);
+  await new Promise((wake) => setTimeout(wake, 50));
+"""
 
 
-@pytest.mark.parametrize(("line", "said"), BAD)
-def test_a_page_that_breaks_its_promise_is_refused(folder, tried, line, said):
+def test_what_a_page_should_not_do_is_seen(folder, tried, monkeypatch):
     script = folder / "page.js"
-    script.write_text(
-        script.read_text().replace("await player.firstChild", f"{line}\n  await player.firstChild")
-    )
-    status, told = tried()
-    assert status == 2 and said in told.splitlines()[-1]
+    script.write_text(script.read_text().replace("await player", f"{FAULTS}  await player"))
+    judged = []
+    monkeypatch.setattr(site, "_judge", lambda seen, own: judged.append(seen))
+    tried()
+    ((_, outside, faults),) = judged
+    assert len(outside) == 1 and outside[0].endswith("/some/other")
+    assert any("/some/where/not-there" in fault for fault in faults)
+    assert any("a fault" in fault for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("outside", "faults", "said"),
+    [
+        (["http://example.org/"], [], "asked for http://example.org/, outside of its folder"),
+        ([], ["a", "b"], "has errors: a; b"),
+    ],
+)
+def test_what_a_page_should_not_do_is_refused(picture, outside, faults, said):
+    with pytest.raises(site.UserError, match=said):
+        site._judge(site.Seen(picture, outside, faults), picture)
 
 
 def test_pictures_that_differ_are_refused(picture):

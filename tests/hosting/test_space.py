@@ -2,10 +2,12 @@
 
 import os
 import re
+import sys
 
 import pytest
 
 from hosting import space, trial
+from ldm_core import UserError
 
 from ..conftest import ROOT
 
@@ -29,18 +31,6 @@ def test_the_space_starts_and_draws_what_python_draws(made, tmp_path):
     assert "it contacted nobody" in said or not os.environ.get("CI")
 
 
-def test_what_does_not_start_says_why(made, tmp_path, monkeypatch):
-    assemble = space.assemble
-
-    def without_weights(folder):
-        assemble(folder)
-        (folder / "weights" / "vae.safetensors").unlink()
-
-    monkeypatch.setattr(space, "assemble", without_weights)
-    status, said = made(str(tmp_path / "space"))
-    assert status == 2 and "vae.safetensors" in said.splitlines()[-1]
-
-
 WRITES = """
 import http.server, pathlib, socket, sys
 try:
@@ -60,8 +50,8 @@ def test_a_trial_sees_what_a_program_does(tmp_path):
     (folder / "file").touch()
     (folder / "program.py").write_text(WRITES)
     port = space.free_port()
-    with trial.trial(folder, space.sys.executable) as one:
-        command = [space.sys.executable, "program.py", str(port)]
+    with trial.trial(folder, sys.executable) as one:
+        command = [sys.executable, "program.py", str(port)]
         with one.running(command, f"http://127.0.0.1:{port}/", {}):
             refused = "Permission denied" in one.log.read_text()
         assert refused == (one.changed() == [])
@@ -72,7 +62,16 @@ def test_a_trial_sees_what_a_program_does(tmp_path):
     assert (folder / "file").read_text() == ""
 
 
+def test_what_does_not_start_says_why(tmp_path):
+    (tmp_path / "program.py").write_text("raise SystemExit('the weights are missing')")
+    url = f"http://127.0.0.1:{space.free_port()}/"
+    with trial.trial(tmp_path, sys.executable) as one:
+        running = one.running([sys.executable, "program.py"], url, {})
+        with pytest.raises(UserError, match="did not answer.*the weights are missing"), running:
+            pytest.fail("it started")
+
+
 def test_only_root_becomes_another_user():
-    python = space.sys.executable
+    python = sys.executable
     assert not trial.can_be(trial.USER, str(ROOT / "nowhere"))
     assert "only root" in trial.who(None, python) or os.geteuid() == 0
