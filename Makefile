@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
 
-.PHONY: demo test bench clean python
+.PHONY: demo test bench space site clean python
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m demo
@@ -17,6 +17,17 @@ test: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
+
+# What a Gradio Space needs, tried as a Space would run it; it installs the packages of a Space.
+space: $(VENV)/.demo
+	rm -rf space
+	$(BIN)/python -m hosting.space space --python $(PYTHON) $(TRY)
+
+# The static page, opened in a browser where there is one.
+site: $(VENV)/.dev
+	rm -rf site
+	$(BIN)/python -m ldm_core.export --format web --out site
+	$(BIN)/python -m hosting.site site
 
 # An environment whose Python is gone or too old is made again.
 ifeq ($(shell $(BIN)/python $(NEW_ENOUGH) && echo works),)
@@ -40,4 +51,4 @@ $(VENV)/.dev: $(VENV)/.demo pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info build
+	rm -rf $(VENV) .pytest_cache .ruff_cache *.egg-info build space site

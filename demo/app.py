@@ -21,10 +21,15 @@ if any(Path(folder).resolve() == HERE for folder in sys.path):
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it keeps 10,000, and counts at each
 
-from demo.environment import proxies_set_aside, take_address  # noqa: E402
+from demo.environment import (  # noqa: E402
+    proxies_set_aside,
+    take_address,
+    zero_gpu_package,
+)
 
 HOST, PORT = take_address()
 with proxies_set_aside():
+    SPACES = zero_gpu_package()
     import gradio as gr
 
 import torch  # noqa: E402
@@ -33,9 +38,10 @@ from demo.endpoint import Page, add_endpoint, server_options  # noqa: E402
 from demo.folder import KEEP_S, own_folder  # noqa: E402
 from demo.layout import read, script  # noqa: E402
 from demo.parts import html  # noqa: E402
-from demo.runs import Runner  # noqa: E402
+from demo.runs import Draw, Runner  # noqa: E402
 from demo.serving import check_address, serve  # noqa: E402
 from demo.tabs import TABS  # noqa: E402
+from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
 STYLES = ("theme.css", "layout.css", "gradio.css", "player.css", "controls.css", "prompt.css")
@@ -50,14 +56,18 @@ MAX_UPLOAD = "1mb"  # the page takes no files, but Gradio does
 REFUSED, INTERRUPTED = 2, 130  # exit statuses, as of the other command lines
 
 
-def build(model: LatentDiffusion, tabs: tuple[ModuleType, ...] = TABS) -> gr.Blocks:
-    """The page around a model, to be launched with `launch_options`."""
+def build(
+    model: LatentDiffusion,
+    tabs: tuple[ModuleType, ...] = TABS,
+    elsewhere: Draw | None = None,
+) -> gr.Blocks:
+    """The page around a model, to be launched with `launch_options`. elsewhere: as of `Runner`."""
     with Page(
         title="Miniature Stable Diffusion",
         analytics_enabled=False,
         delete_cache=(KEEP_S, KEEP_S),  # all of its files when it ends; the rest is done by `tidy`
     ) as page:
-        runner = Runner(model, Path(page.GRADIO_CACHE) / "runs")
+        runner = Runner(model, Path(page.GRADIO_CACHE) / "runs", elsewhere=elsewhere)
         html("header.html", words=model.vocabulary is not None)
         if len(tabs) == 1:  # nobody needs a bar with one tab
             tabs[0].build(page, runner)
@@ -105,8 +115,10 @@ def main(argv: list[str] | None = None) -> None:
         # thread gains little for one image on an idle machine. On a busy machine the threads wait
         # for each other at every layer, and a run takes minutes.
         torch.set_num_threads(1)
+        lent = drawn_on_lent_gpu(SPACES, args.weights) if SPACES else None
         folder = own_folder()
-        serve(build(model), args.host, args.port, folder, args.share, **launch_options())
+        page = build(model, elsewhere=lent)
+        serve(page, args.host, args.port, folder, args.share, **launch_options())
     except KeyboardInterrupt:
         parser.exit(INTERRUPTED, f"{parser.prog}: stopped\n")
     except (UserError, OSError) as error:

@@ -1,11 +1,13 @@
-"""What of the environment Gradio must not see, or not see yet."""
+"""What the environment says, and what of it Gradio must not see, or not see yet."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import ModuleType
 
 NO_PROXY = ("no_proxy", "NO_PROXY")
 LOOPBACK = "localhost,127.0.0.1,::1"
+ZERO_GPU = "SPACES_ZERO_GPU"  # set by a Space that lends a GPU for the time of a call
 
 
 def take_address() -> tuple[str, str]:
@@ -16,6 +18,21 @@ def take_address() -> tuple[str, str]:
     """
     host = os.environ.pop("GRADIO_SERVER_NAME", "") or "127.0.0.1"
     return host, os.environ.pop("GRADIO_SERVER_PORT", "") or "7860"
+
+
+def zero_gpu_package() -> ModuleType | None:
+    """The package `spaces`, where the environment promises a GPU and the package is there, as on a
+    ZeroGPU Space; None elsewhere.
+
+    To be called before PyTorch is imported: the package takes the place of CUDA in a process that
+    has no GPU yet.
+    """
+    if os.environ.get(ZERO_GPU, "").lower() in ("1", "t", "true"):  # as the package reads it
+        with suppress(ImportError):
+            import spaces
+
+            return spaces
+    return None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import io
 import logging
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from PIL import Image
 
 from ldm_core import (
     SCALE,
-    DenoisingStep,
     LatentDiffusion,
     UserError,
     stored_settings,
@@ -66,13 +65,42 @@ class StepPictures:
         }
 
 
+Draw = Callable[[Request], Iterator[StepPictures]]
+
+
+def draw(model: LatentDiffusion, request: Request, deadline_s: float) -> Iterator[StepPictures]:
+    """Yield the start and every step of a request, each as soon as the model has made it.
+
+    Raises UserError when that takes too long.
+    """
+    ends_at = time.monotonic() + deadline_s
+    options = request.file_settings(model).options
+    for step in model.denoise([request.asked(model)], seeds=[request.seed], **options):
+        if step.index and time.monotonic() > ends_at:
+            raise UserError(
+                f"The run was ended at step {step.index} of {step.steps}, after {deadline_s:g} "
+                "seconds: the server is too busy. Try again with fewer steps."
+            )
+        x_t = model.decode(step.x_t)[0].cpu().numpy()
+        x_0 = None if step.x_0 is None else model.decode(step.x_0)[0].cpu().numpy()
+        yield StepPictures(step.index, x_t, x_0, float(model.schedule.levels(step.t)[1]))
+
+
 class Runner:
     """Runs requests on one model, and writes their files into one folder."""
 
-    def __init__(self, model: LatentDiffusion, folder: Path, deadline_s: float = DEADLINE_S):
+    def __init__(
+        self,
+        model: LatentDiffusion,
+        folder: Path,
+        deadline_s: float = DEADLINE_S,
+        elsewhere: Draw | None = None,
+    ):
+        """elsewhere: what draws first, and may fail at any step (see `zero_gpu.py`)."""
         self.model = model
         self.folder = folder
         self.deadline_s = deadline_s
+        self.elsewhere = elsewhere
         self.weights = weights_of(model)  # files say which weights made them
 
     def steps(self, request: Request) -> Iterator[StepPictures]:
@@ -80,13 +108,18 @@ class Runner:
 
         Raises UserError when the run takes too long.
         """
-        model = self.model
-        options = request.file_settings(model).options
-        asked = [request.asked(model)]
-        for step in self._in_time(model.denoise(asked, seeds=[request.seed], **options)):
-            x_t = model.decode(step.x_t)[0].cpu().numpy()
-            x_0 = None if step.x_0 is None else model.decode(step.x_0)[0].cpu().numpy()
-            yield StepPictures(step.index, x_t, x_0, float(model.schedule.levels(step.t)[1]))
+        done = -1
+        if self.elsewhere:
+            try:
+                for step in self.elsewhere(request):
+                    yield step
+                    done = step.index
+            except Exception as fault:  # whatever it is, the model here can still draw
+                log.warning("a run goes on here after step %d, because of: %r", done, fault)
+        if done < request.steps:
+            for step in draw(self.model, request, self.deadline_s):
+                if step.index > done:
+                    yield step
 
     def messages(self, request: Request) -> Iterator[dict[str, Any]]:
         """Yield the messages of a run to the page's player.
@@ -115,7 +148,7 @@ class Runner:
         """The message of a whole run, without files: what the page shows when it opens."""
         label = class_label(self.model, EXAMPLE_LABEL)
         request = Request.check(self.model, {"label": label})
-        pictures = [step.to_dict() for step in self.steps(request)]
+        pictures = [step.to_dict() for step in draw(self.model, request, self.deadline_s)]
         return _header("example", request) | {"pictures": pictures}
 
     def save(self, frames: list[np.ndarray], request: Request, scale: int = 1) -> tuple[Path, Path]:
@@ -144,17 +177,6 @@ class Runner:
         path = self._new_file(request, ".png")
         write_png(path, picture, settings=self._stored(request, scale), scale=scale)
         return path
-
-    def _in_time(self, steps: Iterator[DenoisingStep]) -> Iterator[DenoisingStep]:
-        ends_at = time.monotonic() + self.deadline_s
-        for step in steps:
-            if step.index and time.monotonic() > ends_at:
-                raise UserError(
-                    f"The run was ended at step {step.index} of {step.steps}, after "
-                    f"{self.deadline_s:g} seconds: the server is too busy. Try again with fewer "
-                    "steps."
-                )
-            yield step
 
     def _stored(self, request: Request, scale: int) -> dict[str, Any]:
         return stored_settings(request.file_settings(self.model, scale), self.weights)

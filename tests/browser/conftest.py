@@ -1,7 +1,6 @@
 """A real Chromium on the real page, served as a Space serves it."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,20 +12,12 @@ import pytest
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import sync_playwright
 
+from hosting.browser import launch
 from ldm_core.files.weights import save_unet, save_vae
 
 from ..conftest import ROOT
 from ..demo.values import with_words
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START_S = 120
 
 
@@ -83,13 +74,6 @@ def serving(folder, *line):
     finally:
         process.terminate()
         process.wait(20)
-
-
-def launch(chromium, *flags):
-    """chromium: Playwright's; an installed one is taken before its own."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    installed = next(filter(None, map(shutil.which, names)), None)
-    return chromium.launch(executable_path=installed, args=[*FLAGS, *flags])
 
 
 @pytest.fixture(scope="session")

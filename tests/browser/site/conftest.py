@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from hosting.browser import launch
 from ldm_core import UserError
 from ldm_core.export.__main__ import main
 from ldm_core.export.npm_packages import package_files
@@ -12,7 +13,6 @@ from ldm_core.export.web_format import packages
 from ldm_core.files.weights import save_unet, save_vae
 
 from ...conftest import ROOT
-from ..conftest import launch
 
 # Loads the engine of the site that the page is on. It is told here because what a page evaluates
 # is no module, and so has no imports.

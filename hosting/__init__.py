@@ -1,0 +1,1 @@
+"""Folders for hosts: put together, checked, and started as the host would."""
