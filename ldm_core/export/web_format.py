@@ -42,7 +42,8 @@ README = """
 # Miniature Stable Diffusion, in the browser
 
 A page without a server: any host of static files will do, also in a folder of a larger site. Try it
-with `python -m http.server -d FOLDER`. It was made by `python -m ldm_core.export --format web`.
+with `python -m http.server -d FOLDER`. It was made by `python -m ldm_core.export --format web`;
+licenses.txt says what it consists of.
 """
 
 
@@ -60,6 +61,7 @@ def write_web(model: LatentDiffusion, folder: Path, args: argparse.Namespace) ->
     for package, places in packages():
         for path, content in package_files(package, args.runtime).items():
             _write(folder / places[path], content)
+    _copy(SITE / "licenses.txt", folder / "licenses.txt")
     _write_model(model, folder)
     # The last, because it lists all others.
     files = {name: _sha256((folder / name).read_bytes()) for name in _names(folder)}
