@@ -22,6 +22,7 @@ from ..checks import UserError
 from ..latent_diffusion import LatentDiffusion
 from ..runtime.onnx_networks import decoder_graph, unet_graph
 from ..runtime.onnx_text import prompt_graph
+from .model_json import model_json
 from .npm_packages import Package, package_files
 
 WEB = Path(__file__).resolve().parents[2] / "demo" / "web"
@@ -106,14 +107,8 @@ def _write_model(model: LatentDiffusion, folder: Path) -> None:
         path = folder / "model" / f"{name}.onnx{PACKED}"
         _write(path, graph)
         files[name] = _about(path, path.name)
-    about = {
-        "class_names": model.class_names,
-        "config": model.config.to_dict(),
-        "defaults": model.defaults.to_dict(),
-        "vocabulary": model.vocabulary and model.vocabulary.to_dict(),
-        "files": files,
-    }
-    _write(folder / "model" / "model.json", json.dumps(about).encode())
+    about = json.dumps(model_json(model) | {"files": files})
+    _write(folder / "model" / "model.json", about.encode())
 
 
 def _about(file: Path, path: str) -> dict[str, Any]:

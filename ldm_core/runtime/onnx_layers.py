@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..model.attention import FeedForward, MultiHeadAttention
-from .onnx_graph import CONTRIBUTED, Graph
+from .onnx_graph import Graph
 
 
 class Layers(Graph):
@@ -59,18 +59,19 @@ class Layers(Graph):
         affine = self.weights(layer.weight), self.weights(layer.bias)
         return self.add("LayerNormalization", x, *affine, epsilon=layer.eps)
 
-    def self_attention(self, x: str, attention: MultiHeadAttention) -> str:
-        """x (B, n, C) -> the same."""
+    def self_attention(self, x: str, attention: MultiHeadAttention, n: int) -> str:
+        """x (N, n, C) -> the same."""
         q, k, v = (
             self.linear(x, layer.weight)
             for layer in (attention.to_q, attention.to_k, attention.to_v)
         )
-        heads = attention.to_q.out_features // attention.d_head
-        h = self.add("MultiHeadAttention", q, k, v, domain=CONTRIBUTED, num_heads=heads)
+        channels = attention.to_q.out_features
+        heads, shape = channels // attention.d_head, ("N", n, channels)
+        h = self.add_contributed("MultiHeadAttention", q, k, v, shape=shape, num_heads=heads)
         return self.linear(h, attention.to_out.weight, attention.to_out.bias)
 
     def feed_forward(self, x: str, layer: FeedForward, n: int) -> str:
-        """x (B, n, C) -> the same."""
+        """x (N, n, C) -> the same."""
         channels = layer.to_out.out_features
         rows = self.reshape(x, -1, channels)
         value, gate = (

@@ -54,7 +54,7 @@ def _add_encoder(graph: Layers, encoder: TextEncoder, n_places: int) -> str:
     x = graph.add("Add", x, graph.weights(encoder.places.weight + empty))
     for layer in encoder.layers:
         normed = graph.layer_norm(x, layer.norm_attention)
-        x = graph.add("Add", x, graph.self_attention(normed, layer.attention))
+        x = graph.add("Add", x, graph.self_attention(normed, layer.attention, n_places))
         normed = graph.layer_norm(x, layer.norm_feed_forward)
         x = graph.add("Add", x, graph.feed_forward(normed, layer.feed_forward, n_places))
     return graph.layer_norm(x, encoder.norm)
