@@ -14,8 +14,8 @@ FLAGS = [
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-def launch(chromium, *flags: str):
-    """The browser that is installed here, else Playwright's own. chromium: its browser type. Raises
-    playwright's Error where there is none."""
+def launch(playwright, *flags: str):
+    """The browser that is installed here, else Playwright's own. Raises playwright's Error where
+    there is none."""
     installed = next(filter(None, map(shutil.which, NAMES)), None)
-    return chromium.launch(executable_path=installed, args=[*FLAGS, *flags])
+    return playwright.chromium.launch(executable_path=installed, args=[*FLAGS, *flags])

@@ -112,7 +112,7 @@ def visit(url: str) -> Seen | None:
     outside, faults = [], []
     with sync_playwright() as playwright:
         try:
-            browser = launch(playwright.chromium)
+            browser = launch(playwright)
         except Error:
             return None
         try:

@@ -77,16 +77,21 @@ def serving(folder, *line):
 
 
 @pytest.fixture(scope="session")
-def browser():
+def playwright():
     with sync_playwright() as playwright:
-        try:
-            browser = launch(playwright.chromium)
-        except BrowserError as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"no browser (python -m playwright install chromium): {error}")
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright):
+    try:
+        browser = launch(playwright)
+    except BrowserError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no browser (python -m playwright install chromium): {error}")
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

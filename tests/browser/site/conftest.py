@@ -89,12 +89,12 @@ def load_engine(context, base, workers=1):
 
 
 @pytest.fixture
-def browser_with(browser):
+def browser_with(browser, playwright):
     """browser_with(flag): another Chromium, started with that flag."""
     started = []
 
     def browser_with(flag):
-        started.append(launch(browser.browser_type, flag))
+        started.append(launch(playwright, flag))
         return started[-1]
 
     yield browser_with
