@@ -18,12 +18,13 @@ test: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks
 
-# What a Gradio Space needs, tried as a Space would run it; it installs the packages of a Space.
+# A Gradio Space, tried as a Space starts it, for which its packages are installed: some minutes and
+# 6 GB for a while. OPTIONS=--no-install starts it without.
 space: $(VENV)/.demo
 	rm -rf space
-	$(BIN)/python -m hosting.space space --python $(PYTHON) $(TRY)
+	$(BIN)/python -m hosting.space space $(OPTIONS)
 
-# The static page, opened in a browser where there is one.
+# The static page, tried in a browser.
 site: $(VENV)/.dev
 	rm -rf site
 	$(BIN)/python -m ldm_core.export --format web --out site

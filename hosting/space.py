@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -60,6 +60,12 @@ ENVIRONMENT = {
     "TQDM_POSITION": "-1",
 }
 ASKED = {"label": "7", "seed": 7}
+VERSIONS = """
+import platform
+from importlib.metadata import version
+packages = [f"{name} {version(name)}" for name in ("torch", "gradio", "onnxruntime")]
+print("Python", platform.python_version(), *packages)
+"""
 MAX_APART = 1  # grey levels: another PyTorch may round the other way
 
 
@@ -74,7 +80,7 @@ def _make(args: argparse.Namespace) -> None:
     values = check(args.folder)
     say(f"{args.folder}: {summary(args.folder)}, as a Space asks")
     with _interpreter(args, values["sdk_version"]) as python, trial(args.folder, python) as space:
-        say(f"started by {who(space.user, python)}")
+        say(f"started by {who(space.user, args.python)}, with {_versions(python)}")
         apart = draw_one(space, python, args.port)
         say(f"a picture of {ASKED}: {apart} grey levels from Python's")
         found = space.contacted()
@@ -84,6 +90,7 @@ def _make(args: argparse.Namespace) -> None:
             raise UserError(f"It contacted {', '.join(sorted(found))}.")
         if changed := space.changed():
             raise UserError(f"It wrote into the folder: {', '.join(changed)}.")
+        say("it wrote nothing into its folder")
         say("it contacted nobody" if found == set() else "strace is missing: contacts not watched")
     say(f"upload it: hf upload USER/digits {args.folder} . --type space")
 
@@ -159,8 +166,14 @@ def _readme() -> str:
     return re.match(r"(.*?)\n```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
+def _versions(python: str) -> str:
+    return subprocess.run(
+        [python, "-c", VERSIONS], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
 @contextmanager
-def _interpreter(args: argparse.Namespace, gradio_version: str):
+def _interpreter(args: argparse.Namespace, gradio_version: str) -> Iterator[str]:
     """An interpreter in a new environment with what a ZeroGPU Space installs; or the one given."""
     if args.no_install:
         yield args.python
