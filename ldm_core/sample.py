@@ -165,15 +165,15 @@ def _parser() -> argparse.ArgumentParser:
 def _add_start_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "from a picture, or from one image to another",
-        "Of a picture the digit is centred and scaled the way MNIST was; one of 28 x 28 pixels, or "
-        "enlarged from that as this program does, is taken as it is.",
+        "Of a picture the digit is centred and scaled the way MNIST was; one of 28 x 28 pixels,\n"
+        "or enlarged from that as this program does, is taken as it is.",
     )
 
     def add(name: str, help: str, **options) -> None:
         group.add_argument(name, help=help, default=argparse.SUPPRESS, **options)
 
     file = {"metavar": "PICTURE", "type": Path}
-    add("--start-from", "re-imagine a picture, in any format that is read here", **file)
+    add("--start-from", "re-imagine a picture of any size, light on dark or dark on light", **file)
     add(
         "--strength",
         f"0 (the picture itself) to 1 (free of it) ({STRENGTH}; with --mask 1)",

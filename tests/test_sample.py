@@ -121,11 +121,11 @@ def test_a_file_from_a_picture_holds_what_the_model_makes_of_it(
         wanted = small_model.generate(asked, seeds=seeds, **options)
         assert (images(line) - wanted).abs().max() <= 1
 
-    start = small_model.start_from(two["pixels"], 0.6, seeds=seeds, steps=4)
+    start = small_model.start_from(two["pixels"], 0.7, seeds=seeds, steps=4)
     check("--steps 4", start=start)
-    check("--steps 4 --strength 0.6", start=start)
+    check("--steps 4 --strength 0.7", start=start)
     check("--steps 4 --mask mask.png", keep=Keep(**two), steps=4)
-    check("--steps 4 --mask mask.png --strength 0.6", keep=Keep(**two), start=start)
+    check("--steps 4 --mask mask.png --strength 0.7", keep=Keep(**two), start=start)
     start = small_model.invert(two["pixels"], ["bold"] * 2, steps=4)
     options = {"sampler": "ddim", "guidance_scale": 1.0}
     check("--invert bold --steps 4", start=start, **options)

@@ -1,5 +1,6 @@
 """Drawings, scans and photographs of one digit become what MNIST is, and masks what they mean."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from .file_kinds import printable
 from .pictures import read_grey, reason
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
-CENTRE = PICTURE_SIDE // 2  # where MNIST has the centre of mass, to half a pixel
+CENTRE = PICTURE_SIDE // 2  # the pixel where MNIST has the centre of mass
 WORKING_SIDE = 256  # pixels; what is larger is averaged down first
 FAINT = 0.2  # share of full ink below which it is paper
 MIN_CONTRAST = 24  # of 255, between ink and paper
@@ -37,7 +38,7 @@ def as_digit(grey: np.ndarray) -> np.ndarray:
         if int(digit.max()) - int(digit.min()) < MIN_CONTRAST:
             raise InputError(BLANK)
         return digit
-    return centred(scaled(ink_of(averaged_down(grey))))
+    return placed(ink_of(averaged_down(grey)))
 
 
 def read_digit(path: str | Path) -> np.ndarray:
@@ -138,32 +139,27 @@ def deviation(apart: np.ndarray) -> float:
     return max(1.4826 * float(np.median(np.abs(apart))), 0.5)
 
 
-def scaled(ink: np.ndarray) -> np.ndarray:
-    """float (H, W) -> the digit alone, its longer side 20."""
-    top, bottom = ends(ink.sum(axis=1))
-    left, right = ends(ink.sum(axis=0))
-    digit = ink[top:bottom, left:right]
-    factor = BOX / max(digit.shape)
-    size = [max(1, round(side * factor)) for side in digit.shape[::-1]]
-    image = Image.fromarray(digit.astype(np.float32)).resize(size, Image.Resampling.HAMMING)
-    return np.asarray(image).clip(0, 1)
+def placed(ink: np.ndarray) -> np.ndarray:
+    """float (H, W) -> uint8 (28, 28): the box around the ink becomes 20 pixels long, and the centre
+    of mass comes to the middle of pixel (14, 14), as far as the box stays inside."""
+    scale = max(np.diff(ends(ink.sum(axis=axis)))[0] for axis in (0, 1)) / BOX
+    margin = math.ceil(PICTURE_SIDE * scale)
+    box = []
+    for axis in (0, 1):  # x, then y
+        profile = ink.sum(axis=axis)
+        low, high = ends(profile)
+        centre = (profile * (np.arange(len(profile)) + 0.5)).sum() / profile.sum()
+        first = centre - (CENTRE + 0.5) * scale
+        first = min(max(first, high - PICTURE_SIDE * scale), low)
+        box.append(margin + first)
+    padded = Image.fromarray(np.pad(ink, margin).astype(np.float32))
+    window = (*box, *(first + PICTURE_SIDE * scale for first in box))
+    side = (PICTURE_SIDE, PICTURE_SIDE)
+    digit = padded.resize(side, Image.Resampling.BICUBIC, box=window)
+    return (np.asarray(digit).clip(0, 1) * 255).round().astype(np.uint8)
 
 
 def ends(profile: np.ndarray) -> tuple[int, int]:
     """Where a profile of ink begins and ends, but for CUT of it on each side."""
     share = profile.cumsum() / profile.sum()
     return int((share <= CUT).sum()), int((share < 1 - CUT).sum()) + 1
-
-
-def centred(digit: np.ndarray) -> np.ndarray:
-    """float (h, w), 20 at most -> uint8 (28, 28) with the centre of mass in the middle, as far as
-    the digit stays whole."""
-    place = []
-    for axis, side in enumerate(digit.shape):
-        profile = digit.sum(axis=1 - axis)
-        centre = (profile * np.arange(side)).sum() / profile.sum()
-        place.append(min(max(round(CENTRE - centre), 0), PICTURE_SIDE - side))
-    canvas = np.zeros((PICTURE_SIDE, PICTURE_SIDE), np.uint8)
-    (top, left), (height, width) = place, digit.shape
-    canvas[top : top + height, left : left + width] = (digit * 255).round()
-    return canvas

@@ -23,7 +23,7 @@ from .views import VIEWS
 WEIGHTS = "weights"  # the key under which a file keeps the fingerprint of the weights
 SCALE = 8  # without --scale: how many times larger ...
 FIT_SIDE = 1120  # ... or less, so that no side has more pixels than this
-STRENGTH = 0.6  # without --strength; with a mask, what is drawn anew is free of the picture: 1
+STRENGTH = 0.7  # without --strength; with a mask, what is drawn anew is free of the picture: 1
 FRAMES = 12  # of a morph, from one point to the next
 
 
