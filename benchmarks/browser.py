@@ -8,7 +8,6 @@ import contextlib
 import gzip
 import io
 import os
-import shutil
 import statistics
 import tempfile
 import threading
@@ -19,9 +18,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from hosting.browser import launch
 from ldm_core.export.__main__ import main as export
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 WAIT_MS = 120_000
 LOADED, KEPT = "text=The model runs in this browser.", "text=Works offline from now on."
 DONE = ".player[data-state=done]"
@@ -173,10 +172,8 @@ def _chromium(cores: int | None) -> Iterator[Browser]:
     allowed = os.sched_getaffinity(0) if has_sets else set()
     if has_sets:
         os.sched_setaffinity(0, sorted(allowed)[:cores])  # what it starts inherits them
-    names = ("chromium", "chromium-browser", "google-chrome")
-    installed = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
+        browser = launch(playwright)
         try:
             yield browser
         finally:

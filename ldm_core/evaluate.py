@@ -24,7 +24,8 @@ from .diffusion.settings import SamplingSettings
 from .evaluation.classifier import load_classifier
 from .evaluation.metrics import check_installed
 from .evaluation.report import evaluate, table
-from .latent_diffusion import MAX_SEED, LatentDiffusion
+from .inputs import MAX_SEED
+from .latent_diffusion import LatentDiffusion
 
 PROGRAM = "python -m ldm_core.evaluate"
 

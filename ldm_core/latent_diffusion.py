@@ -3,26 +3,42 @@
 Rombach et al. 2022. Here is what people call; the work is done in `model`, `diffusion`, `runtime`.
 """
 
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .checks import InputError, UserError, check_whole
+from .checks import InputError, UserError
 from .config import LATENT_SIDE, ModelConfig
+from .diffusion.completion import keeping, passes, resampled, times_reached
 from .diffusion.guidance import guided_denoiser
 from .diffusion.noise_schedule import NoiseSchedule
 from .diffusion.randomness import gaussian_noise
-from .diffusion.samplers import get_sampler
+from .diffusion.samplers import Noise, get_sampler
 from .diffusion.settings import SamplingSettings
-from .diffusion.starts import Start, check_start, noise_start
+from .diffusion.starts import (
+    Start,
+    check_start,
+    inverted_start,
+    noise_start,
+    noised_start,
+    path,
+    slerp,
+)
 from .files.weights import load_unet, load_vae
-from .model.conditioning import Asked, LabelConditioning, Style
-from .model.pixels import to_image, to_pixels
-from .model.text import Places, TextConditioning
+from .inputs import (
+    Keep,
+    check_keep,
+    check_negative,
+    check_pictures,
+    check_points,
+    check_seeds,
+)
+from .model.conditioning import Asked, Context, LabelConditioning, Style
+from .model.pixels import border, to_image, to_pixels
+from .model.text import TextConditioning
 from .model.unet import UNet
 from .model.vae import VAE
 from .model.vocabulary import Vocabulary
@@ -30,7 +46,7 @@ from .runtime.backends import make_backend
 from .runtime.devices import choose_device
 from .runtime.torch_backend import TorchBackend
 
-MAX_SEED = 2**32 - 1
+INVERSION = SamplingSettings(sampler="ddim", steps=25, guidance_scale=1.0)  # see `invert`
 
 
 class NonFiniteError(UserError, RuntimeError):
@@ -42,7 +58,8 @@ class DenoisingStep(NamedTuple):
 
     index: 0 (the start) to steps. t: the time reached, from 1 or less down to 0. x_t: the latent at
     t, (B, 4, 8, 8); after the last step it is the sample. x_0: the estimate of the clean latent
-    that the step used, (B, 4, 8, 8); None at the start, before there is one.
+    that the step used, (B, 4, 8, 8); None at the start, before there is one, unless the start is
+    the sample already.
     """
 
     index: int
@@ -119,6 +136,7 @@ class LatentDiffusion(nn.Module):
         negative: Asked | Sequence[Asked] = None,
         style: Style | None = None,
         start: Start | None = None,
+        keep: Keep | None = None,
         **options: Any,
     ) -> Iterator[DenoisingStep]:
         """Generate step by step: yields the start, then a DenoisingStep for each step.
@@ -130,15 +148,14 @@ class LatentDiffusion(nn.Module):
         away from, one for each image, or one for all of them; nothing if not given. style: for
         "stroke", "lean" and "width" an amount from -1 (thin, leaning left, narrow) to 1 (bold,
         leaning right, wide) for all images; 0 says nothing. start: what takes the place of the
-        noise of the seeds; its times take the place of `steps` and `spacing`. options: the fields
-        of `SamplingSettings`; what is not given is as in `defaults`.
+        noise of the seeds, such as from `start_from` and `invert`; its times take the place of
+        `steps` and `spacing`. keep: what of given pictures stays; the rest is drawn anew, beginning
+        with the start, so that it fits. options: the fields of `SamplingSettings`; what is not
+        given is as in `defaults`.
         Raises InputError at the call, before any work, for anything that is not allowed.
         """
         settings = self.settings(**options)
-        negative = check_negative(negative, len(asked))
-        prompts = self.conditioning.read(asked, negative, style)
-        if settings.guidance_scale == 1 and self.conditioning.says_something(negative):
-            raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
+        prompts = self._read(asked, negative, style, settings)
         seeds = check_seeds(seeds, len(asked))
         if start is None:
             times = self.schedule.times(settings.steps, settings.spacing)
@@ -149,29 +166,144 @@ class LatentDiffusion(nn.Module):
             )
         else:
             check_start(start, (len(asked), *self._latent_shape))
-        return self._denoise(prompts, seeds, start, settings)
+        keep = None if keep is None else check_keep(keep, len(asked))
+        context = lambda: self.conditioning.encode(prompts)
+        return self._denoise(context, self._noise(seeds), start, settings, keep)
+
+    def _read(
+        self,
+        asked: Sequence[Asked],
+        negative: Asked | Sequence[Asked],
+        style: Style | None,
+        settings: SamplingSettings,
+    ) -> Any:
+        """What `conditioning.encode` takes; raises InputError for what cannot be asked."""
+        negative = check_negative(negative, len(asked))
+        prompts = self.conditioning.read(asked, negative, style)
+        if settings.guidance_scale == 1 and self.conditioning.says_something(negative):
+            raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
+        return prompts
+
+    def _noise(self, seeds: Sequence[int]) -> Noise:
+        return lambda i: gaussian_noise(seeds, i, self._latent_shape).to(self.device)
 
     @torch.inference_mode()
     def _denoise(
         self,
-        prompts: Tensor | Places,
-        seeds: Sequence[int],
+        context: Callable[[], Context],
+        noise: Noise,
         start: Start,
         settings: SamplingSettings,
+        keep: Keep | None = None,
     ) -> Iterator[DenoisingStep]:
         x, times = start.x.to(self.device), start.times.double().cpu()
-        yield DenoisingStep(0, start.steps, times[0].item(), x, None)
-        context = self.conditioning.encode(prompts)
-        steps = get_sampler(settings.sampler)(
-            guided_denoiser(self.backend.predictor, context, self.schedule, settings),
+        if not start.steps:
+            yield DenoisingStep(0, 0, 0.0, x, x)
+            return
+        pieces = passes(times, 1 if keep is None else keep.resample)
+        times = times_reached(pieces)
+        total = len(times) - 1
+        yield DenoisingStep(0, total, times[0].item(), x, None)
+        denoise = guided_denoiser(self.backend.predictor, context(), self.schedule, settings)
+        if keep is not None:
+            denoise = keeping(denoise, self._known(keep))
+        steps = resampled(
+            get_sampler(settings.sampler),
+            denoise,
             x,
-            times,
+            pieces,
             schedule=self.schedule,
-            noise=lambda i: gaussian_noise(seeds, i, self._latent_shape).to(self.device),
+            noise=noise,
             **({"eta": settings.eta} if settings.eta else {}),
         )
         for index, (x_t, x_0) in enumerate(steps, start=1):
-            yield DenoisingStep(index, start.steps, times[index].item(), x_t, x_0)
+            yield DenoisingStep(index, total, times[index].item(), x_t, x_0)
+
+    def _known(self, keep: Keep) -> Callable[[Tensor], Tensor]:
+        """Puts what is kept into estimates of x_0, in pixels: a position of a latent stands for
+        4 x 4 of them, and each looks at its neighbours too. The border is always known."""
+        image = to_image(keep.pixels.to(self.device))
+        mask = border(keep.mask.to(self.device).float(), 1.0) > 0
+        return lambda x_0: self._encode(torch.where(mask, image, self.backend.decode(x_0)))
+
+    def start_from(
+        self,
+        pixels: Tensor,
+        strength: float,
+        *,
+        seeds: Sequence[int] | None = None,
+        **options: Any,
+    ) -> Start:
+        """A start of `denoise` that re-imagines pictures uint8 (B, 28, 28): their latents, with
+        the noise of the seeds at t = strength (SDEdit, Meng et al. 2022).
+
+        strength: from 0, the picture itself as the VAE sees it, without any step, to 1, which is
+        free of it: the start of a plain run. options: `steps` and `spacing` of a whole run, of
+        which the part below strength is run. Raises InputError.
+        """
+        times = self._times(options, self.defaults)
+        latents = self.encode(pixels)
+        seeds = check_seeds(seeds, len(latents))
+        return noised_start(latents, strength, seeds, times, self.schedule)
+
+    @torch.inference_mode()
+    def invert(
+        self,
+        pixels: Tensor,
+        asked: Sequence[Asked],
+        *,
+        style: Style | None = None,
+        **options: Any,
+    ) -> Start:
+        """The start from which `denoise` makes these very pictures uint8 (B, 28, 28), nearly, when
+        the same is asked of the sampler "ddim" with a guidance_scale of 1 (DDIM inversion, Song et
+        al. 2021). Asked for something else, or more strongly, it draws that in their hand.
+
+        asked, style: what the pictures show, as for `denoise`. options: `steps`, 25 if not given,
+        and `spacing`. Raises InputError.
+        """
+        times = self._times(options, INVERSION)
+        prompts = self._read(asked, None, style, INVERSION)
+        check_pictures("pictures", pixels, torch.uint8, len(asked))
+        context = self.conditioning.encode(prompts)
+        denoise = guided_denoiser(self.backend.predictor, context, self.schedule, INVERSION)
+        return inverted_start(self.encode(pixels), denoise, times, self.schedule)
+
+    def _times(self, options: dict[str, Any], defaults: SamplingSettings) -> Tensor:
+        if extra := sorted(options.keys() - {"steps", "spacing"}):
+            raise InputError(f"A start has steps and spacing, and no {' and no '.join(extra)}.")
+        settings = SamplingSettings.from_dict(defaults.to_dict() | options)
+        return self.schedule.times(settings.steps, settings.spacing)
+
+    def morph(
+        self,
+        points: Sequence[tuple[Asked, int]],
+        frames: int = 12,
+        *,
+        loop: bool = False,
+        negative: Asked = None,
+        style: Style | None = None,
+        **options: Any,
+    ) -> Iterator[DenoisingStep]:
+        """`denoise` for all images on a way through points, each (asked, seed): between two of
+        them the noise goes along an arc (`slerp`), the condition tokens along a straight line.
+
+        frames: images from one point to the next, the first included. The last image is the last
+        point; with loop the way goes back to the first point instead, up to the image before it.
+        The image at a point is that of `denoise` for it. Others as for `denoise`.
+        """
+        settings = self.settings(**options)
+        before, after, share = path(len(points), frames, loop)
+        asked, seeds = check_points(points)
+        prompts, each = self._read(asked, negative, style, settings), self._noise(seeds)
+
+        def noise(i: int) -> Tensor:
+            noises = each(i)
+            return slerp(noises[before], noises[after], share)
+
+        context = lambda: self.conditioning.encode(prompts).between(before, after, share)
+        start = Start(noise(0), self.schedule.times(settings.steps, settings.spacing))
+        return self._denoise(context, noise, start, settings)
 
     def generate(
         self, asked: Sequence[Asked], *, seeds: Sequence[int] | None = None, **options: Any
@@ -182,8 +314,12 @@ class LatentDiffusion(nn.Module):
 
     @torch.inference_mode()
     def encode(self, pixels: Tensor) -> Tensor:
-        """uint8 (B, 28, 28) -> the mean latents (B, 4, 8, 8), normalised."""
-        return self.vae.encode(to_image(pixels.to(self.device))).mean
+        """uint8 (B, 28, 28) -> the mean latents (B, 4, 8, 8), normalised. Raises InputError."""
+        check_pictures("pictures", pixels, torch.uint8)
+        return self._encode(to_image(pixels.to(self.device)))
+
+    def _encode(self, image: Tensor) -> Tensor:
+        return self.vae.encode(image).mean
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> Tensor:
@@ -201,22 +337,3 @@ class LatentDiffusion(nn.Module):
     @property
     def _latent_shape(self) -> tuple[int, int, int]:
         return self.config.unet.latent_channels, LATENT_SIDE, LATENT_SIDE
-
-
-def check_seeds(seeds: Sequence[int] | None, count: int) -> list[int]:
-    """`count` seeds, drawn where none are given; raises InputError for a bad one."""
-    if seeds is None:
-        return [secrets.randbelow(MAX_SEED + 1) for _ in range(count)]
-    if len(seeds) != count:
-        raise InputError(f"seeds must be one per label: {count}, not {len(seeds)}.")
-    return [check_whole("seed", seed, 0, MAX_SEED) for seed in seeds]
-
-
-def check_negative(negative: Asked | Sequence[Asked], count: int) -> list[Asked]:
-    """`count` things to lead away from; raises InputError for another number of them."""
-    single = isinstance(negative, (str, bytes)) or getattr(negative, "ndim", 1) == 0
-    single = single or not hasattr(negative, "__len__")
-    each = [negative] * count if single else list(negative)
-    if len(each) != count:
-        raise InputError(f"negative must be one for all images, or {count}, not {len(each)}.")
-    return each

@@ -3,6 +3,8 @@
 python -m ldm_core.sample --label 7 --out seven.gif
 python -m ldm_core.sample --prompt "a bold seven leaning left" --out bold.gif
 python -m ldm_core.sample --count 2000 --out samples.npz
+python -m ldm_core.sample --start-from drawing.png --label 3 --out again.gif
+python -m ldm_core.sample --morph 3:7 8:11 --loop --out morph.gif
 python -m ldm_core.sample --like seven.gif --steps 30 --out finer.gif
 """
 
@@ -22,16 +24,30 @@ from .command_line import (
     given_options,
     say,
 )
+from .data.drawings import read_digit, read_mask
 from .files.animation import ENCODERS, check_ending
 from .files.metadata import read_settings
 from .files.weights import weights_of
-from .latent_diffusion import LatentDiffusion
+from .inputs import RESAMPLE
+from .latent_diffusion import INVERSION, LatentDiffusion
 from .model.vocabulary import HIGH, LOW, STYLES
-from .output.file_settings import SCALE, WEIGHTS, FileSettings
+from .output.file_settings import FRAMES, SCALE, STRENGTH, WEIGHTS, FileSettings, picture_text
 from .output.sample_files import ENDINGS, STILLS, write
+from .output.steps import round_trip_error
 from .output.views import VIEWS
 
 PROGRAM = "python -m ldm_core.sample"
+OF_MORPH = ("morph", "frames", "loop")
+OF_START = ("start_from", "strength", "invert", "mask", "resample")
+REPLACES = {  # an option -> what it replaces of the settings in a file, beside itself
+    "label": ("prompt", *OF_MORPH),
+    "prompt": ("label", *OF_MORPH),
+    "start_from": ("strength", "invert", "mask", "resample", *OF_MORPH),
+    "strength": ("invert",),
+    "invert": ("strength",),
+    "morph": ("label", "prompt", "count", "seed", *OF_START),
+}
+SUITS_INVERSION = ("sampler", "steps", "guidance_scale")  # not as suits the weights
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,20 +64,49 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
     if out is None:
         raise InputError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
     _check_out(out, args.force, given)
+    for name, read in (("start_from", read_digit), ("mask", read_mask)):
+        if name in given:
+            given[name] = picture_text(read(given[name]))
     stored = read_settings(args.like) if args.like else {}
-    if given.keys() & {"label", "prompt"}:  # either takes the place of what the file asked for
-        stored = {name: value for name, value in stored.items() if name not in ("label", "prompt")}
     weights = stored.pop(WEIGHTS, None)
-    FileSettings.from_dict(stored | given)  # an error now rather than after the model is loaded
+    stored = {name: value for name, value in stored.items() if name not in _replaced(given)}
+    # an error now rather than after the model is loaded
+    _check_morph(given, FileSettings.from_dict(stored | given))
     model = LatentDiffusion.load(args.weights, args.device, args.backend)
-    settings = FileSettings.from_dict(model.defaults.to_dict() | stored | given)
+    suited = model.defaults.to_dict() | stored
+    if "invert" in given:
+        suited |= {name: getattr(INVERSION, name) for name in SUITS_INVERSION}
+    settings = FileSettings.from_dict(suited | given)
     if weights not in (None, weights_of(model)):
         complain(
             PROGRAM,
             f"warning: {args.like} was made with other weights than those in {args.weights}",
         )
     settings = write(out, model, settings)
-    say(f"{out}: {settings.count} image{'s'[: settings.count > 1]}, seed {settings.seed}")
+    if settings.morph is None:
+        what = f"{settings.count} image{'s'[: settings.count > 1]}, seed {settings.seed}"
+    else:
+        what = f"a morph through {len(settings.morph)} points"
+    if settings.invert is not None:
+        what += f", round trip off by {round_trip_error(model, settings):.1f} grey levels"
+    say(f"{out}: {what}")
+
+
+def _replaced(given: Collection[str]) -> set[str]:
+    """What of the settings in a file has no meaning any more beside what is given."""
+    return {old for name in given for old in REPLACES.get(name, ())}
+
+
+def _check_morph(given: Collection[str], settings: FileSettings) -> None:
+    """Refuse what would have no effect."""
+    where, idle = "without --morph", ("frames", "loop")
+    if settings.morph is not None:
+        where, idle = "on a morph", ("show",)
+        if settings.loop:
+            where, idle = "on a morph that is a loop", ("show", "hold_ms")
+    for option in set(given).intersection(idle):
+        flag = "--" + option.replace("_", "-")
+        raise InputError(f"{flag} has no effect {where}: leave it out.")
 
 
 def _check_out(out: Path, force: bool, given: Collection[str]) -> None:
@@ -109,11 +154,48 @@ def _parser() -> argparse.ArgumentParser:
     add("--count", "how many images (one of each label)", type=int)
     add("--seed", "of the first image; image i has seed + i (drawn at random)", type=int)
     add_sampling_options(parser)
+    _add_start_options(parser)
     add("--show", f"in an animation: {', '.join(VIEWS)} ({default.show})", metavar="VIEW")
     add("--scale", f"enlargement ({SCALE}, less for large grids)", type=int)
     add("--frame-ms", f"time of a frame in ms ({default.frame_ms})", type=int)
     add("--hold-ms", f"time of the last frame in ms ({default.hold_ms})", type=int)
     return parser
+
+
+def _add_start_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "from a picture, or from one image to another",
+        "Of a picture the digit is centred and scaled the way MNIST was; one of 28 x 28 pixels,\n"
+        "or enlarged from that as this program does, is taken as it is.",
+    )
+
+    def add(name: str, help: str, **options) -> None:
+        group.add_argument(name, help=help, default=argparse.SUPPRESS, **options)
+
+    file = {"metavar": "PICTURE", "type": Path}
+    add("--start-from", "re-imagine a picture of any size, light on dark or dark on light", **file)
+    add(
+        "--strength",
+        f"0 (the picture itself) to 1 (free of it) ({STRENGTH}; with --mask 1)",
+        type=float,
+    )
+    add("--mask", "complete: white is kept, black is drawn anew; 28 x 28 or a multiple", **file)
+    add("--resample", f"how often each step of --mask is made ({RESAMPLE})", type=int)
+    add(
+        "--invert",
+        "find the noise that makes the picture, which shows WHAT (a label or a prompt), and go "
+        f"forward from there; with {INVERSION.sampler}, {INVERSION.steps} steps and a guidance "
+        "scale of 1 if not given",
+        metavar="WHAT",
+    )
+    add(
+        "--morph",
+        'from one image to another, each WHAT:SEED, as in 3:7 "a bold eight:11"',
+        metavar="POINT",
+        nargs="+",
+    )
+    add("--frames", f"images of a morph from one point to the next ({FRAMES})", type=int)
+    add("--loop", "go back to the first point", action=argparse.BooleanOptionalAction)
 
 
 if __name__ == "__main__":

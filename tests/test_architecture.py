@@ -20,10 +20,16 @@ ALLOWED = {
     "data": {"checks", "config", "model"},
     "runtime": {"checks", "config", "model", "diffusion"},
     "files": {"checks", "config", "model", "diffusion"},
-    "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files"},
-    "output": {"checks", "diffusion", "files", "latent_diffusion", "model"},
-    "__init__": {"checks", "model", "diffusion", "runtime", "files", "latent_diffusion", "output"},
-    "evaluation": {"checks", "config", "model", "data", "diffusion", "files", "latent_diffusion"},
+    "inputs": {"checks", "config", "model"},
+    "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files", "inputs"},
+    "output": {"checks", "config", "diffusion", "files", "inputs", "latent_diffusion", "model"},
+    "__init__": {
+        *("checks", "model", "data", "diffusion", "runtime", "files", "inputs"),
+        *("latent_diffusion", "output"),
+    },
+    "evaluation": {
+        *("checks", "config", "model", "data", "diffusion", "files", "inputs", "latent_diffusion"),
+    },
     "training": {
         *("checks", "config", "model", "diffusion", "data", "runtime", "files"),
         *("latent_diffusion", "evaluation"),
@@ -32,9 +38,13 @@ ALLOWED = {
     "export": {
         *("checks", "config", "model", "runtime", "files", "latent_diffusion", "command_line"),
     },
-    "sample": {"checks", "files", "latent_diffusion", "model", "output", "command_line"},
+    "sample": {
+        *("checks", "data", "files", "inputs", "latent_diffusion", "model", "output"),
+        "command_line",
+    },
     "evaluate": {
-        *("checks", "data", "diffusion", "latent_diffusion", "evaluation", "command_line"),
+        *("checks", "data", "diffusion", "inputs", "latent_diffusion", "evaluation"),
+        "command_line",
     },
 }
 # What a network and its mathematics must be readable, and usable, without.

@@ -187,7 +187,8 @@ def test_a_start_takes_the_place_of_noise_and_times(small_model):
         (torch.full((2, 4, 8, 8), torch.nan), [1.0, 0.0], {}, "start.x must be finite"),
         (torch.zeros(2, 4, 8, 8), [0.5, 0.7, 0.0], {}, "start.times must fall"),
         (torch.zeros(2, 4, 8, 8), [0.5, 0.1], {}, "to exactly 0"),
-        (torch.zeros(2, 4, 8, 8), [0.0], {}, "start.times must fall"),
+        (torch.zeros(2, 4, 8, 8), [], {}, "start.times must fall"),
+        (torch.zeros(2, 4, 8, 8), [0.5], {}, "to exactly 0"),
         (torch.zeros(2, 4, 8, 8), [1.0, 0.0], {"steps": 1}, "steps cannot be given with a start"),
     ],
 )

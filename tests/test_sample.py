@@ -2,17 +2,27 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from demo.requests import Request
 from demo.runs import LARGE, Runner
-from ldm_core import LatentDiffusion, SamplingSettings, read_settings, write_gif
+from ldm_core import (
+    Keep,
+    LatentDiffusion,
+    SamplingSettings,
+    lay_out,
+    read_digit,
+    read_mask,
+    read_settings,
+    write_gif,
+)
 from ldm_core.config import ConditioningConfig
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.sample import ENDINGS, FileSettings, main
@@ -60,6 +70,113 @@ def test_a_prompt_is_stored_and_made_again(run, tmp_path, ending):
     assert stored["label"] is None
     run(f"--like a{ending} --out b{ending}")
     assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A digit and a mask, as pictures in the current folder; the digit is no file of ours."""
+    canvas = np.full((90, 70), 230, np.uint8)
+    canvas[10:70, 30:38] = canvas[10:18, 30:60] = 20
+    Image.fromarray(canvas).save(tmp_path / "drawing.jpg")
+    mask = np.zeros((56, 56), np.uint8)
+    mask[:30] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+
+
+STARTS = {
+    "re-imagined": "--start-from drawing.jpg --strength 0.5 --label 3-4 --seed 9 --steps 4",
+    "itself": "--start-from drawing.jpg --strength 0 --label 3 --seed 9",
+    "completed": "--start-from drawing.jpg --mask mask.png --label 3 --seed 9 --resample 2",
+    "inverted": "--start-from drawing.jpg --invert 7 --label 3 --steps 3",
+    "morphed": "--morph 3:7 bold:8 --frames 3",
+    "looped": "--morph 3:7 8:11 any:5 --frames 2 --loop",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+def test_what_came_from_pictures_is_made_again_without_them(run, pictures, tmp_path, start, ending):
+    if start not in (STARTS["completed"], STARTS["looped"]) and ending not in (".gif", ".npz"):
+        return  # the other endings take the same way
+    run(f"{start} --out a{ending}")
+    for name in ("drawing.jpg", "mask.png"):
+        (tmp_path / name).unlink()
+    run(f"--like a{ending} --out b{ending}")
+    assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
+
+
+def test_a_file_from_a_picture_holds_what_the_model_makes_of_it(
+    run, pictures, small_model, tmp_path
+):
+    picture = torch.from_numpy(read_digit(tmp_path / "drawing.jpg"))[None]
+    mask = torch.from_numpy(read_mask(tmp_path / "mask.png"))[None]
+    two = {"pixels": picture.expand(2, 28, 28), "mask": mask.expand(2, 28, 28)}
+    asked, seeds = [3, 4], [9, 10]
+
+    def images(line):
+        run(f"--start-from drawing.jpg --label 3-4 --seed 9 {line} --out a.npz --force")
+        return torch.from_numpy(np.load(tmp_path / "a.npz")["images"]).int()
+
+    def check(line, **options):
+        wanted = small_model.generate(asked, seeds=seeds, **options)
+        assert (images(line) - wanted).abs().max() <= 1
+
+    start = small_model.start_from(two["pixels"], 0.7, seeds=seeds, steps=4)
+    check("--steps 4", start=start)
+    check("--steps 4 --strength 0.7", start=start)
+    check("--steps 4 --mask mask.png", keep=Keep(**two), steps=4)
+    check("--steps 4 --mask mask.png --strength 0.7", keep=Keep(**two), start=start)
+    start = small_model.invert(two["pixels"], ["bold"] * 2, steps=4)
+    options = {"sampler": "ddim", "guidance_scale": 1.0}
+    check("--invert bold --steps 4", start=start, **options)
+    check("--invert bold --steps 4 --sampler heun", start=start, **options | {"sampler": "heun"})
+
+
+def test_a_morph_is_shown_image_by_image(run, small_model, tmp_path):
+    *_, last = small_model.morph([(3, 7), ("bold", 8)], 3, steps=2)
+    wanted = small_model.decode(last.x_t).int()
+    run("--morph 3:7 bold:8 --frames 3 --scale 1 --frame-ms 50 --out a.gif")
+    with Image.open(tmp_path / "a.gif") as image:
+        found = [np.array(frame.convert("L")) for frame in ImageSequence.Iterator(image)]
+        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
+    assert (torch.from_numpy(np.stack(found)).int() - wanted).abs().max() <= 1
+    assert durations == [50, 50, 50, 1500]
+    run("--morph 3:7 bold:8 --frames 3 --scale 1 --out a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.abs(np.array(image).astype(int) - lay_out(wanted.numpy(), 4)).max() <= 1
+    run("--morph 3:7 bold:8 --frames 3 --out a.npz")
+    with np.load(tmp_path / "a.npz") as arrays:
+        assert (torch.from_numpy(arrays["images"]).int() - wanted).abs().max() <= 1
+        assert arrays["labels"].tolist() == [3, -1, -1, -1]
+        assert arrays["seeds"].tolist() == [7, -1, -1, 8]
+    run("--morph 3:7 bold:8 --frames 3 --loop --frame-ms 50 --out b.gif")
+    with Image.open(tmp_path / "b.gif") as image:
+        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
+    assert durations == [50] * 6
+
+
+def test_what_a_picture_gave_is_changed_by_other_options(run, pictures, tmp_path):
+    run(STARTS["completed"] + " --out a.png")
+    was = read_settings(tmp_path / "a.png")
+    assert (was["strength"], was["resample"], was["invert"]) == (1, 2, None)
+    run("--like a.png --invert 7 --out b.png")
+    now = read_settings(tmp_path / "b.png")
+    changed = {"invert": "7", "strength": None, "sampler": "ddim", "steps": 25, "guidance_scale": 1}
+    assert now == was | changed
+    run("--like a.png --start-from drawing.jpg --out c.png")
+    assert (read_settings(tmp_path / "c.png")["mask"], was["mask"] is None) == (None, False)
+    run("--like a.png --morph 3:7 8:11 --out d.png")
+    morph = read_settings(tmp_path / "d.png")
+    assert [morph[name] for name in ("start_from", "mask", "label", "seed")] == [None] * 4
+    run("--like d.png --label 3 --seed 9 --out e.png")
+    run("--like a.png --label 3 --seed 9 --out f.png")
+    assert read_settings(tmp_path / "e.png")["morph"] is None
+    assert read_settings(tmp_path / "f.png")["start_from"] == was["start_from"]
+
+
+def test_the_error_of_the_round_trip_is_told(run, pictures):
+    said = run(STARTS["inverted"] + " --seed 4 --out a.png")
+    assert re.fullmatch(r"a.png: 1 image, seed 4, round trip off by \d+\.\d grey levels", said)
 
 
 def test_every_backend_draws_the_same(run, tmp_path):
@@ -283,12 +400,40 @@ def test_what_is_only_said_does_not_fail(weights, tmp_path):
         ("--out a.gif --like text.gif", "text.gif holds no settings"),
         ("--out a.gif --like foreign.gif", "FileSettings does not know made_by; it knows"),
         ("--out text.gif/a.gif", "text.gif"),
+        ("--out a.gif --start-from missing.png", "missing.png: No such file or directory"),
+        ("--out a.gif --start-from text.gif", "text.gif cannot be read as a picture: no picture"),
+        ("--out a.gif --start-from foreign.gif", "foreign.gif: The picture is blank"),
+        ("--out a.gif --start-from one.png --strength 2", "strength must be a number from 0 to 1"),
+        (
+            "--out a.gif --start-from one.png --mask foreign.gif",
+            "A mask must be 28 x 28 pixels, or",
+        ),
+        (
+            "--out a.gif --start-from one.png --mask black.png",
+            "The mask keeps nothing of a picture",
+        ),
+        ("--out a.gif --mask one.png", "mask is about a picture to start from"),
+        ("--out a.gif --strength 0.5", "strength is about a picture to start from"),
+        ("--out a.gif --start-from one.png --invert sevn", "unknown word 'sevn'"),
+        ("--out a.gif --morph 3:7", "A way leads through two points or more, not 1"),
+        ("--out a.gif --morph 3:7 sevn:8", "unknown word 'sevn'"),
+        ("--out a.gif --morph 3 8", "A point of a morph is what to draw, a colon and a seed"),
+        ("--out a.gif --morph 3:7 8:1 --label 3", "The points of a morph say what to draw: leave"),
+        ("--out a.gif --morph 3:7 8:1 --show both", "--show has no effect on a morph"),
+        ("--out a.gif --morph 3:7 8:1 --frames 501", "frames must be a whole number from 1 to 500"),
+        (
+            "--out a.gif --morph 3:7 8:1 --loop --hold-ms 90",
+            "--hold-ms has no effect on a morph th",
+        ),
+        ("--out a.gif --frames 3", "--frames has no effect without --morph: leave it out"),
     ],
 )
 def test_an_error_is_one_line_and_status_2(line, message, weights, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.gif").write_text("hello")
     Image.new("L", (4, 4)).save(tmp_path / "foreign.gif", comment=b'{"made_by": "hand"}')
+    Image.new("L", (28, 28)).save(tmp_path / "black.png")
+    Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save(tmp_path / "one.png")
     try:
         status = main(["--weights", str(weights), *line.split()])
     except SystemExit as stopped:  # of argparse

@@ -29,6 +29,7 @@ from .noise_schedule import NoiseSchedule
 Denoise = Callable[[Tensor, Tensor], Tensor]
 Noise = Callable[[int], Tensor]
 Steps = Iterator[tuple[Tensor, Tensor]]
+Sampler = Callable[..., Steps]
 
 
 def ddpm(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule, noise: Noise):
@@ -196,7 +197,7 @@ SAMPLERS = {f.__name__: f for f in (ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_
 WITH_ETA = ("ddim", "dpmpp_2m")
 
 
-def get_sampler(name: str) -> Callable[..., Steps]:
+def get_sampler(name: str) -> Sampler:
     """The sampler of that name; raises InputError listing the known ones."""
     check_choice("sampler", name, SAMPLERS)
     return SAMPLERS[name]

@@ -9,7 +9,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..diffusion.settings import SamplingSettings
-from ..latent_diffusion import MAX_SEED, LatentDiffusion
+from ..inputs import MAX_SEED
+from ..latent_diffusion import LatentDiffusion
 
 BATCH = 250
 

@@ -29,6 +29,13 @@ class Context(NamedTuple):
     null: Tensor
     is_guided: Tensor
 
+    def between(self, before: Tensor, after: Tensor, share: Tensor) -> "Context":
+        """Contexts on the straight line from image before (N,) to image after (N,): share (N,) of
+        the way, 0 and 1 to the bit."""
+        share = share.to(self.tokens).view(-1, 1, 1)
+        mixed = (torch.lerp(tokens[before], tokens[after], share) for tokens in self[:2])
+        return Context(*mixed, self.is_guided[before] | self.is_guided[after])
+
 
 class Conditioning(nn.Module):
     """Reading is cheap, and refuses what cannot be asked; encoding runs a network. Reading gives

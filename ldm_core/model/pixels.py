@@ -11,7 +11,12 @@ BORDER = (IMAGE_SIDE - PICTURE_SIDE) // 2
 
 def to_image(pixels: Tensor) -> Tensor:
     """uint8 (B, 28, 28) -> image float32 (B, 1, 32, 32) in [-1, 1], with a border of background."""
-    return F.pad(pixels.unsqueeze(1).float() / 127.5 - 1, [BORDER] * 4, value=-1.0)
+    return border(pixels.float() / 127.5 - 1, -1.0)
+
+
+def border(plane: Tensor, value: float) -> Tensor:
+    """(B, 28, 28) -> (B, 1, 32, 32), with a border of one value."""
+    return F.pad(plane.unsqueeze(1), [BORDER] * 4, value=value)
 
 
 def to_pixels(image: Tensor) -> Tensor:

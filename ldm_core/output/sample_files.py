@@ -2,19 +2,30 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from ..config import PICTURE_SIDE
 from ..files.animation import ENCODERS, write_animation
 from ..files.npz import room_for_images, write_npz
 from ..files.pictures import grid_columns, grid_shape, lay_out, write_png
 from ..files.weights import weights_of
-from ..latent_diffusion import MAX_SEED, DenoisingStep, LatentDiffusion
+from ..inputs import MAX_SEED
+from ..latent_diffusion import DenoisingStep, LatentDiffusion
 from ..model.conditioning import Asked
-from .file_settings import FileSettings, asked_of, scale_to_fit, settle, stored_settings
+from .file_settings import (
+    FileSettings,
+    ask,
+    asked_of,
+    scale_to_fit,
+    settle,
+    split_point,
+    stored_settings,
+)
+from .steps import steps_of, steps_of_morph
 from .views import VIEWS, step_pictures
 
 STILLS = {  # endings other than the animations', with the options that have no effect there
@@ -30,8 +41,11 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
 
     Raises InputError for an unknown label, a picture that would be too large, and images that
     would not fit into memory. A .npz and a .png hold all finished images, 784 bytes each. An
-    animation holds what `write_animation` says, and all its batches run side by side.
+    animation holds what `write_animation` says, and all its batches run side by side; that of a
+    morph shows its finished images one after the other.
     """
+    if settings.morph is not None:
+        return _write_morph(out, model, settings)
     ending = out.suffix.lower()
     turn = asked_of(settings, model.class_names)
     settings = settle(settings, turn, model.class_names)
@@ -41,9 +55,7 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
         settings = scale_to_fit(settings, grid_shape(settings.count * views, across * views))
     about = stored_settings(settings, weights_of(model))
     batch = BATCH[model.device.type]
-    total = math.ceil(settings.count / batch) * settings.steps
-    # delay: nobody needs a bar for what takes a second
-    with tqdm(total=total, unit="step", desc=out.name, delay=1, dynamic_ncols=True) as bar:
+    with _bar(out) as bar:
         batches = _batches(model, turn, settings, batch, bar)
         if ending in STILLS:
             images = _fill(room_for_images(settings.count), _images(model, batches))
@@ -60,21 +72,59 @@ def write(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSett
     return settings
 
 
+def _write_morph(out: Path, model: LatentDiffusion, settings: FileSettings) -> FileSettings:
+    """An .npz of a morph has the labels and seeds of its points; between them they are -1."""
+    ending, closed = out.suffix.lower(), settings.loop
+    count = settings.frames * (len(settings.morph) - (not closed)) + (not closed)
+    # A filmstrip has a line for each point but the last, whose image ends the last line.
+    across = settings.frames if closed or len(settings.morph) > 2 else count
+    if ending != ".npz":
+        shape = grid_shape(count, across) if ending == ".png" else (PICTURE_SIDE, PICTURE_SIDE)
+        settings = scale_to_fit(settings, shape)
+    about = stored_settings(settings, weights_of(model))
+    with _bar(out) as bar:
+        (images,) = _images(model, [_counted(steps_of_morph(model, settings), bar)])
+    if ending == ".png":
+        write_png(out, lay_out(images, across), settings=about, scale=settings.scale)
+    elif ending == ".npz":
+        points = [split_point(point) for point in settings.morph]
+        asked = [ask(what, model.class_names) for what, _ in points]
+        labels, seeds = np.full((2, count), -1)
+        labels[:: settings.frames] = _what_was_asked(model, asked, len(asked))["labels"]
+        seeds[:: settings.frames] = [seed for _, seed in points]
+        write_npz(out, images, settings=about, labels=labels, seeds=seeds)
+    else:
+        hold_ms = settings.frame_ms if closed else settings.hold_ms
+        options = {"scale": settings.scale, "frame_ms": settings.frame_ms, "hold_ms": hold_ms}
+        write_animation(out, images, settings=about, **options)
+    return settings
+
+
+def _bar(out: Path) -> tqdm:
+    # delay: nobody needs a bar for what takes a second
+    return tqdm(total=0, unit="step", desc=out.name, delay=1, dynamic_ncols=True)
+
+
 def _batches(
     model: LatentDiffusion, turn: Sequence[Asked], settings: FileSettings, batch: int, bar: tqdm
 ) -> Iterator[Iterator[DenoisingStep]]:
     """The steps of each batch of images."""
-
-    def counted(steps: Iterator[DenoisingStep]) -> Iterator[DenoisingStep]:
-        for step in steps:
-            bar.update(step.index > 0)
-            yield step
-
+    parts = math.ceil(settings.count / batch)
     for first in range(0, settings.count, batch):
         indices = range(first, min(first + batch, settings.count))
         asked = [turn[i % len(turn)] for i in indices]
         seeds = [(settings.seed + i) % (MAX_SEED + 1) for i in indices]
-        yield counted(model.denoise(asked, seeds=seeds, **settings.options))
+        yield _counted(steps_of(model, settings, asked, seeds), bar, parts)
+
+
+def _counted(
+    steps: Iterator[DenoisingStep], bar: tqdm, batches: int = 1
+) -> Iterator[DenoisingStep]:
+    """The same steps, on the bar, which has as many for each batch."""
+    for step in steps:
+        bar.total = step.steps * batches
+        bar.update(step.index > 0)
+        yield step
 
 
 def _what_was_asked(
@@ -82,14 +132,14 @@ def _what_was_asked(
 ) -> dict[str, np.ndarray]:
     """For each image its label, -1 where there is none, and its prompt if it has one."""
     prompts = [one for one in turn if isinstance(one, str)]
-    labels = [model.vocabulary.read(p).label for p in prompts] if prompts else turn
+    labels = [model.vocabulary.read(o).label if isinstance(o, str) else o for o in turn]
     labels = np.array([-1 if label is None else label for label in labels])
     arrays = {"labels": np.resize(labels, count)}
     return arrays | ({"prompts": np.resize(np.array(prompts), count)} if prompts else {})
 
 
 def _images(
-    model: LatentDiffusion, batches: Iterator[Iterator[DenoisingStep]]
+    model: LatentDiffusion, batches: Iterable[Iterator[DenoisingStep]]
 ) -> Iterator[np.ndarray]:
     """The finished images of each batch, uint8 (B, 28, 28)."""
     for steps in batches:

@@ -1,0 +1,165 @@
+"""Drawings, scans and photographs of one digit become what MNIST is, and masks what they mean."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ..checks import InputError
+from ..config import PICTURE_SIDE
+from .file_kinds import printable
+from .pictures import read_grey, reason
+
+BOX = 20  # pixels of the longer side of a digit in MNIST
+CENTRE = PICTURE_SIDE // 2  # the pixel where MNIST has the centre of mass
+WORKING_SIDE = 256  # pixels; what is larger is averaged down first
+FAINT = 0.2  # share of full ink below which it is paper
+MIN_CONTRAST = 24  # of 255, between ink and paper
+CUT = 0.001  # share of the ink on each side that may lie outside the box, such as specks
+FITS = 4  # of the paper, each without what stood out from the one before
+BLANK = "The picture is blank, or too faint: no digit stands out on it."
+
+
+def as_digit(grey: np.ndarray) -> np.ndarray:
+    """uint8 (H, W) of any size, of which the digit may be light or dark -> uint8 (28, 28), white on
+    black, centred and scaled the way MNIST was: the digit fits a box of 20 x 20 pixels, and its
+    centre of mass lies in the middle of 28 x 28 (LeCun et al. 1998, sec. III.A).
+
+    A picture of 28 x 28 pixels, or one enlarged from it as this program does, is taken for such a
+    digit already; it is inverted where its border is light. Raises InputError for what is no such
+    array, and for a picture on which nothing is drawn.
+    """
+    check_grey(grey)
+    small = without_enlargement(grey)
+    if small is not None:
+        border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+        digit = 255 - small if np.median(border) > 127 else small
+        if int(digit.max()) - int(digit.min()) < MIN_CONTRAST:
+            raise InputError(BLANK)
+        return digit
+    return placed(ink_of(averaged_down(grey)))
+
+
+def read_digit(path: str | Path) -> np.ndarray:
+    """`as_digit` of a file of any format that is read here; raises InputError, which names it, and
+    OSError where it cannot be opened."""
+    grey = read(path)
+    try:
+        return as_digit(grey)
+    except InputError as error:
+        raise InputError(f"{printable(path)}: {error}") from error
+
+
+def as_mask(grey: np.ndarray) -> np.ndarray:
+    """uint8 (28, 28), or enlarged from that by a whole number -> bool (28, 28): what is light is
+    kept, what is dark is drawn anew. Raises InputError for another size."""
+    check_grey(grey)
+    (height, width), side = grey.shape, PICTURE_SIDE
+    times = height // side
+    if height != width or height % side:
+        raise InputError(
+            f"A mask must be {side} x {side} pixels, or a multiple of that, not {width} x {height}."
+        )
+    return grey.reshape(side, times, side, times).mean(axis=(1, 3)) > 127
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """`as_mask` of a file; errors as for `read_digit`."""
+    grey = read(path)
+    try:
+        return as_mask(grey)
+    except InputError as error:
+        raise InputError(f"{printable(path)}: {error}") from error
+
+
+def read(path: str | Path) -> np.ndarray:
+    """uint8 (H, W)."""
+    path = Path(path)
+    with path.open("rb"):
+        pass  # where it cannot be opened, the system says it best
+    try:
+        return read_grey(path)
+    except Exception as error:  # a damaged file may raise anything
+        raise InputError(
+            f"{printable(path)} cannot be read as a picture: {printable(reason(path, error))}."
+        ) from error
+
+
+def check_grey(grey: np.ndarray) -> None:
+    if not isinstance(grey, np.ndarray) or grey.dtype != np.uint8 or grey.ndim != 2:
+        raise InputError("A picture must be an array uint8 (H, W).")
+    if 0 in grey.shape:
+        raise InputError("The picture has no pixels.")
+
+
+def without_enlargement(grey: np.ndarray) -> np.ndarray | None:
+    """The picture of 28 x 28 of which each pixel became a square; None where there is none."""
+    (height, width), side = grey.shape, PICTURE_SIDE
+    if height != width or height % side:
+        return None
+    times = height // side
+    small = grey[::times, ::times]
+    return small if np.array_equal(small.repeat(times, 0).repeat(times, 1), grey) else None
+
+
+def averaged_down(grey: np.ndarray) -> np.ndarray:
+    """The same with no more than WORKING_SIDE pixels on a side."""
+    factor = WORKING_SIDE / max(grey.shape)
+    if factor >= 1:
+        return grey
+    size = [max(1, round(side * factor)) for side in grey.shape[::-1]]
+    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
+
+
+def ink_of(grey: np.ndarray) -> np.ndarray:
+    """How much ink lies on each pixel, float (H, W) in [0, 1], without the paper's shade.
+
+    The paper is a plane of greys, as light falls on it from one side: it is fitted to what does not
+    stand out from it. The ink stands out to one side, darker or lighter.
+    """
+    height, width = grey.shape
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    plane = np.stack([np.ones(grey.size), x.ravel(), y.ravel()], axis=1)
+    flat = grey.astype(float).ravel()
+    apart = flat - np.median(flat)
+    for _ in range(FITS):
+        paper = np.abs(apart) <= 3 * deviation(apart)
+        apart = flat - plane @ np.linalg.lstsq(plane[paper], flat[paper], rcond=None)[0]
+    ink = apart * (1 if (apart**3).sum() > 0 else -1)
+    full = np.percentile(ink[ink >= ink.max() / 2], 75)
+    faint = max(FAINT * full, 4 * deviation(apart))
+    if full < max(MIN_CONTRAST, 2 * faint):
+        raise InputError(BLANK)
+    return ((ink - faint) / (full - faint)).clip(0, 1).reshape(grey.shape)
+
+
+def deviation(apart: np.ndarray) -> float:
+    """Of the paper's noise, from the median; drawings have none, and get half a grey."""
+    return max(1.4826 * float(np.median(np.abs(apart))), 0.5)
+
+
+def placed(ink: np.ndarray) -> np.ndarray:
+    """float (H, W) -> uint8 (28, 28): the box around the ink becomes 20 pixels long, and the centre
+    of mass comes to the middle of pixel (14, 14), as far as the box stays inside."""
+    scale = max(np.diff(ends(ink.sum(axis=axis)))[0] for axis in (0, 1)) / BOX
+    margin = math.ceil(PICTURE_SIDE * scale)
+    box = []
+    for axis in (0, 1):  # x, then y
+        profile = ink.sum(axis=axis)
+        low, high = ends(profile)
+        centre = (profile * (np.arange(len(profile)) + 0.5)).sum() / profile.sum()
+        first = centre - (CENTRE + 0.5) * scale
+        first = min(max(first, high - PICTURE_SIDE * scale), low)
+        box.append(margin + first)
+    padded = Image.fromarray(np.pad(ink, margin).astype(np.float32))
+    window = (*box, *(first + PICTURE_SIDE * scale for first in box))
+    side = (PICTURE_SIDE, PICTURE_SIDE)
+    digit = padded.resize(side, Image.Resampling.BICUBIC, box=window)
+    return (np.asarray(digit).clip(0, 1) * 255).round().astype(np.uint8)
+
+
+def ends(profile: np.ndarray) -> tuple[int, int]:
+    """Where a profile of ink begins and ends, but for CUT of it on each side."""
+    share = profile.cumsum() / profile.sum()
+    return int((share <= CUT).sum()), int((share < 1 - CUT).sum()) + 1
