@@ -2,7 +2,9 @@
 
 import { keep_offline } from "./offline.js";
 
-const RUNS = "The model runs in this browser.";
+const READY = "Ready.";
+const HERE = "The model runs in this browser.";
+const OFFLINE = "Works offline from now on.";
 
 export class Loading {
   #box;
@@ -16,14 +18,16 @@ export class Loading {
     this.start();
   }
 
-  // `loaded` becomes a promise that the model is there, or of the reason why it is not.
+  // `loaded` becomes a promise that the model is there, or of the reason why it is not; in the
+  // second case `has_failed` is true from then on.
   start() {
     this.#say("Loading the model");
     this.#box.toggleAttribute("data-failed", false);
     this.#$("button").hidden = true;
     this.#$("progress").hidden = false;
     this.percent = 0;
-    this.loaded = this.#load((bytes) => this.#progress(bytes));
+    this.has_failed = false;
+    this.loaded = this.#load((bytes) => this.has_failed || this.#progress(bytes));
     this.loaded.then(() => this.#done(), (error) => this.#failed(error));
   }
 
@@ -46,6 +50,7 @@ export class Loading {
   }
 
   #failed({ message }) {
+    this.has_failed = true; // other files may still be on their way
     this.#say(message);
     this.#box.toggleAttribute("data-failed", true);
     this.#$("progress").hidden = true;
@@ -53,8 +58,8 @@ export class Loading {
   }
 
   async #done() {
-    this.#say(RUNS);
+    this.#say(`${READY} ${HERE}`);
     this.#$("progress").hidden = true;
-    if (await keep_offline()) this.#say(`${RUNS} Works offline from now on.`);
+    if (await keep_offline()) this.#say(`${READY} ${OFFLINE}`);
   }
 }

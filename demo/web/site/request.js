@@ -120,8 +120,8 @@ class Request {
   // The values as one line of text.
   line() {
     const said = Object.entries(this.settings()).map(([name, value]) => {
-      const { in_line } = this.#requests.about.values.find((one) => one.name === name);
-      const text = typeof value === "number" ? shortest(value) : value;
+      const { in_line, kind } = this.#requests.about.values.find((one) => one.name === name);
+      const text = kind === "number" ? shortest(value) : value;
       const parts = { "{}": text, "{s}": value === 1 ? "" : "s" };
       return in_line.replace(/\{s?\}/g, (part) => parts[part]);
     });

@@ -68,6 +68,7 @@ async function generate() {
   try {
     const request = requests.from_page(controls.get());
     waiting = request;
+    if (loading.has_failed) loading.start();
     say("run-waits", `Loading the model: ${loading.percent}%`);
     await loading.loaded;
     if (waiting !== request) return;
