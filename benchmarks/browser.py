@@ -158,6 +158,9 @@ def _hosting(folder: str) -> Iterator[tuple[str, list[str]]]:
             if code == 200:
                 sent.append(self.path[1:].partition("?")[0])
 
+        def log_message(self, *arguments):
+            pass
+
     make = partial(Handler, directory=folder)
     with ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
