@@ -30,8 +30,7 @@ ALLOWED = {
     },
     "command_line": {"checks", "diffusion", "runtime"},
     "export": {
-        *("checks", "config", "model", "diffusion", "runtime", "files", "latent_diffusion"),
-        *("output", "command_line"),
+        *("checks", "config", "model", "runtime", "files", "latent_diffusion", "command_line"),
     },
     "sample": {"checks", "files", "latent_diffusion", "model", "output", "command_line"},
     "evaluate": {

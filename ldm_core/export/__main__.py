@@ -8,12 +8,13 @@ from pathlib import Path
 from ..command_line import Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
 from .folder import whole_folder
+from .onnx_format import write_onnx
 from .web_format import write_web
 
 PROGRAM = "python -m ldm_core.export"
 # Each writes a model into an empty folder; args: the command line.
 Format = Callable[[LatentDiffusion, Path, argparse.Namespace], None]
-FORMATS: dict[str, Format] = {"web": write_web}
+FORMATS: dict[str, Format] = {"onnx": write_onnx, "web": write_web}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,8 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(args: argparse.Namespace) -> None:
+    model = LatentDiffusion.load(args.weights, backend="torch")
     with whole_folder(args.out, may_replace=args.force) as folder:
-        FORMATS[args.format](LatentDiffusion.load(args.weights, backend="torch"), folder, args)
+        FORMATS[args.format](model, folder, args)
     say(f"wrote {args.out}")
 
 

@@ -1,7 +1,7 @@
 """An output folder that is whole or absent."""
 
+import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +11,12 @@ from ..checks import InputError
 
 @contextmanager
 def whole_folder(path: Path, *, may_replace: bool) -> Iterator[Path]:
-    """An empty folder beside `path` to write to; its files come to `path` when the block ends
-    without an error.
+    """An empty folder beside `path` to write to; it becomes `path` when the block ends without an
+    error. Whatever else ends the block (an error, Ctrl-C) removes what it wrote.
 
-    Whatever else ends the block removes what it wrote. Files that are at `path` already stay, but
-    for those of the same name. Raises InputError if there are any and `may_replace` is false.
+    Where `path` is a folder already, its files stay, but for those of the same name, each of which
+    is replaced as a whole. Raises InputError if there are any and `may_replace` is false, and where
+    a file would take the place of a folder or the reverse.
     """
     path = path.resolve()
     if path.exists() and not path.is_dir():
@@ -25,18 +26,28 @@ def whole_folder(path: Path, *, may_replace: bool) -> Iterator[Path]:
             f"{path} has files in it. Pass --force to replace those of the same name, or another "
             "--out."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = Path(
-        tempfile.mkdtemp(prefix=f".{path.name[:32]}.", suffix=".partial", dir=path.parent)
-    )
+    # Not by tempfile, whose folders are for nobody else: others may have to read this one.
+    beside = path.with_name(f".{path.name[:32]}.{os.getpid()}.partial.d")
+    shutil.rmtree(beside, ignore_errors=True)  # of a process that was killed
+    beside.mkdir(parents=True)
     try:
         yield beside
-        path.mkdir(exist_ok=True)
-        for source in sorted(beside.rglob("*")):
-            target = path / source.relative_to(beside)
-            if source.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-            else:
-                source.replace(target)
+        if path.exists():
+            _move_into(path, beside)
+        else:
+            beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def _move_into(path: Path, beside: Path) -> None:
+    pairs = [(source, path / source.relative_to(beside)) for source in sorted(beside.rglob("*"))]
+    for source, target in pairs:  # first of all, so that nothing is replaced in vain
+        if target.exists() and target.is_dir() != source.is_dir():
+            kind = "folder" if target.is_dir() else "file"
+            raise InputError(f"{target} is a {kind}, and is in the way. Take another --out.")
+    for source, target in pairs:
+        if source.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            source.replace(target)

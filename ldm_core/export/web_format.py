@@ -22,6 +22,7 @@ from ..checks import UserError
 from ..latent_diffusion import LatentDiffusion
 from ..runtime.onnx_networks import decoder_graph, unet_graph
 from ..runtime.onnx_text import prompt_graph
+from .model_json import model_json
 from .npm_packages import Package, package_files
 
 WEB = Path(__file__).resolve().parents[2] / "demo" / "web"
@@ -42,7 +43,8 @@ README = """
 # Miniature Stable Diffusion, in the browser
 
 A page without a server: any host of static files will do, also in a folder of a larger site. Try it
-with `python -m http.server -d FOLDER`. It was made by `python -m ldm_core.export --format web`.
+with `python -m http.server -d FOLDER`. It was made by `python -m ldm_core.export --format web`;
+licenses.txt says what it consists of.
 """
 
 
@@ -60,6 +62,7 @@ def write_web(model: LatentDiffusion, folder: Path, args: argparse.Namespace) ->
     for package, places in packages():
         for path, content in package_files(package, args.runtime).items():
             _write(folder / places[path], content)
+    _copy(SITE / "licenses.txt", folder / "licenses.txt")
     _write_model(model, folder)
     # The last, because it lists all others.
     files = {name: _sha256((folder / name).read_bytes()) for name in _names(folder)}
@@ -104,14 +107,8 @@ def _write_model(model: LatentDiffusion, folder: Path) -> None:
         path = folder / "model" / f"{name}.onnx{PACKED}"
         _write(path, graph)
         files[name] = _about(path, path.name)
-    about = {
-        "class_names": model.class_names,
-        "config": model.config.to_dict(),
-        "defaults": model.defaults.to_dict(),
-        "vocabulary": model.vocabulary and model.vocabulary.to_dict(),
-        "files": files,
-    }
-    _write(folder / "model" / "model.json", json.dumps(about).encode())
+    about = json.dumps(model_json(model) | {"files": files})
+    _write(folder / "model" / "model.json", about.encode())
 
 
 def _about(file: Path, path: str) -> dict[str, Any]:

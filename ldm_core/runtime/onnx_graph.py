@@ -16,7 +16,7 @@ from ..checks import InputError
 
 IR_VERSION, OPSET = 10, 21  # of ONNX 1.16; ONNX Runtime reads them from 1.18 on
 CONTRIBUTED = "com.microsoft"  # ONNX Runtime's own operations
-DTYPES = {"float32": 1, "int32": 6, "int64": 7}  # TensorProto.DataType
+DTYPES = {"float32": 1, "int8": 3, "int32": 6, "int64": 7}  # TensorProto.DataType
 
 Attribute = int | float | str | Sequence[int]
 Shape = Sequence[int | str]  # a string is a free size
@@ -29,6 +29,7 @@ class Graph:
         self._nodes: list[bytes] = []
         self._constants: list[bytes] = []
         self._inputs: list[bytes] = []
+        self._known: list[bytes] = []
         self._names = 0
 
     def input(self, name: str, shape: Shape, dtype: str = "float32") -> str:
@@ -37,7 +38,7 @@ class Graph:
         return name
 
     def constant(self, values: np.ndarray | Sequence[int]) -> str:
-        """A tensor of the network: weights in float32, or whole numbers (shapes) in int64."""
+        """A tensor of the network: weights in float32 or int8, or a shape in int64."""
         array = np.asarray(values, order="C")
         if str(array.dtype) not in DTYPES:
             raise InputError(f"A constant must be one of {', '.join(DTYPES)}, not {array.dtype}.")
@@ -47,8 +48,22 @@ class Graph:
         self._constants.append(dims + kind + _bytes(8, name) + _bytes(9, array.tobytes()))
         return name
 
-    def add(self, operation: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
+    def add(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
         """One operation; returns its output. "" stands for an input that is left out."""
+        return self._add("", operation, inputs, attributes)
+
+    def add_contributed(
+        self, operation: str, *inputs: str, shape: Shape, **attributes: Attribute
+    ) -> str:
+        """One of ONNX Runtime's own operations. shape: of its output, which other programs cannot
+        infer, because they do not know it."""
+        name = self._add(CONTRIBUTED, operation, inputs, attributes)
+        self._known.append(_value(name, shape))
+        return name
+
+    def _add(
+        self, domain: str, operation: str, inputs: Sequence[str], attributes: dict[str, Attribute]
+    ) -> str:
         name = self._new_name()
         node = b"".join(_bytes(1, i) for i in inputs) + _bytes(2, name) + _bytes(4, operation)
         node += b"".join(_bytes(5, _attribute(*item)) for item in attributes.items())
@@ -65,6 +80,7 @@ class Graph:
         graph += b"".join(_bytes(5, constant) for constant in self._constants)
         graph += b"".join(_bytes(11, value) for value in self._inputs)
         graph += b"".join(_bytes(12, _value(name, shape)) for name, (_, shape) in outputs.items())
+        graph += b"".join(_bytes(13, value) for value in self._known)
         opsets = (("", OPSET), (CONTRIBUTED, 1))
         return (
             _number(1, IR_VERSION)

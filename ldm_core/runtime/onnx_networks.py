@@ -1,4 +1,4 @@
-"""The U-Net and the VAE's decoder as ONNX graphs, built from the modules and their weights.
+"""The U-Net and the two halves of the VAE as ONNX graphs, built from the modules and their weights.
 
 The mathematics of `model/`, arranged for many runs with the same context:
 
@@ -19,18 +19,27 @@ from ..model.attention import SpatialTransformer
 from ..model.unet import TimedResidualBlock, UNet, frequencies
 from ..model.vae import VAE, ResidualBlock
 from .onnx_graph import Shape
-from .onnx_layers import Layers
+from .onnx_layers import Accuracy, Layers
 
 
 def context_graph(unet: UNet, n_tokens: int) -> bytes:
-    """A model that takes context (N, n_tokens, d_context) and returns what `unet_graph` asks for:
-
-    pooled (N, d_time), and per transformer i keys_i (N, C, heads n_tokens) and values_i
-    (N, heads n_tokens, C).
-    """
+    """A model that takes context (N, n_tokens, d_context) and returns what `unet_graph` asks for,
+    by the names and in the shapes of `context_shapes`."""
     graph = Layers()
     context = graph.input("context", ("N", n_tokens, unet.config.d_context))
     return graph.model(add_context(graph, context, unet, n_tokens))
+
+
+def context_shapes(unet: UNet, n_tokens: int) -> dict[str, Shape]:
+    """What the U-Net asks of N contexts: "pooled" (N, d_time), and for each transformer i "keys_i"
+    (N, C, heads n_tokens) and "values_i" (N, heads n_tokens, C)."""
+    shapes = {"pooled": ("N", unet.config.d_time)}
+    for i, transformer in enumerate(_transformers(unet)):
+        channels = transformer.cross_attention.to_q.in_features
+        columns = channels // transformer.cross_attention.d_head * n_tokens
+        shapes[f"keys_{i}"] = ("N", channels, columns)
+        shapes[f"values_{i}"] = ("N", columns, channels)
+    return shapes
 
 
 def add_context(
@@ -39,8 +48,8 @@ def add_context(
     """What `context_graph` does, within a graph; returns its outputs, as for `Graph.model`."""
     mean = graph.add("ReduceMean", context, graph.constant(np.array([1])), keepdims=0)
     pooled = graph.gemm(mean, unet.pooled_context.weight, unet.pooled_context.bias)
-    outputs = {"pooled": (pooled, ("N", unet.config.d_time))}
-    for i, transformer in enumerate(_transformers(unet)):
+    tensors = [pooled]
+    for transformer in _transformers(unet):
         attention = transformer.cross_attention
         d_head, channels = attention.d_head, attention.to_q.in_features
         w_q, w_k, w_v = (
@@ -56,33 +65,55 @@ def add_context(
             )
         )  # each (N, n_tokens, heads, C)
         keys = graph.add("Transpose", keys, perm=(0, 3, 2, 1))
-        rows = channels // d_head * n_tokens
-        outputs[f"keys_{i}"] = graph.reshape(keys, 0, channels, -1), ("N", channels, rows)
         values = graph.add("Transpose", values, perm=(0, 2, 1, 3))
-        outputs[f"values_{i}"] = graph.reshape(values, 0, -1, channels), ("N", rows, channels)
-    return outputs
+        tensors += [graph.reshape(keys, 0, channels, -1), graph.reshape(values, 0, -1, channels)]
+    shapes = context_shapes(unet, n_tokens)
+    return {name: (tensor, shapes[name]) for name, tensor in zip(shapes, tensors, strict=True)}
 
 
-def unet_graph(unet: UNet, n_tokens: int) -> bytes:
+def unet_graph(unet: UNet, n_tokens: int, accuracy: Accuracy | None = None) -> bytes:
     """A model that takes x_t (B, 4, 8, 8), t (B,), and what `context_graph` makes of N contexts,
     N a multiple of B: of the whole batch for the first condition, then for the next, and so on.
     Returns "prediction" (N, 4, 8, 8)."""
-    return _UNetGraph(unet, n_tokens).build()
+    return _UNetGraph(unet, n_tokens, accuracy).build()
 
 
-def decoder_graph(vae: VAE) -> bytes:
+def decoder_graph(vae: VAE, accuracy: Accuracy | None = None) -> bytes:
     """A model that takes z (B, 4, 8, 8), normalised, and returns "image" (B, 1, 32, 32)."""
-    graph, side = Layers(), LATENT_SIDE
+    graph = Layers(accuracy)
     x = graph.input("z", ("B", vae.config.latent_channels, LATENT_SIDE, LATENT_SIDE))
     x = graph.add("Mul", x, graph.weights(vae.latent_std))
     x = graph.add("Add", x, graph.weights(vae.latent_mean))
-    for layer in vae.decoder:
+    x = _add_layers(graph, x, vae.decoder, LATENT_SIDE)
+    return graph.model({"image": (x, ("B", 1, IMAGE_SIDE, IMAGE_SIDE))})
+
+
+def encoder_graph(vae: VAE) -> bytes:
+    """A model that takes image (B, 1, 32, 32) and returns "z" (B, 4, 8, 8): the mean latents,
+    normalised."""
+    graph, channels = Layers(), vae.config.latent_channels
+    x = graph.input("image", ("B", 1, IMAGE_SIDE, IMAGE_SIDE))
+    x = _add_layers(graph, x, vae.encoder, IMAGE_SIDE)
+    first, axis = graph.constant([0]), graph.constant([1])
+    mean = graph.add("Slice", x, first, graph.constant([channels]), axis)  # the rest: log-variances
+    mean = graph.add("Sub", mean, graph.weights(vae.latent_mean))
+    z = graph.add("Div", mean, graph.weights(vae.latent_std))
+    return graph.model({"z": (z, ("B", channels, LATENT_SIDE, LATENT_SIDE))})
+
+
+def _add_layers(graph: Layers, x: str, layers: nn.Sequential, side: int) -> str:
+    """The layers of the VAE, one after the other, on x (B, C, side, side)."""
+    for layer in layers:
         if isinstance(layer, nn.Conv2d):
             x = graph.convolution(x, layer)
+            side //= layer.stride[0]
         elif isinstance(layer, nn.GroupNorm):
             x = graph.group_norm(x, layer, side)
         elif isinstance(layer, nn.SiLU):
             x = graph.silu(x)
+        elif isinstance(layer, nn.PixelUnshuffle):  # of one channel: of several, the orders differ
+            x = graph.add("SpaceToDepth", x, blocksize=layer.downscale_factor)
+            side //= layer.downscale_factor
         elif isinstance(layer, nn.PixelShuffle):
             x = graph.add("DepthToSpace", x, blocksize=layer.upscale_factor, mode="CRD")
             side *= layer.upscale_factor
@@ -91,8 +122,8 @@ def decoder_graph(vae: VAE) -> bytes:
             h = graph.convolution(graph.silu(graph.group_norm(h, layer.norm_2, side)), layer.conv_2)
             x = graph.add("Add", x, h)
         else:
-            raise TypeError(f"decoder_graph does not know the layer {type(layer).__name__}.")
-    return graph.model({"image": (x, ("B", 1, IMAGE_SIDE, IMAGE_SIDE))})
+            raise TypeError(f"No graph knows the layer {type(layer).__name__}.")
+    return x
 
 
 def _transformers(unet: UNet) -> list[SpatialTransformer]:
@@ -101,16 +132,17 @@ def _transformers(unet: UNet) -> list[SpatialTransformer]:
 
 
 class _UNetGraph(Layers):
-    def __init__(self, unet: UNet, n_tokens: int):
-        super().__init__()
+    def __init__(self, unet: UNet, n_tokens: int, accuracy: Accuracy | None):
+        super().__init__(accuracy)
         self.unet, self.n_tokens = unet, n_tokens
+        self.shapes = context_shapes(unet, n_tokens)
         self.numbers = {id(module): i for i, module in enumerate(_transformers(unet))}
 
     def build(self) -> bytes:
         unet = self.unet
         x_t = self.input("x_t", ("B", unet.config.latent_channels, LATENT_SIDE, LATENT_SIDE))
         t = self.input("t", ("B",))
-        pooled = self.input("pooled", ("N", unet.config.d_time))
+        pooled = self._context("pooled")
         sizes = (self.add("Shape", of, start=0, end=1) for of in (pooled, x_t))
         self.copies = self.add("Div", *sizes)
         self.time = self._time(t, pooled)
@@ -179,7 +211,7 @@ class _UNetGraph(Layers):
         tokens = self.add("Transpose", self.group_norm(x, block.norm), perm=(0, 2, 1))
         h = self.linear(tokens, block.proj_in.weight, block.proj_in.bias)
         normed = self.layer_norm(h, block.norm_self)
-        h = self.add("Add", h, self.self_attention(normed, block.self_attention))
+        h = self.add("Add", h, self.self_attention(normed, block.self_attention, side * side))
         normed = self.layer_norm(h, block.norm_cross)
         h = self.add("Add", h, self._cross_attention(normed, block))
         normed = self.layer_norm(h, block.norm_feed_forward)
@@ -191,14 +223,15 @@ class _UNetGraph(Layers):
         return self.add("Add", x, self.reshape(y, 0, channels, side, side))
 
     def _cross_attention(self, x: str, block: SpatialTransformer) -> str:
-        attention, i = block.cross_attention, self.numbers[id(block)]
-        channels = attention.to_q.in_features
-        columns = channels // attention.d_head * self.n_tokens
-        scores = self.add("MatMul", x, self.input(f"keys_{i}", ("N", channels, columns)))
+        i = self.numbers[id(block)]
+        scores = self.add("MatMul", x, self._context(f"keys_{i}"))
         weights = self.add("Softmax", self.reshape(scores, 0, -1, self.n_tokens), axis=-1)
-        weights = self.reshape(weights, 0, -1, columns)
-        h = self.add("MatMul", weights, self.input(f"values_{i}", ("N", columns, channels)))
-        return self.add("Add", h, self.weights(attention.to_out.bias))
+        weights = self.reshape(weights, 0, -1, self.shapes[f"keys_{i}"][-1])
+        h = self.add("MatMul", weights, self._context(f"values_{i}"))
+        return self.add("Add", h, self.weights(block.cross_attention.to_out.bias))
+
+    def _context(self, name: str) -> str:
+        return self.input(name, self.shapes[name])
 
     def _twice_as_large(self, x: str) -> str:
         """Each position becomes 2 x 2, as F.interpolate does it."""

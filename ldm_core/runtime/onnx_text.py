@@ -9,7 +9,7 @@ from ..model.text import TextConditioning, TextEncoder
 from ..model.unet import UNet
 from ..model.vocabulary import EMPTY
 from .onnx_graph import Shape
-from .onnx_layers import Layers
+from .onnx_layers import Accuracy, Layers
 from .onnx_networks import add_context
 
 
@@ -24,10 +24,10 @@ def text_graph(conditioning: Conditioning) -> bytes:
     return graph.model({"context": (context, shape)})
 
 
-def prompt_graph(conditioning: Conditioning, unet: UNet) -> bytes:
+def prompt_graph(conditioning: Conditioning, unet: UNet, accuracy: Accuracy | None = None) -> bytes:
     """`text_graph` and `context_graph` in one: the inputs of the first, the outputs of the second.
     They are all that `unet_graph` needs to know of a prompt."""
-    graph = Layers()
+    graph = Layers(accuracy)
     context, _ = _add_text(graph, conditioning)
     return graph.model(add_context(graph, context, unet, conditioning.config.n_tokens))
 
@@ -54,7 +54,7 @@ def _add_encoder(graph: Layers, encoder: TextEncoder, n_places: int) -> str:
     x = graph.add("Add", x, graph.weights(encoder.places.weight + empty))
     for layer in encoder.layers:
         normed = graph.layer_norm(x, layer.norm_attention)
-        x = graph.add("Add", x, graph.self_attention(normed, layer.attention))
+        x = graph.add("Add", x, graph.self_attention(normed, layer.attention, n_places))
         normed = graph.layer_norm(x, layer.norm_feed_forward)
         x = graph.add("Add", x, graph.feed_forward(normed, layer.feed_forward, n_places))
     return graph.layer_norm(x, encoder.norm)

@@ -85,24 +85,29 @@ def serving(folder, *line):
         process.wait(20)
 
 
-def launch(chromium, *flags):
-    """chromium: Playwright's; an installed one is taken before its own."""
+def launch(playwright, *flags):
+    """An installed Chromium is taken before Playwright's own."""
     names = ("chromium", "chromium-browser", "google-chrome")
     installed = next(filter(None, map(shutil.which, names)), None)
-    return chromium.launch(executable_path=installed, args=[*FLAGS, *flags])
+    return playwright.chromium.launch(executable_path=installed, args=[*FLAGS, *flags])
 
 
 @pytest.fixture(scope="session")
-def browser():
+def playwright():
     with sync_playwright() as playwright:
-        try:
-            browser = launch(playwright.chromium)
-        except BrowserError as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"no browser (python -m playwright install chromium): {error}")
-        yield browser
-        browser.close()
+        yield playwright
+
+
+@pytest.fixture(scope="session")
+def browser(playwright):
+    try:
+        browser = launch(playwright)
+    except BrowserError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no browser (python -m playwright install chromium): {error}")
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

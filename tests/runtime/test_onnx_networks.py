@@ -1,22 +1,61 @@
 """The graphs are ONNX as others read it."""
 
 import onnx
+import onnxruntime
 import pytest
+import torch
 
 from ldm_core import LatentDiffusion
-from ldm_core.runtime.onnx_networks import context_graph, decoder_graph, unet_graph
+from ldm_core.runtime.onnx_networks import (
+    context_graph,
+    decoder_graph,
+    encoder_graph,
+    unet_graph,
+)
+from ldm_core.runtime.onnx_text import prompt_graph, text_graph
 
-from ..conftest import SMALL
+from .test_backends import OTHER, SMALL, perturbed
+
+GRAPHS = {
+    "text": lambda m, n: text_graph(m.conditioning),
+    "prompt": lambda m, n: prompt_graph(m.conditioning, m.unet),
+    "context": lambda m, n: context_graph(m.unet, n),
+    "unet": lambda m, n: unet_graph(m.unet, n),
+    "decoder": lambda m, n: decoder_graph(m.vae),
+    "encoder": lambda m, n: encoder_graph(m.vae),
+}
 
 
-@pytest.mark.parametrize("name", ["context", "unet", "decoder"])
-def test_graphs_pass_the_checker_of_onnx(name):
-    """With shape inference: every output must have the shape that is declared for it."""
-    model = LatentDiffusion(SMALL)
-    n_tokens = SMALL.conditioning.n_tokens
-    graph = {
-        "context": lambda: context_graph(model.unet, n_tokens),
-        "unet": lambda: unet_graph(model.unet, n_tokens),
-        "decoder": lambda: decoder_graph(model.vae),
-    }[name]()
-    onnx.checker.check_model(onnx.load_from_string(graph), full_check=True)
+@pytest.fixture(scope="module", params=[SMALL, OTHER], ids=["words", "labels"])
+def model(request) -> LatentDiffusion:
+    return perturbed(request.param)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_tensor_of_a_graph_has_a_shape_that_onnx_confirms(model, name):
+    graph = GRAPHS[name](model, model.config.conditioning.n_tokens)
+    proto = onnx.load_from_string(graph)
+    onnx.checker.check_model(proto, full_check=True)
+    inferred = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True).graph
+    known = {
+        value.name
+        for value in (*inferred.value_info, *inferred.output)
+        if value.type.tensor_type.HasField("shape")
+    }
+    assert {output for node in inferred.node for output in node.output} == known
+
+
+def test_a_wrong_shape_of_a_graph_would_be_found(model):
+    proto = onnx.load_from_string(decoder_graph(model.vae))
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 3
+    with pytest.raises(onnx.shape_inference.InferenceError):
+        onnx.checker.check_model(proto, full_check=True)
+
+
+@torch.inference_mode()
+def test_the_encoder_agrees_with_the_module(model):
+    image = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    session = onnxruntime.InferenceSession(encoder_graph(model.vae))
+    (found,) = session.run(["z"], {"image": image.numpy()})
+    expected = model.vae.encode(image).mean
+    torch.testing.assert_close(torch.from_numpy(found), expected, atol=1e-4, rtol=1e-4)

@@ -29,8 +29,8 @@ export class Engine {
     this.#count = workers;
   }
 
-  // Fetch the model and make it ready to run; then `model` is what model.json holds: class_names,
-  // vocabulary, defaults, weights, and more. on_progress: told {loaded, total} in bytes; what comes
+  // Fetch the model and make it ready to run; then `model` is {class_names, config, vocabulary,
+  // defaults, weights}, as in ldm_core/export/model_json.py. on_progress: told {loaded, total} in bytes; what comes
   // after the last byte takes about a second. Throws LoadError.
   async load(on_progress = () => {}) {
     check_browser();
@@ -52,7 +52,7 @@ export class Engine {
       this.close();
       throw explained(cause);
     }
-    this.model = about;
+    this.model = { class_names: about.config.conditioning.class_names, ...about };
   }
 
   // Step by step, the start first: {index, steps, t, noise_level, x_t, x_0, latent}.

@@ -36,7 +36,7 @@ function has_module_workers() {
 }
 
 export async function fetch_json(path, base) {
-  const text = await (await answer(path, base)).text();
+  const text = await (await answer(new URL(path, base), path, { cache: "no-cache" })).text();
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -62,7 +62,8 @@ export async function fetch_files(files, base, on_progress) {
 async function fetch_file({ path, bytes, sha256 }, base, on_bytes) {
   const parts = [];
   let received = 0, cause;
-  const reader = (await answer(path, base)).body.getReader();
+  const url = new URL(`${path}?sha256=${sha256}`, base); // no older file is kept under this address
+  const reader = (await answer(url, path)).body.getReader();
   try {
     for (let part; !(part = await reader.read()).done; ) {
       parts.push(part.value);
@@ -79,20 +80,30 @@ async function fetch_file({ path, bytes, sha256 }, base, on_bytes) {
   const packed = new Blob(parts);
   if (!(await is_that(packed, sha256)))
     throw new LoadError(`${path} is not the file that belongs to this page. ${AGAIN}`);
+  await keep(url, packed);
   const content = packed.stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(content).arrayBuffer());
 }
 
-async function answer(path, base) {
+async function answer(url, path, options = {}) {
   let response;
   try {
-    response = await fetch(new URL(path, base));
+    response = await fetch(url, options);
   } catch (cause) {
     throw new LoadError(`${path} did not load: there is no connection. ${AGAIN}`, { cause });
   }
   if (!response.ok)
     throw new LoadError(`${path} did not load: the server answers ${response.status}. ${AGAIN}`);
   return response;
+}
+
+// Put a file where the service worker looks for it (see sw.js), which would fetch it once more. Not
+// every browser can, and then it does that.
+async function keep(url, file) {
+  try {
+    const cache = await caches.open("files");
+    if (!(await cache.match(url))) await cache.put(url, new Response(file));
+  } catch {}
 }
 
 // Whether a file has that SHA-256. Browsers keep it from pages without https; there, true.

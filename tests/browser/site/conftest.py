@@ -71,6 +71,12 @@ def label_weights(label_model, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def label_site(export, label_weights):
+    """The folder of a site whose model knows labels only."""
+    return export(label_weights)
+
+
 @contextmanager
 def engine_page(browser, base, workers=1):
     """A page of its own with an engine, see `load_engine`."""
@@ -89,12 +95,12 @@ def load_engine(context, base, workers=1):
 
 
 @pytest.fixture
-def browser_with(browser):
+def browser_with(browser, playwright):
     """browser_with(flag): another Chromium, started with that flag."""
     started = []
 
     def browser_with(flag):
-        started.append(launch(browser.browser_type, flag))
+        started.append(launch(playwright, flag))
         return started[-1]
 
     yield browser_with

@@ -1,0 +1,192 @@
+"""The static page in headless Chromium, beside its budget: python -m benchmarks.browser.
+
+What is fetched, and how long loading and drawing take, on one core and on all of them.
+"""
+
+import argparse
+import contextlib
+import gzip
+import io
+import os
+import shutil
+import statistics
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from ldm_core.export.__main__ import main as export
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
+WAIT_MS = 120_000
+LOADED, KEPT = "text=The model runs in this browser.", "text=Works offline from now on."
+DONE = ".player[data-state=done]"
+# An engine of its own, on a page that begins nothing. Returns the ms that it took.
+LOAD = """async (workers) => {
+  const { Engine } = await import("/engine/client.js");
+  window.engine = new Engine("/model/", { workers });
+  const begin = performance.now();
+  await engine.load();
+  return performance.now() - begin;
+}"""
+# Pictures of a seven; of each the ms after which its steps came.
+DRAW = """async ({ count, settings }) => {
+  const pictures = [];
+  for (let seed = 0; seed < count; seed++) {
+    const begin = performance.now(), steps = [];
+    for await (const step of engine.denoise({ asked: 7, seed, settings }))
+      steps.push(performance.now() - begin);
+    pictures.push(steps);
+  }
+  return pictures;
+}"""
+# Chromium tells of tasks over 50 ms only.
+WATCH = """() => {
+  window.long = [];
+  const keep = (list) => long.push(...list.getEntries().map(({ duration }) => duration));
+  new PerformanceObserver(keep).observe({ type: "longtask" });
+}"""
+ALWAYS_GUIDED = {"guidance_interval": [0, 1], "steps": 25}
+BUDGET = {
+    "transfer": "11 MB",
+    "first picture after loading, one worker on one core": "3 s",
+    "guided step, without its pictures": "20 ms",
+    "12-step picture, two workers": "0.4 s",
+    "longest task of the page while it draws": "50 ms",
+}
+Row = Callable[[str, float, str], None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.browser", description=__doc__)
+    parser.add_argument("--weights", type=Path, default=Path("weights"))
+    parser.add_argument("--rounds", type=int, default=20, help="pictures of each kind (20)")
+    args = parser.parse_args()
+    measure(args.weights, args.rounds)
+
+
+def measure(weights: Path, rounds: int) -> dict[str, float]:
+    """Print a table, and return its values by the names of its rows."""
+    found = {}
+
+    def row(name: str, value: float, unit: str) -> None:
+        found[name] = value
+        print(f"| {name} | {value:.3g} {unit} | {BUDGET.get(name, '')} |", flush=True)
+
+    print("| static page in Chromium | | budget |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        with contextlib.redirect_stdout(io.StringIO()):
+            export(["--format", "web", "--weights", str(weights), "--out", folder])
+        with _hosting(folder) as (url, fetched):
+            with _chromium(cores=1) as browser:
+                _visit(browser, url, row)
+                row("transfer", sum(_packed(Path(folder), path) for path in fetched) / 1e6, "MB")
+                _draw_alone(browser, url, rounds, row)
+            with _chromium(cores=None) as browser:
+                _draw_together(browser, url, rounds, row)
+    return found
+
+
+def _visit(browser: Browser, url: str, row: Row) -> None:
+    """The page as a visitor has it."""
+    page = browser.new_page()
+    page.goto(url)
+    page.wait_for_selector(LOADED, timeout=WAIT_MS)
+    ready = page.evaluate("performance.now()")
+    row("page opened and model ready, on one core", ready / 1000, "s")
+    page.wait_for_selector(KEPT, timeout=WAIT_MS)
+    page.evaluate(WATCH)
+    for _ in range(3):
+        page.click("#generate")
+        page.wait_for_selector(f":not({DONE})")
+        page.wait_for_selector(DONE, timeout=WAIT_MS)
+    row("longest task of the page while it draws", max(page.evaluate("long"), default=0), "ms")
+    page.close()
+
+
+def _draw_alone(browser: Browser, url: str, rounds: int, row: Row) -> None:
+    page = browser.new_page()
+    page.goto(f"{url}model/model.json")
+    row("model loaded again, one worker on one core", page.evaluate(LOAD, 1) / 1000, "s")
+    first = _draw(page, 1)[0][-1]
+    row("first picture after loading, one worker on one core", first / 1000, "s")
+    row("12-step picture, one worker", _median(_draw(page, rounds)) / 1000, "s")
+    step = _between(_draw(page, rounds, ALWAYS_GUIDED))
+    row("guided step, with its two pictures, one worker", step, "ms")
+    page.close()
+
+
+def _draw_together(browser: Browser, url: str, rounds: int, row: Row) -> None:
+    page = browser.new_page()
+    page.goto(f"{url}model/model.json")
+    page.evaluate(LOAD, 2)
+    _draw(page, 3)  # the first runs compile
+    row("guided step, without its pictures", _between(_draw(page, rounds, ALWAYS_GUIDED)), "ms")
+    row("12-step picture, two workers", _median(_draw(page, rounds)) / 1000, "s")
+    page.close()
+
+
+def _draw(page, count: int, settings: dict | None = None) -> list[list[float]]:
+    return page.evaluate(DRAW, {"count": count, "settings": settings or {}})
+
+
+def _median(pictures: list[list[float]]) -> float:
+    return statistics.median(steps[-1] for steps in pictures)
+
+
+def _between(pictures: list[list[float]]) -> float:
+    """The median time between steps."""
+    return statistics.median(b - a for steps in pictures for a, b in zip(steps, steps[1:]))
+
+
+def _packed(folder: Path, path: str) -> int:
+    """Bytes of a file as hosts send it."""
+    return len(gzip.compress((folder / (path or "index.html")).read_bytes()))
+
+
+@contextlib.contextmanager
+def _hosting(folder: str) -> Iterator[tuple[str, list[str]]]:
+    """The address of a folder, and the paths of the files that were sent whole, in a list that
+    grows."""
+    sent = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_request(self, code=0, size=0):
+            if code == 200:
+                sent.append(self.path[1:].partition("?")[0])
+
+        def log_message(self, *arguments):
+            pass
+
+    make = partial(Handler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", sent
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def _chromium(cores: int | None) -> Iterator[Browser]:
+    """A browser that has so many cores, where the system can limit it."""
+    has_sets = hasattr(os, "sched_setaffinity")  # not on macOS and Windows
+    allowed = os.sched_getaffinity(0) if has_sets else set()
+    if has_sets:
+        os.sched_setaffinity(0, sorted(allowed)[:cores])  # what it starts inherits them
+    names = ("chromium", "chromium-browser", "google-chrome")
+    installed = next(filter(None, map(shutil.which, names)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+            if has_sets:
+                os.sched_setaffinity(0, allowed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The ONNX export is all that another program needs."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from ldm_core import LatentDiffusion
+from ldm_core.config import ModelConfig
+from ldm_core.diffusion.settings import SamplingSettings
+from ldm_core.diffusion.starts import Start
+from ldm_core.evaluation.classifier import load_classifier
+from ldm_core.export.onnx_format import write_onnx
+from ldm_core.files.weights import weights_of
+
+from ..conftest import ROOT
+
+GRAPHS = ("prompt", "unet", "decoder", "encoder")
+
+
+@pytest.fixture(scope="module")
+def release() -> LatentDiffusion:
+    return LatentDiffusion.load(ROOT / "weights", backend="torch")
+
+
+@pytest.fixture(scope="module", params=["small", "label", "release"])
+def exported(request, small_model, label_model, tmp_path_factory) -> tuple[LatentDiffusion, Path]:
+    """A model, and the folder to which it was written."""
+    models = {"small": small_model, "label": label_model}
+    model = models.get(request.param) or request.getfixturevalue("release")
+    folder = tmp_path_factory.mktemp("onnx")
+    write_onnx(model, folder, None)
+    return model, folder
+
+
+def drawn(folder: Path, label: int, seed: int, place: Path) -> np.ndarray:
+    """What the example draws, in a process that has neither PyTorch nor this project."""
+    code = (
+        "import runpy, sys; sys.modules['torch'] = sys.modules['ldm_core'] = None; "
+        "runpy.run_path(sys.argv.pop(1), run_name='__main__')"
+    )
+    line = [sys.executable, "-I", "-c", code, str(folder / "example.py"), str(label), str(seed)]
+    subprocess.run(line, cwd=place, check=True)
+    header, pixels = (place / "digit.pgm").read_bytes().split(b"\n", 1)
+    assert header == b"P5 28 28 255"
+    return np.frombuffer(pixels, np.uint8).reshape(28, 28)
+
+
+def test_the_example_draws_what_python_draws(exported, tmp_path):
+    model, folder = exported
+    label, seed = 3, 5
+    x = torch.from_numpy(np.random.default_rng(seed).standard_normal((1, 4, 8, 8), np.float32))
+    start = Start(x, model.schedule.times(model.defaults.steps))
+    (expected,) = model.generate([label], seeds=[0], start=start, sampler="ddim")
+    assert expected.float().std() > 10  # or the comparison would say little
+    found = drawn(folder, label, seed, tmp_path)
+    assert np.abs(found.astype(int) - expected.numpy()).max() <= 1
+
+
+def test_the_example_draws_digits(release, tmp_path):
+    write_onnx(release, tmp_path, None)
+    judge = load_classifier(ROOT / "weights" / "classifier.safetensors")
+    pictures = torch.from_numpy(np.stack([drawn(tmp_path, i, 1, tmp_path) for i in (2, 7)]))
+    assert judge.judge(pictures)[1].tolist() == [2, 7]
+
+
+def test_model_json_rebuilds_the_configuration(exported):
+    model, folder = exported
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert ModelConfig.from_dict(about["config"]) == model.config
+    assert SamplingSettings.from_dict(about["defaults"]) == model.defaults
+    assert about["weights"] == weights_of(model)
+    if model.vocabulary is None:
+        assert about["vocabulary"] is None
+    else:
+        assert about["vocabulary"]["rows"][1:3] == [["zero", "0"], ["one", "1"]]
+
+
+def test_the_readme_lists_every_input_and_output(exported):
+    _, folder = exported
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(
+        r"^\| (\w+)\.onnx \| (in|out) \| (\w+) \| (\w+) \| \((.*?)\) \|", readme, re.M
+    )
+    kinds = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+    expected = []
+    for graph in GRAPHS:
+        session = onnxruntime.InferenceSession(folder / f"{graph}.onnx")
+        for way, tensors in (("in", session.get_inputs()), ("out", session.get_outputs())):
+            for tensor in tensors:
+                shape = ", ".join(map(str, tensor.shape)) + "," * (len(tensor.shape) == 1)
+                expected.append((graph, way, tensor.name, kinds[tensor.type], shape))
+    assert sorted(listed) == sorted(expected)
+
+
+def test_the_files_are_onnx(exported):
+    _, folder = exported
+    for graph in GRAPHS:
+        onnx.checker.check_model(folder / f"{graph}.onnx", full_check=True)
