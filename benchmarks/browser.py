@@ -16,7 +16,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Error, sync_playwright
 
 from hosting.browser import launch
 from ldm_core.export.__main__ import main as export
@@ -69,24 +69,31 @@ def main() -> None:
 
 
 def measure(weights: Path, rounds: int) -> dict[str, float]:
-    """Print a table, and return its values by the names of its rows."""
+    """Print a table, and return its values by the names of its rows; none without a Chromium, or
+    without the npm packages of the page."""
     found = {}
 
     def row(name: str, value: float, unit: str) -> None:
         found[name] = value
         print(f"| {name} | {value:.3g} {unit} | {BUDGET.get(name, '')} |", flush=True)
 
-    print("| static page in Chromium | | budget |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         with contextlib.redirect_stdout(io.StringIO()):
-            export(["--format", "web", "--weights", str(weights), "--out", folder])
-        with _hosting(folder) as (url, fetched):
-            with _chromium(cores=1) as browser:
-                _visit(browser, url, row)
-                row("transfer", sum(_packed(Path(folder), path) for path in fetched) / 1e6, "MB")
-                _draw_alone(browser, url, rounds, row)
-            with _chromium(cores=None) as browser:
-                _draw_together(browser, url, rounds, row)
+            status = export(["--format", "web", "--weights", str(weights), "--out", folder])
+        if status:  # it has said why
+            return found
+        print("| static page in Chromium | | budget |\n|---|---|---|")
+        try:
+            with _hosting(folder) as (url, fetched):
+                with _chromium(cores=1) as browser:
+                    _visit(browser, url, row)
+                    sizes = [_packed(Path(folder), path) for path in fetched]
+                    row("transfer", sum(sizes) / 1e6, "MB")
+                    _draw_alone(browser, url, rounds, row)
+                with _chromium(cores=None) as browser:
+                    _draw_together(browser, url, rounds, row)
+        except Error as error:
+            print(f"| none: {error.message.splitlines()[0]} | | |")
     return found
 
 

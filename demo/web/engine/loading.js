@@ -16,8 +16,8 @@ export function check_browser() {
     );
   if (!has_module_workers() || typeof DecompressionStream !== "function")
     throw new LoadError(
-      "This browser is too old: it has no module workers. Firefox has them from version 114 on, " +
-        "Chrome and Edge from 80, Safari from 16.4.",
+      "This browser is too old: it has no module workers, or cannot unpack files. Take Firefox " +
+        "114, Chrome or Edge 100, Safari 16.4, or a later version.",
     );
 }
 
@@ -114,8 +114,9 @@ async function is_that(blob, sha256) {
   return hex.join("") === sha256;
 }
 
-// What a worker says when it cannot begin, as a LoadError.
+// Whatever has ended the loading, as a LoadError.
 export function explained(cause) {
+  if (cause instanceof LoadError) return cause;
   const said = String(cause.message);
   const because = (message) => new LoadError(message, { cause });
   if (cause.name === "RangeError" || /memory|alloc/i.test(said))
@@ -124,7 +125,7 @@ export function explained(cause) {
         "reload the page.",
     );
   if (/simd/i.test(said))
-    return because("This browser is too old: its WebAssembly has no SIMD instructions.");
+    return because("This browser or machine is too old: its WebAssembly has no SIMD.");
   if (/import|module script|did not load/i.test(said))
     return because(`A part of the engine did not load. ${AGAIN}`);
   return because(`The engine did not start: ${said}`);
