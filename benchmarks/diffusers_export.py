@@ -1,7 +1,7 @@
 """The export for diffusers beside our own: python -m benchmarks.diffusers_export [--count 240].
 
 How many pixels of its pictures differ from ours, from the same noise; and how many digits of 500 a
-classifier reads as their label, drawn with its stock schedulers. `docs/export.md` has a run of it.
+classifier reads as their label, drawn with its stock schedulers.
 """
 
 import argparse
