@@ -10,10 +10,12 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
 demo: $(VENV)/.demo
 	$(BIN)/python -m demo
 
+# Much of the time a test waits, for a browser or a program that starts. So there is a process for each
+# core, and four are enough.
 test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

@@ -2,12 +2,14 @@
 full: the page says so, keeps what is shown and what was set, and works again."""
 
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -133,18 +135,15 @@ def visit(browser):
         context.close()
 
 
-def run_until_step(page, number):
-    """In the page, because the whole run could pass between two calls from here."""
-    page.evaluate(
-        """(number) => new Promise((seen) => {
-          document.querySelector("#generate").click();
-          requestAnimationFrame(function look() {
-            const step = /^Step (\\d+) of 100$/.exec(document.querySelector(".step").textContent);
-            step && Number(step[1]) >= number ? seen() : requestAnimationFrame(look);
-          });
-        })""",
-        number,
-    )
+def freeze_at_step(page, number, server):
+    """Start a run, and freeze the server in the midst of it. The server runs for moments only: left
+    alone it could be done before anybody looks."""
+    page.click("#generate")
+    while not (at := re.fullmatch(r"Step (\d+) of 100", step(page))) or int(at[1]) < number:
+        server.thaw()
+        time.sleep(0.03)
+        server.freeze()
+    assert int(at[1]) < 100
 
 
 def wait_for_status(page, text, seconds=20):
@@ -155,8 +154,23 @@ def wait_for_status(page, text, seconds=20):
     )
 
 
+def wait_until_it_rests(page):
+    """Until the player, which shows each step for a moment, shows the same one for 30 frames."""
+    page.evaluate(
+        """() => new Promise((rests) => {
+          let last = null, frames = 0;
+          requestAnimationFrame(function look() {
+            const step = document.querySelector(".step").textContent;
+            frames = step === last ? frames + 1 : 0;
+            last = step;
+            frames === 30 ? rests() : requestAnimationFrame(look);
+          });
+        })"""
+    )
+
+
 def check_all_steps_that_came_are_shown(page):
-    page.wait_for_timeout(1500)  # each is shown for a moment
+    wait_until_it_rests(page)
     shown = step(page)
     page.focus(".scrubber")
     page.keyboard.press("End")
@@ -175,7 +189,7 @@ def check_nothing_is_lost(page):
 
 def test_a_run_that_loses_its_server_keeps_its_steps(own_server, visit):
     page = visit(own_server.url)
-    run_until_step(page, 5)
+    freeze_at_step(page, 5, own_server)
     own_server.kill()
     wait_for_status(page, LOST)
     wait_for_state(page, "failed")
@@ -201,8 +215,7 @@ def test_stop_ends_the_wait_for_a_server_that_is_gone(own_server, visit):
 
 def test_a_server_that_hangs_is_as_one_that_is_gone(own_server, visit):
     page = visit(own_server.url)
-    run_until_step(page, 2)
-    own_server.freeze()
+    freeze_at_step(page, 2, own_server)
     wait_for_status(page, LOST)
     page.click("#generate")
     wait_for_status(page, LOST)
@@ -221,8 +234,9 @@ def test_a_server_started_again_unnoticed_serves_the_page_that_is_open(own_serve
 
 def test_a_stream_that_a_proxy_ends_early_ends_the_run(own_server, proxy, visit):
     page = visit(proxy.url)
-    run_until_step(page, 5)
+    freeze_at_step(page, 5, own_server)
     proxy.end_streams()
+    own_server.thaw()
     wait_for_status(page, BROKEN)
     wait_for_state(page, "failed")
     check_all_steps_that_came_are_shown(page)
