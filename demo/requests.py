@@ -208,9 +208,7 @@ class Request:
         pairs = zip(cls.values().items(), given, strict=True)
         request = cls(**{n: value.kind.check(value.title, v, model) for (n, value), v in pairs})
         request = request.settled(model)
-        # Two values may be allowed, but not together: the call refuses that, and does no step.
-        options = request.file_settings(model).options
-        model.denoise([request.asked(model)], seeds=[request.seed], **options)
+        request.check_together(model)
         return request
 
     @classmethod
@@ -235,6 +233,12 @@ class Request:
     def settled(self, model: LatentDiffusion) -> "Request":
         """The same request, written in the one way in which it is stored; raises InputError."""
         return self
+
+    def check_together(self, model: LatentDiffusion) -> None:
+        """Raise InputError where two values may be allowed, but not together: the call refuses
+        that, and does no step."""
+        options = self.file_settings(model).options
+        model.denoise([self.asked(model)], seeds=[self.seed], **options)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -266,6 +270,10 @@ class Request:
     def what(self) -> str:
         """What to draw, in words."""
         return self.label
+
+    def remark(self, model: LatentDiffusion) -> str:
+        """What there is to say when the run is over."""
+        return ""
 
 
 def refused_words(given: Iterable[str], known: Collection[str]) -> str | None:
