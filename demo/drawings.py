@@ -79,6 +79,9 @@ class Strength(Number):
     def check(self, title: str, value: Any, model: LatentDiffusion) -> float | None:
         return None if value is None else float(super().check(title, value, model))
 
+    def nearest(self, value: float | None) -> float | None:
+        return value
+
 
 @dataclass(frozen=True)
 class Shown(Text):

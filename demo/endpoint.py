@@ -2,7 +2,9 @@
 
 import inspect
 import re
-from typing import get_type_hints
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
 
 import gradio as gr
 from fastapi import Depends, HTTPException
@@ -11,7 +13,7 @@ from fastapi.responses import JSONResponse
 
 from .parts import AT_FAULT, RUNS_THE_MODEL, shown_to_people
 from .prompts import asks_of
-from .requests import Request, refused_words
+from .requests import Request, Values, refused_words
 from .runs import Runner, file_data
 
 NAME = "generate"
@@ -43,19 +45,23 @@ class Page(gr.Blocks):
 
 
 def add_endpoint(
-    runner: Runner, asks: type[Request] | None = None, name: str = NAME, about: str = ABOUT
+    runner: Runner,
+    asks: type[Values] | None = None,
+    name: str = NAME,
+    about: str = ABOUT,
+    draw: Callable[[Runner, Any], tuple[Path, Path]] | None = None,
 ) -> None:
     """Add /name to the page that is being built. It takes the values of a request.
 
-    about: says to scripts what it draws.
+    about: says to scripts what it draws. draw: draws a request into files, a GIF and a PNG; that of
+    one image if not given.
     """
     asks = asks or asks_of(runner.model)
 
     def generate(*values):
         with shown_to_people():
             request = asks.check(runner.model, values)
-            frames = [step.x_t for step in runner.steps(request)]
-            gif, png = runner.save(frames, request)
+            gif, png = (draw or _drawn)(runner, request)
             return file_data(png), file_data(gif), request.settings()
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
@@ -71,6 +77,10 @@ def add_endpoint(
     generate.__signature__ = inspect.Signature(parameters, return_annotation=result)
     generate.__annotations__ = hints | {"return": result}
     gr.api(generate, api_name=name, **RUNS_THE_MODEL)
+
+
+def _drawn(runner: Runner, request: Request) -> tuple[Path, Path]:
+    return runner.save([step.x_t for step in runner.steps(request)], request)
 
 
 def server_options() -> dict:

@@ -59,10 +59,11 @@ export function player(options) {
     tick();
   }
 
-  function open({ run: id, steps, settings, name, line, live: isLive = false }) {
+  function open(message) {
+    const { run: id, steps, settings, name, line, unit = "Step", live: isLive = false } = message;
     const held = isLive ? place(steps) : null;
     const fits = isLive && steps === run.steps;
-    run = { id, steps, settings: { ...settings }, name, pictures: [], seen: -1, held };
+    run = { id, steps, unit, settings: { ...settings }, name, pictures: [], seen: -1, held };
     live = isLive;
     if (!live) shown = -1;
     following = !live;
@@ -72,6 +73,10 @@ export function player(options) {
     offer("gif", null);
     offer("png", null);
     $(".settings").textContent = line;
+    for (const [screen, caption] of Object.entries(message.captions ?? {})) {
+      $(`.${screen}`).alt = caption;
+      $(`.${screen}`).closest("figure").querySelector("figcaption").textContent = caption;
+    }
     $(".link").hidden = !hasLink();
   }
 
@@ -132,9 +137,9 @@ export function player(options) {
   }
 
   function show(index) {
-    const { x_t, x_0, noise_level } = run.pictures[index];
-    const position = `Step ${index} of ${run.steps}`;
-    const noise = `${Math.round(100 * noise_level)}% noise`;
+    const { x_t, x_0, noise_level, caption } = run.pictures[index];
+    const position = `${run.unit} ${index} of ${run.steps}`;
+    const noise = caption ?? `${Math.round(100 * noise_level)}% noise`;
     shown = index;
     run.seen = Math.max(run.seen, index);
     shownAt = performance.now();
@@ -252,8 +257,8 @@ export function player(options) {
     return `${location.origin}${location.pathname}?${new URLSearchParams(run.settings)}`;
   }
 
-  // A picture is too long for a link.
-  const hasLink = () => !("start_from" in run.settings);
+  // A picture is too long for a link, and what a link says is about one image.
+  const hasLink = () => !("start_from" in run.settings || "morph" in run.settings);
 
   $(".link").addEventListener("click", async () => {
     try {
