@@ -68,8 +68,8 @@ def test_strength_1_is_a_plain_run_to_the_bit(small_model, digits, sampler):
 
 
 def test_the_stronger_the_further_from_the_picture(trained, mnist):
-    pixels = mnist.pixels[:20]
-    labels, seeds = mnist.labels[:20].tolist(), range(20)
+    pixels = mnist.pixels[:12]
+    labels, seeds = mnist.labels[:12].tolist(), range(12)
     distances = []
     for strength in (0, 0.25, 0.5, 0.75, 1):
         start = trained.start_from(pixels, strength, seeds=seeds)
@@ -152,15 +152,15 @@ def test_a_mask_in_other_places_of_the_batch_changes_nothing(small_model, digits
 
 
 def test_a_digit_is_made_again_from_the_noise_that_inversion_finds(trained, mnist):
-    pixels, labels = mnist.pixels[:32], mnist.labels[:32].tolist()
+    pixels, labels = mnist.pixels[:16], mnist.labels[:16].tolist()
     start = trained.invert(pixels, labels)
-    assert start.x.shape == (32, 4, 8, 8)
+    assert start.x.shape == (16, 4, 8, 8)
     assert (start.times[0], start.steps) == (1, 25)
     back = trained.generate(labels, start=start, sampler="ddim", guidance_scale=1)
     reconstructed = trained.decode(trained.encode(pixels))
     assert away(back, reconstructed) < 0.5
     assert away(back, pixels) < 2
-    edited = trained.generate([0] * 32, start=start, sampler="ddim", guidance_scale=1)
+    edited = trained.generate([0] * 16, start=start, sampler="ddim", guidance_scale=1)
     assert away(edited, pixels) > 10
 
 

@@ -1,6 +1,7 @@
 """Drawings, scans and photographs of one digit become what MNIST is, and masks what they mean."""
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,11 +45,7 @@ def as_digit(grey: np.ndarray) -> np.ndarray:
 def read_digit(path: str | Path) -> np.ndarray:
     """`as_digit` of a file of any format that is read here; raises InputError, which names it, and
     OSError where it cannot be opened."""
-    grey = read(path)
-    try:
-        return as_digit(grey)
-    except InputError as error:
-        raise InputError(f"{printable(path)}: {error}") from error
+    return made_of(path, as_digit)
 
 
 def as_mask(grey: np.ndarray) -> np.ndarray:
@@ -66,24 +63,23 @@ def as_mask(grey: np.ndarray) -> np.ndarray:
 
 def read_mask(path: str | Path) -> np.ndarray:
     """`as_mask` of a file; errors as for `read_digit`."""
-    grey = read(path)
-    try:
-        return as_mask(grey)
-    except InputError as error:
-        raise InputError(f"{printable(path)}: {error}") from error
+    return made_of(path, as_mask)
 
 
-def read(path: str | Path) -> np.ndarray:
-    """uint8 (H, W)."""
+def made_of(path: str | Path, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     path = Path(path)
     with path.open("rb"):
         pass  # where it cannot be opened, the system says it best
     try:
-        return read_grey(path)
+        grey = read_grey(path)
     except Exception as error:  # a damaged file may raise anything
         raise InputError(
             f"{printable(path)} cannot be read as a picture: {printable(reason(path, error))}."
         ) from error
+    try:
+        return make(grey)
+    except InputError as error:
+        raise InputError(f"{printable(path)}: {error}") from error
 
 
 def check_grey(grey: np.ndarray) -> None:
@@ -155,8 +151,8 @@ def placed(ink: np.ndarray) -> np.ndarray:
     padded = Image.fromarray(np.pad(ink, margin).astype(np.float32))
     window = (*box, *(first + PICTURE_SIDE * scale for first in box))
     side = (PICTURE_SIDE, PICTURE_SIDE)
-    digit = padded.resize(side, Image.Resampling.BICUBIC, box=window)
-    return (np.asarray(digit).clip(0, 1) * 255).round().astype(np.uint8)
+    digit = np.asarray(padded.resize(side, Image.Resampling.BICUBIC, box=window)).clip(0, 1)
+    return (digit * (255 / digit.max())).round().astype(np.uint8)  # all of MNIST have some white
 
 
 def ends(profile: np.ndarray) -> tuple[int, int]:

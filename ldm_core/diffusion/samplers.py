@@ -7,7 +7,7 @@ Every sampler is called as
 denoise:  callable (x_t, t (B,)) -> estimate of x_0, with t on the CPU. The sampler knows neither
           network nor guidance.
 x:        x_t at times[0], (B, ...).
-times:    float64 (steps + 1,), falling, ending at 0 (see `NoiseSchedule.times`).
+times:    float64 (steps + 1,), falling, to 0 for a sample (see `NoiseSchedule.times`).
 schedule: the NoiseSchedule.
 noise:    callable (i) -> fresh standard normal noise like x for step i = 1 ... steps. Randomness is
           always passed in, so that an image can depend on its own seed only.

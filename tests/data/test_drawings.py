@@ -52,11 +52,12 @@ def test_a_digit_is_centred_and_scaled_the_way_mnist_was(digits, make):
         found = as_digit(make(digit))
         assert found.shape == (SIDE, SIDE)
         assert found.dtype == np.uint8
-        rows, columns = (np.flatnonzero((found > 20).any(axis=axis)) for axis in (1, 0))
+        assert found.max() == 255
+        rows, columns = (np.flatnonzero((found > 80).any(axis=axis)) for axis in (1, 0))
         assert 19 <= max(np.ptp(rows), np.ptp(columns)) + 1 <= 21  # 20, but not on whole pixels
         assert np.abs(centre_of_mass(found) - 14).max() < 0.6
         errors.append(away(found, digit))
-    assert max(errors) < 12  # another digit is 35 grey levels away, on average
+    assert max(errors) < 16  # another digit is 35 grey levels away, on average
     assert np.mean(errors) < 8
 
 
