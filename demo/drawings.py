@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import dataclasses
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -131,6 +132,12 @@ class Drawn:
         start=lambda model: None,
         in_line="",
     )
+
+    def settled(self, model: LatentDiffusion) -> Request:
+        request = super().settled(model)
+        if (self.strength, self.mask, self.invert) == (None, None, None):
+            return dataclasses.replace(request, strength=FIRST_STRENGTH)
+        return request
 
     @property
     def way(self) -> str:

@@ -8,7 +8,7 @@ const RUBBER = 2.2; // radius, in pixels of the picture
 const LARGEST = 512; // side of a picture that is sent; a photograph is made smaller here
 const TASKS = {
   pen: "Draw a digit, white on black, or choose a picture or photograph of one.",
-  rubber: "Rub out what is to be drawn anew; the rest stays.",
+  rubber: "Rub out what is to be drawn anew, by hand or by half; the rest stays.",
 };
 
 // element: holds the markup. props.value: what `_look` in demo/tabs/draw.py answers, for the digit
@@ -123,6 +123,21 @@ export function easel({ element, props, server }) {
       keepDrawing();
       look(canvas.toDataURL("image/png"));
     });
+
+  // Halves, for people without mouse and finger, too
+  $(".halves").addEventListener("click", ({ target: { dataset } }) => {
+    const half = SIDE / 2;
+    const isIn = {
+      top: (x, y) => y < half,
+      bottom: (x, y) => y >= half,
+      left: (x) => x < half,
+      right: (x) => x >= half,
+    }[dataset.half];
+    if (!isIn) return;
+    kept = kept.map((_, i) => (isIn(i % SIDE, Math.floor(i / SIDE)) ? 0 : 255));
+    say("");
+    repaint();
+  });
 
   $(".clear").addEventListener("click", () => {
     say("");
