@@ -13,10 +13,11 @@ from ..drawings import FIRST_STRENGTH, asks_of, given_by_page, seen
 from ..endpoint import RETURNS, add_endpoint
 from ..layout import GENERATE, NEW_SEED, STOP, script
 from ..parts import RUNS_THE_MODEL, control, html, shown_to_people
-from ..requests import Request, labels
+from ..requests import Request, class_label, labels
 from ..runs import EXAMPLE_LABEL, Runner, data_uri, draw
 
 TITLE = "Draw"
+FIRST_LABEL = 8  # what the digit with which the tab opens, a 3, is to become
 WAYS = {"reimagine": "Re-imagine", "complete": "Complete", "edit": "Edit"}
 PLAYER = script("player.js") + (
     "player({ element, props, trigger, watch, buttons: ['#draw-generate', '#draw-stop'] });"
@@ -61,8 +62,9 @@ def build(page: gr.Blocks, runner: Runner) -> None:
 
 def _controls(model: LatentDiffusion, asks: type[Request]) -> dict[str, Component]:
     """By the names of a request; their ids begin with draw-, as Watch has the same controls."""
-    start = asks.start(model) | {"strength": FIRST_STRENGTH, "invert": ""}
     what = "prompt" if model.vocabulary else "label"
+    first = {what: class_label(model, FIRST_LABEL), "strength": FIRST_STRENGTH}
+    start = asks.start(model) | first
     names = (what, "strength", "invert", "guidance_scale", "steps", "seed")
     made = {}
     for name in names:
@@ -130,11 +132,12 @@ def _add_runs(
 def _example(runner: Runner, asks: type[Request]) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the easel opens with, a digit of the model's own, and a run that re-imagines it."""
     model = runner.model
-    label = list(labels(model))[EXAMPLE_LABEL % len(model.class_names)]
-    *_, last = draw(model, Request.check(model, {"label": label}), runner.deadline_s)
+    shown = Request.check(model, {"label": class_label(model, EXAMPLE_LABEL)})
+    *_, last = draw(model, shown, runner.deadline_s)
     picture = data_uri(last.x_t)
     try:
-        request = asks.check(model, {"start_from": picture, "strength": FIRST_STRENGTH})
+        label = class_label(model, FIRST_LABEL)
+        request = asks.check(model, {"start_from": picture, "label": label})
     except InputError:  # weights of little training may draw nothing that stands out
         return {}, runner.example()
     return _look(model, picture), runner.example(request)
