@@ -72,7 +72,7 @@ def test_the_stronger_the_further_from_the_picture(trained, mnist):
     labels, seeds = mnist.labels[:12].tolist(), range(12)
     distances = []
     for strength in (0, 0.25, 0.5, 0.75, 1):
-        start = trained.start_from(pixels, strength, seeds=seeds)
+        start = trained.start_from(pixels, strength, seeds=seeds, steps=12)
         assert start.steps == 12 * strength
         images = trained.generate(labels, seeds=seeds, start=start)
         distances.append(away(images, pixels))
