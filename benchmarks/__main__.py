@@ -18,6 +18,7 @@ import torch
 
 from ldm_core import LatentDiffusion, step_pictures, write_gif
 
+from .browser import measure as measure_browser
 from .measure import fresh_process, gflop, in_turn, matrix_product_limits, ratios
 from .peer import GUIDANCE_SCALE, Peer
 
@@ -116,9 +117,12 @@ def main() -> None:
     training = _training(rounds=1 if args.quick else 3)
     print(flush=True)
     memory = _memory(args.weights, (1_000, count))
+    print(flush=True)
+    browser = measure_browser(args.weights, rounds)
     RESULTS.parent.mkdir(exist_ok=True)
     report = {"matrix_product_gflops": limits, "speed": speed, "start_up": start_up}
     report = about | report | {"training_step": training, "peak_memory_mb": memory}
+    report["browser"] = browser
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 

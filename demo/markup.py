@@ -53,9 +53,10 @@ def control(name: str, value: Value, model: LatentDiffusion, start: Any) -> str:
         return _field(name, head, f'<input type="number" {limits}>')
     if isinstance(kind, Amount) and name not in model.vocabulary.styles:
         return ""
-    return _slider(
-        name, head, title, limits, "block style" if isinstance(kind, Amount) else "block"
-    )
+    share = (start - kind.low) / (kind.high - kind.low)
+    limits += f' style="--range_progress: {share:.2%}"'  # where the slider's colour changes
+    classes = "block style" if isinstance(kind, Amount) else "block"
+    return _slider(name, head, title, limits, classes)
 
 
 def _field(name: str, head: str, field: str) -> str:

@@ -121,16 +121,24 @@ def check_requirements(folder: Path, gradio_version: str) -> None:
 
 def check_sizes(folder: Path) -> None:
     """Raise UserError for a large file that folder/.gitattributes does not give to Git LFS."""
+    for path in too_large(folder):
+        raise UserError(
+            f"{path} has {path.stat().st_size / 1e6:.1f} MB. A Space takes more than "
+            f"{LARGE / 1e6:g} MB by Git LFS only: name it in .gitattributes."
+        )
+
+
+def too_large(folder: Path) -> list[Path]:
+    """The files that a Space refuses from a plain `git push`; `hf upload` takes them."""
     attributes = folder / ".gitattributes"
     lines = attributes.read_text(encoding="utf-8").splitlines() if attributes.exists() else []
     in_lfs = [line.split()[0] for line in lines if "filter=lfs" in line]
-    for path in files_of(folder):
-        size = path.stat().st_size
-        if size > LARGE and not any(fnmatch(path.name, pattern) for pattern in in_lfs):
-            raise UserError(
-                f"{path} has {size / 1e6:.1f} MB. A Space takes more than {LARGE / 1e6:g} MB by "
-                "Git LFS only: name it in .gitattributes."
-            )
+    return [
+        path
+        for path in files_of(folder)
+        if path.stat().st_size > LARGE
+        and not any(fnmatch(path.name, pattern) for pattern in in_lfs)
+    ]
 
 
 def check_links(folder: Path) -> None:

@@ -17,7 +17,7 @@ from ldm_core import LatentDiffusion, UserError
 from ldm_core.command_line import Parser, exit_status, say
 
 from .browser import launch
-from .checks import check_front_matter, check_links, check_sizes, files_of, summary
+from .checks import check_front_matter, check_links, files_of, summary, too_large
 from .space import ASKED, MAX_APART, free_port, python_draws
 from .trial import trial, who
 
@@ -58,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _try(args: argparse.Namespace) -> None:
     check(args.folder)
     say(f"{args.folder}: {summary(args.folder)}, as a static Space asks, and all paths relative")
+    for path in too_large(args.folder):  # other hosts know no Git LFS
+        say(f"{path} is too large for a plain git push to a Space, but not for hf upload")
     port = free_port()
     url = f"http://127.0.0.1:{port}/{AT}/"
     server = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
@@ -91,7 +93,6 @@ def check(folder: Path) -> None:
     """All that can be checked without a browser. Raises UserError."""
     if check_front_matter(folder)["sdk"] != "static":
         raise UserError(f"{folder / 'README.md'} must say sdk: static.")
-    check_sizes(folder)
     check_links(folder)
     for path, address in _loaded(folder):
         if address.startswith("data:"):

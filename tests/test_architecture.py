@@ -36,7 +36,8 @@ ALLOWED = {
     },
     "command_line": {"checks", "diffusion", "runtime"},
     "export": {
-        *("checks", "config", "model", "runtime", "files", "latent_diffusion", "command_line"),
+        *("checks", "config", "model", "diffusion", "runtime", "files", "latent_diffusion"),
+        "command_line",
     },
     "sample": {
         *("checks", "data", "files", "inputs", "latent_diffusion", "model", "output"),

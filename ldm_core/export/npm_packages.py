@@ -99,7 +99,7 @@ def _fetch(package: Package) -> dict[str, bytes]:
 
 
 def _pack(npm: str, package: Package, path: Path) -> None:
-    command = [npm, "pack", f"{package.name}@{package.version}", "--silent"]
+    command = [npm, "pack", f"{package.name}@{package.version}", "--silent", "--fetch-retries=1"]
     done = subprocess.run(
         command, cwd=path.parent, check=True, capture_output=True, text=True, timeout=10 * TIMEOUT_S
     )

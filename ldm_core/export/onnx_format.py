@@ -8,8 +8,8 @@ from pathlib import Path
 from ..config import IMAGE_SIDE, LATENT_SIDE, PICTURE_SIDE
 from ..latent_diffusion import LatentDiffusion
 from ..model.text import TextConditioning
-from ..runtime.onnx_networks import context_shapes, decoder_graph, encoder_graph, unet_graph
-from ..runtime.onnx_text import prompt_graph
+from ..runtime.onnx_networks import context_shapes, encoder_graph
+from .graphs import graphs
 from .model_json import model_json
 
 EXAMPLE = Path(__file__).parent / "onnx_example.py"
@@ -51,13 +51,7 @@ Tensor = tuple[str, str, str, str]  # its name, type, shape and meaning
 
 def write_onnx(model: LatentDiffusion, folder: Path, args: argparse.Namespace) -> None:
     """Write the graphs, model.json, a README.md, and an example that needs no PyTorch."""
-    graphs = {
-        "prompt": prompt_graph(model.conditioning, model.unet),
-        "unet": unet_graph(model.unet, model.config.conditioning.n_tokens),
-        "decoder": decoder_graph(model.vae),
-        "encoder": encoder_graph(model.vae),
-    }
-    for name, graph in graphs.items():
+    for name, graph in (graphs(model) | {"encoder": encoder_graph(model.vae)}).items():
         (folder / f"{name}.onnx").write_bytes(graph)
     about = json.dumps(model_json(model), indent=1)
     (folder / "model.json").write_text(about + "\n", encoding="utf-8")

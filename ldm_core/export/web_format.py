@@ -20,8 +20,7 @@ from typing import Any
 
 from ..checks import UserError
 from ..latent_diffusion import LatentDiffusion
-from ..runtime.onnx_networks import decoder_graph, unet_graph
-from ..runtime.onnx_text import prompt_graph
+from .graphs import graphs
 from .model_json import model_json
 from .npm_packages import Package, package_files
 
@@ -97,13 +96,8 @@ def _write_page(model: LatentDiffusion, folder: Path) -> None:
 
 def _write_model(model: LatentDiffusion, folder: Path) -> None:
     """The networks, and model.json: all that the engine needs to know."""
-    graphs = {
-        "prompt": prompt_graph(model.conditioning, model.unet),
-        "unet": unet_graph(model.unet, model.config.conditioning.n_tokens),
-        "decoder": decoder_graph(model.vae),
-    }
     files = {"runtime": {"path": f"../{RUNTIME}"}, "wasm": _about(folder / WASM, f"../{WASM}")}
-    for name, graph in graphs.items():
+    for name, graph in graphs(model, small=True).items():
         path = folder / "model" / f"{name}.onnx{PACKED}"
         _write(path, graph)
         files[name] = _about(path, path.name)

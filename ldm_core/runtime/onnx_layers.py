@@ -6,17 +6,58 @@ The operations are plain ones: ONNX Runtime itself fuses a transposition with th
 a sigmoid with its product, an addition with its convolution.
 """
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..model.attention import FeedForward, MultiHeadAttention
-from .onnx_graph import Graph
+from .onnx_graph import DTYPES, Graph
+
+
+class Accuracy(NamedTuple):
+    """Of weights in a small file: matrices and kernels are rounded to multiples of 2^-bits of their
+    root mean square. bits is `narrow` for layers that read or write at most NARROW channels, and
+    `wide` for the others, where a weight has less effect."""
+
+    narrow: int
+    wide: int
+
+
+NARROW = 64
+SMALL = 3000  # numbers; smaller tensors are never rounded: scales, biases, ends of a network
 
 
 class Layers(Graph):
+    """accuracy: None for weights as they are."""
+
+    def __init__(self, accuracy: Accuracy | None = None):
+        super().__init__()
+        self.accuracy = accuracy
+
     def weights(self, tensor: Tensor) -> str:
-        return self.constant(tensor.detach().float().cpu().numpy())
+        array = tensor.detach().float().cpu().numpy()
+        if self.accuracy is None or array.size < SMALL or not array.any():
+            return self.constant(array)
+        is_narrow = min(array.shape[:2]) <= NARROW
+        return self._rounded(array, self.accuracy.narrow if is_narrow else self.accuracy.wide)
+
+    def _rounded(self, array: np.ndarray, bits: int) -> str:
+        """Rounded weights: whole numbers in digits of base 256, the lowest first, which are joined
+        when the model is loaded. Digits apart make a smaller file, because those of one place are
+        alike; with a power of two as the step, nothing else is rounded."""
+        step = 2.0 ** (round(math.log2(np.sqrt(np.mean(array**2)))) - bits)
+        rest, digits = np.rint(array / step).astype(np.int64), []
+        while rest.any():
+            digits.append(((rest + 128) % 256 - 128).astype(np.int8))
+            rest = (rest - digits[-1]) // 256
+        values = step * 256.0 ** np.arange(len(digits))
+        values = values.reshape(-1, *[1] * array.ndim).astype(np.float32)
+        parts = self.add("Cast", self.constant(np.stack(digits)), to=DTYPES["float32"])
+        parts = self.add("Mul", parts, self.constant(values))
+        return self.add("ReduceSum", parts, self.constant([0]), keepdims=0)
 
     def reshape(self, x: str, *shape: int) -> str:
         """0 keeps a size; -1 is inferred."""

@@ -19,7 +19,7 @@ from ..model.attention import SpatialTransformer
 from ..model.unet import TimedResidualBlock, UNet, frequencies
 from ..model.vae import VAE, ResidualBlock
 from .onnx_graph import Shape
-from .onnx_layers import Layers
+from .onnx_layers import Accuracy, Layers
 
 
 def context_graph(unet: UNet, n_tokens: int) -> bytes:
@@ -71,16 +71,16 @@ def add_context(
     return {name: (tensor, shapes[name]) for name, tensor in zip(shapes, tensors, strict=True)}
 
 
-def unet_graph(unet: UNet, n_tokens: int) -> bytes:
+def unet_graph(unet: UNet, n_tokens: int, accuracy: Accuracy | None = None) -> bytes:
     """A model that takes x_t (B, 4, 8, 8), t (B,), and what `context_graph` makes of N contexts,
     N a multiple of B: of the whole batch for the first condition, then for the next, and so on.
     Returns "prediction" (N, 4, 8, 8)."""
-    return _UNetGraph(unet, n_tokens).build()
+    return _UNetGraph(unet, n_tokens, accuracy).build()
 
 
-def decoder_graph(vae: VAE) -> bytes:
+def decoder_graph(vae: VAE, accuracy: Accuracy | None = None) -> bytes:
     """A model that takes z (B, 4, 8, 8), normalised, and returns "image" (B, 1, 32, 32)."""
-    graph = Layers()
+    graph = Layers(accuracy)
     x = graph.input("z", ("B", vae.config.latent_channels, LATENT_SIDE, LATENT_SIDE))
     x = graph.add("Mul", x, graph.weights(vae.latent_std))
     x = graph.add("Add", x, graph.weights(vae.latent_mean))
@@ -132,8 +132,8 @@ def _transformers(unet: UNet) -> list[SpatialTransformer]:
 
 
 class _UNetGraph(Layers):
-    def __init__(self, unet: UNet, n_tokens: int):
-        super().__init__()
+    def __init__(self, unet: UNet, n_tokens: int, accuracy: Accuracy | None):
+        super().__init__(accuracy)
         self.unet, self.n_tokens = unet, n_tokens
         self.shapes = context_shapes(unet, n_tokens)
         self.numbers = {id(module): i for i, module in enumerate(_transformers(unet))}

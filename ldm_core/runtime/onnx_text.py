@@ -9,7 +9,7 @@ from ..model.text import TextConditioning, TextEncoder
 from ..model.unet import UNet
 from ..model.vocabulary import EMPTY
 from .onnx_graph import Shape
-from .onnx_layers import Layers
+from .onnx_layers import Accuracy, Layers
 from .onnx_networks import add_context
 
 
@@ -24,10 +24,10 @@ def text_graph(conditioning: Conditioning) -> bytes:
     return graph.model({"context": (context, shape)})
 
 
-def prompt_graph(conditioning: Conditioning, unet: UNet) -> bytes:
+def prompt_graph(conditioning: Conditioning, unet: UNet, accuracy: Accuracy | None = None) -> bytes:
     """`text_graph` and `context_graph` in one: the inputs of the first, the outputs of the second.
     They are all that `unet_graph` needs to know of a prompt."""
-    graph = Layers()
+    graph = Layers(accuracy)
     context, _ = _add_text(graph, conditioning)
     return graph.model(add_context(graph, context, unet, conditioning.config.n_tokens))
 

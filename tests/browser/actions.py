@@ -15,14 +15,16 @@ STEPS = LatentDiffusion.load(ROOT / "weights", backend="torch").defaults.steps
 # Keeps everything that reaches the screens, in order.
 RECORD = """() => {
   window.seen = [];
+  window.recorder?.disconnect();
   const screens = document.querySelector(".screens");
   const picture = (name) => screens.querySelector(name).src;
-  new MutationObserver(() => seen.push({
+  window.recorder = new MutationObserver(() => seen.push({
     step: document.querySelector(".step").textContent,
     noise: document.querySelector(".noise").textContent,
     x_t: picture(".x_t"),
     x_0: picture(".x_0"),
-  })).observe(screens.querySelector(".x_t"), {attributeFilter: ["src"]});
+  }));
+  recorder.observe(screens.querySelector(".x_t"), {attributeFilter: ["src"]});
 }"""
 
 

@@ -42,6 +42,12 @@ def test_a_value_has_one_control_with_its_title_and_what_it_starts_with(model):
     assert (FOLD in page) == (model.vocabulary is not None)
 
 
+def test_the_colour_of_a_slider_changes_where_its_handle_is(model):
+    share = (model.defaults.guidance_scale - 0) / 10
+    slider = re.search('<input type="range"[^>]*id="guidance_scale-slider"', site.index(model))[0]
+    assert f"--range_progress: {share:.2%}" in slider
+
+
 def test_nothing_of_a_template_is_left(model):
     page = site.index(model).split('id="about"')[0]
     assert "{{" not in page and "}}" not in page

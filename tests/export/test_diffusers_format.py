@@ -34,7 +34,7 @@ SAME = {  # asked by, what, the settings
     "labels, guided": ("label", LABELS, {"steps": 16}),
     "labels, guided all the way": (
         "label",
-        LABELS,
+        LABELS[:4],
         {"steps": 12, "guidance_scale": 2, "guidance_interval": (0, 1), "guidance_rescale": 0.5},
     ),
     "prompts, guided": ("prompt", WORDS, {"steps": 25}),
@@ -82,7 +82,7 @@ REFUSED = {  # the arguments, what the error says
     ),
 }
 SCHEDULERS = ("EulerDiscreteScheduler", "UniPCMultistepScheduler")
-DIGITS = list(range(10)) * 5
+DIGITS = list(range(10)) * 4
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def answers(folder, short_folder, tmp_path_factory) -> SimpleNamespace:
     for name, (arguments, _) in REFUSED.items():
         job(name, folder, arguments)
     for name in SCHEDULERS:
-        arguments = {"label": DIGITS, "num_inference_steps": 10, "noise": len(DIGITS)}
+        arguments = {"label": DIGITS, "num_inference_steps": 8, "noise": len(DIGITS)}
         job(name, folder, arguments, scheduler=name)
     for kind in ("latent", "np", "pt"):
         arguments = {"label": 7, "num_images_per_prompt": 2, "output_type": kind, "noise": 2}
@@ -173,11 +173,11 @@ def test_labels_only_give_the_same_pictures_with_settings_of_their_own(answers, 
 
 
 def check_same(theirs: np.ndarray, ours: torch.Tensor) -> None:
-    """float32 is rounded in another order, so two pictures in a hundred have a pixel that is one
-    grey level off."""
+    """float32 is rounded in another order: of 100,000 pixels 2 are one grey level off, or some
+    more where the weights are random and every pixel is some grey."""
     off = np.abs(theirs.astype(int) - ours.numpy())
     assert off.max() <= 1
-    assert np.count_nonzero(off) <= 2
+    assert off.mean() <= 1e-3
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -189,7 +189,7 @@ def test_what_cannot_be_asked_is_refused_with_a_reason(answers, name):
 def test_other_stock_schedulers_draw_readable_digits(answers, name):
     classifier = load_classifier(ROOT / "weights" / "classifier.safetensors")
     _, read = classifier.judge(torch.from_numpy(answers.drawn[name]))
-    assert (read == torch.tensor(DIGITS)).float().mean() >= 0.94
+    assert (read != torch.tensor(DIGITS)).sum() <= 1
 
 
 def test_other_outputs_are_those_of_diffusers(answers, model):

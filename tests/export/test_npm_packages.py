@@ -83,7 +83,7 @@ def test_npm_is_asked_where_there_is_one(tmp_path, monkeypatch, registry):
     npm = tmp_path / "bin" / "npm"
     npm.parent.mkdir()
     npm.write_text(
-        f'#!/bin/sh\n[ "$*" = "pack @some/thing@1.2.3 --silent" ] || exit 1\n'
+        f'#!/bin/sh\n[ "$1 $2 $3" = "pack @some/thing@1.2.3 --silent" ] || exit 1\n'
         f"/bin/cp {archive} some-thing-1.2.3.tgz\necho some-thing-1.2.3.tgz\n"
     )
     npm.chmod(0o755)

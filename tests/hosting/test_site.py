@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from hosting import site
+from hosting.checks import LARGE
 from hosting.space import python_draws
 
 from .test_checks import STATIC
@@ -70,9 +71,12 @@ def tried(folder, weights, capsys):
     return tried
 
 
-def test_a_good_page_is_served_and_draws_what_python_draws(tried):
+def test_a_good_page_is_served_and_draws_what_python_draws(folder, tried):
+    with (folder / "unet.bin").open("wb") as file:
+        file.truncate(LARGE + 1)
     status, said = tried()
     assert status == 0, said
+    assert "unet.bin is too large for a plain git push" in said
     assert "0 grey levels from Python's" in said
     assert "the page asked for nothing outside of its folder" in said
 

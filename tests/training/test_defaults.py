@@ -12,5 +12,5 @@ def test_a_short_training_is_guided_earlier_and_in_more_steps(steps):
 
 
 @pytest.mark.parametrize("steps", [6_000, 13_000, 27_000])
-def test_a_long_training_needs_no_other_settings(steps):
-    assert suited_defaults(steps) == SamplingSettings()
+def test_a_long_training_is_guided_less_in_more_steps(steps):
+    assert suited_defaults(steps) == SamplingSettings(steps=16, guidance_scale=3.3)

@@ -13,7 +13,6 @@ import { Remote } from "./remote.js";
 export { LoadError };
 
 const WORKER = new URL("./worker.js", import.meta.url);
-const GRAPHS = ["prompt", "unet", "decoder"];
 
 export class Engine {
   #base;
@@ -30,29 +29,34 @@ export class Engine {
   }
 
   // Fetch the model and make it ready to run; then `model` is {class_names, config, vocabulary,
-  // defaults, weights}, as in ldm_core/export/model_json.py. on_progress: told {loaded, total} in bytes; what comes
-  // after the last byte takes about a second. Throws LoadError.
+  // defaults, weights}, as in ldm_core/export/model_json.py. on_progress: told {loaded, total} in
+  // bytes; what comes after the last byte takes about a second. Throws LoadError; it may be tried
+  // again.
   async load(on_progress = () => {}) {
     check_browser();
-    const { files, ...about } = await fetch_json("model.json", this.#base);
-    const { runtime, ...others } = files;
-    const { wasm, ...graphs } = await fetch_files(others, this.#base, on_progress);
-    const shared = { runtime: new URL(runtime.path, this.#base).href, wasm, about };
-    // Each has a memory of its own, and only those networks that it runs.
-    const each = this.#count > 1 ? [["prompt", "unet"], ["decoder"]] : [GRAPHS];
-    const workers = each.map(() => new Remote(WORKER));
-    [this.#painter, this.#decoder = null] = workers;
-    const prepare = (remote, i) => {
-      const own = Object.fromEntries(each[i].map((name) => [name, graphs[name]]));
-      return remote.call("load", { ...shared, graphs: own }).ended;
-    };
     try {
-      await Promise.all(workers.map(prepare));
+      const { files, ...about } = await fetch_json("model.json", this.#base);
+      const { runtime, ...others } = files;
+      const { wasm, ...graphs } = await fetch_files(others, this.#base, on_progress);
+      const shared = { runtime: new URL(runtime.path, this.#base).href, wasm, about };
+      await this.#start_workers(shared, graphs);
+      this.model = { class_names: about.config.conditioning.class_names, ...about };
     } catch (cause) {
       this.close();
       throw explained(cause);
     }
-    this.model = { class_names: about.config.conditioning.class_names, ...about };
+  }
+
+  // Each has a memory of its own, and only those networks that it runs.
+  async #start_workers(shared, graphs) {
+    const each = this.#count > 1 ? [["prompt", "unet"], ["decoder"]] : [Object.keys(graphs)];
+    const workers = each.map(() => new Remote(WORKER));
+    [this.#painter, this.#decoder = null] = workers;
+    const prepare = (worker, i) => {
+      const own = Object.fromEntries(each[i].map((name) => [name, graphs[name]]));
+      return worker.call("load", { ...shared, graphs: own }).ended;
+    };
+    await Promise.all(workers.map(prepare));
   }
 
   // Step by step, the start first: {index, steps, t, noise_level, x_t, x_0, latent}.

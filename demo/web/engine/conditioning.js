@@ -2,8 +2,8 @@
 // conditioning.py.
 //
 // For a model that knows words a prompt is a row of places. Each place holds a word and the amount
-// to which it counts, from 0 to 1; what is missing to 1 is the empty place. A style slider is such a
-// word.
+// to which it counts, from 0 to 1; what is missing to 1 is the empty place. A style slider is such
+// a word.
 
 import { InputError, check_number, check_whole, quoted, shown } from "./checks.js";
 

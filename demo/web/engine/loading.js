@@ -16,8 +16,8 @@ export function check_browser() {
     );
   if (!has_module_workers() || typeof DecompressionStream !== "function")
     throw new LoadError(
-      "This browser is too old: it has no module workers. Firefox has them from version 114 on, " +
-        "Chrome and Edge from 80, Safari from 16.4.",
+      "This browser is too old: it has no module workers, or cannot unpack files. Take Firefox " +
+        "114, Chrome or Edge 100, Safari 16.4, or a later version.",
     );
 }
 
@@ -36,7 +36,7 @@ function has_module_workers() {
 }
 
 export async function fetch_json(path, base) {
-  const text = await (await answer(path, base)).text();
+  const text = await (await answer(new URL(path, base), path, { cache: "no-cache" })).text();
   try {
     return JSON.parse(text);
   } catch (cause) {
@@ -62,7 +62,8 @@ export async function fetch_files(files, base, on_progress) {
 async function fetch_file({ path, bytes, sha256 }, base, on_bytes) {
   const parts = [];
   let received = 0, cause;
-  const reader = (await answer(path, base)).body.getReader();
+  const url = new URL(`${path}?sha256=${sha256}`, base); // no older file is kept under this address
+  const reader = (await answer(url, path)).body.getReader();
   try {
     for (let part; !(part = await reader.read()).done; ) {
       parts.push(part.value);
@@ -79,20 +80,30 @@ async function fetch_file({ path, bytes, sha256 }, base, on_bytes) {
   const packed = new Blob(parts);
   if (!(await is_that(packed, sha256)))
     throw new LoadError(`${path} is not the file that belongs to this page. ${AGAIN}`);
+  await keep(url, packed);
   const content = packed.stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(content).arrayBuffer());
 }
 
-async function answer(path, base) {
+async function answer(url, path, options = {}) {
   let response;
   try {
-    response = await fetch(new URL(path, base));
+    response = await fetch(url, options);
   } catch (cause) {
     throw new LoadError(`${path} did not load: there is no connection. ${AGAIN}`, { cause });
   }
   if (!response.ok)
     throw new LoadError(`${path} did not load: the server answers ${response.status}. ${AGAIN}`);
   return response;
+}
+
+// Put a file where the service worker looks for it (see sw.js), which would fetch it once more. Not
+// every browser can, and then it does that.
+async function keep(url, file) {
+  try {
+    const cache = await caches.open("files");
+    if (!(await cache.match(url))) await cache.put(url, new Response(file));
+  } catch {}
 }
 
 // Whether a file has that SHA-256. Browsers keep it from pages without https; there, true.
@@ -103,8 +114,9 @@ async function is_that(blob, sha256) {
   return hex.join("") === sha256;
 }
 
-// What a worker says when it cannot begin, as a LoadError.
+// Whatever has ended the loading, as a LoadError.
 export function explained(cause) {
+  if (cause instanceof LoadError) return cause;
   const said = String(cause.message);
   const because = (message) => new LoadError(message, { cause });
   if (cause.name === "RangeError" || /memory|alloc/i.test(said))
@@ -113,7 +125,7 @@ export function explained(cause) {
         "reload the page.",
     );
   if (/simd/i.test(said))
-    return because("This browser is too old: its WebAssembly has no SIMD instructions.");
+    return because("This browser or machine is too old: its WebAssembly has no SIMD.");
   if (/import|module script|did not load/i.test(said))
     return because(`A part of the engine did not load. ${AGAIN}`);
   return because(`The engine did not start: ${said}`);

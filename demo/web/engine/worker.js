@@ -41,8 +41,8 @@ async function* load({ runtime, wasm, graphs, about }) {
 
 // The steps of one image, as `LatentDiffusion.denoise` makes them, with the noise level of each;
 // with pictures beside the latents if it `draws` them.
-async function* denoise({ asked, seed, draws, settings, ...options }, signal) {
-  const seeds = Number.isInteger(seed) ? [seed] : null;
+async function* denoise({ asked, seed = null, draws, settings, ...options }, signal) {
+  const seeds = seed === null ? null : [seed];
   for await (const step of model.denoise([asked], { ...settings, ...options, seeds, signal })) {
     const { index, steps, t } = step;
     const latents = [step.x_t, step.x_0].filter(Boolean).map((x) => x.slice());

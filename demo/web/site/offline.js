@@ -4,7 +4,8 @@
 // without https or in a private window, or has no room.
 export async function keep_offline() {
   try {
-    const registration = await navigator.serviceWorker.register(new URL("../sw.js", import.meta.url));
+    const url = new URL("../sw.js", import.meta.url);
+    const registration = await navigator.serviceWorker.register(url);
     if (registration.active) return true; // a newer version may follow
     const worker = registration.installing ?? registration.waiting;
     await new Promise((resolve) => {

@@ -21,8 +21,7 @@ async function keep_all() {
 }
 
 async function keep(path, cache) {
-  if (await cache.match(key(path))) return;
-  // What the page has just fetched, the browser still has; it asks whether that is the newest.
+  if (await cache.match(key(path))) return; // the engine puts large files there itself
   const response = await fetch(SCOPE + path, { cache: "no-cache" });
   const hash = await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer());
   const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));

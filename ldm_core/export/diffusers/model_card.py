@@ -46,6 +46,7 @@ be lists, with something for each picture. Without both, it draws a picture of a
 |---|---|---|---|
 {parts}
 
+{learned:,} parameters of the U-Net were learned; the others belong to layers that do nothing.
 What is not diffusers' own is loaded with `trust_remote_code=True` only; its code stands in this
 folder, to be read before. The U-Net needs none of it:
 
@@ -79,6 +80,7 @@ def model_card(
         defaults="\n".join(f"| `{name}` | {value} |" for name, value in settings.items()),
         remark=_remark(model, parts, sampler),
         parts="\n".join(_row(name, part) for name, part in parts.items()),
+        learned=sum(p.numel() for p in model.unet.parameters()),
         n_tokens=model.config.conditioning.n_tokens,
         d_context=model.config.unet.d_context,
         n_times=N_TIMES,

@@ -28,8 +28,8 @@ class Guidance(NamedTuple):
 
 
 class MiniaturePipeline(DiffusionPipeline):
-    """settings: what suits these weights, and is taken where a call does not give it:
-    num_inference_steps, guidance_scale, guidance_interval, guidance_rescale."""
+    """settings: a dictionary of what suits these weights, and is taken where a call does not give
+    it: num_inference_steps, guidance_scale, guidance_interval, guidance_rescale."""
 
     model_cpu_offload_seq = "text_encoder->unet->vae"
 
@@ -39,7 +39,7 @@ class MiniaturePipeline(DiffusionPipeline):
         text_encoder,
         unet: UNet2DConditionModel,
         scheduler: SchedulerMixin,
-        settings: dict | None = None,
+        settings=None,  # older versions of diffusers fail at the annotation `dict | None`
     ):
         super().__init__()
         self.register_modules(vae=vae, text_encoder=text_encoder, unet=unet, scheduler=scheduler)

@@ -114,7 +114,7 @@ def test_what_may_not_be_asked_is_said(page):
             {"asked": "a purple seven"},
             {"asked": 7, "settings": {"steps": 0}},
             {"asked": 7, "settings": {"speed": 1}},
-            {"asked": 7, "seed": -1},
+            {"asked": 7, "seed": 1.5},
             {"asked": 7, "style": {"stroke": 2}},
         ],
     )

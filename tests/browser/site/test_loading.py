@@ -78,4 +78,4 @@ def test_a_browser_without_module_workers_is_told(browser, small_site):
     with hosting(small_site) as base:
         error = load_engine(context, base).error
     context.close()
-    assert error.startswith("LoadError: This browser is too old: it has no module workers.")
+    assert error.startswith("LoadError: This browser is too old: it has no module workers, or")

@@ -19,16 +19,16 @@ LABELS = [
 @pytest.mark.parametrize("workers", [1, 2])
 def test_pictures_are_those_of_python_to_one_grey_level(browser, site, workers):
     model = LatentDiffusion.load(ROOT / "weights", backend="torch")
-    asked = requests(28)[workers - 1 :: 2]
+    asked = requests(12)[workers - 1 :: 2]
     with hosting(site) as base, engine_page(browser, base, workers) as page:
         pictures = page.evaluate(DRAW, asked)
     for request, picture in zip(asked, pictures, strict=True):
         assert apart(model, request, picture) <= 1, request
 
 
-def test_a_model_that_knows_labels_only_draws_the_same(browser, export, label_weights):
+def test_a_model_that_knows_labels_only_draws_the_same(browser, label_site, label_weights):
     model = LatentDiffusion.load(label_weights, backend="torch")
-    with hosting(export(label_weights)) as base, engine_page(browser, base) as page:
+    with hosting(label_site) as base, engine_page(browser, base) as page:
         pictures = page.evaluate(DRAW, LABELS)
         refused = "engine.denoise({ asked: 'seven' }).next().catch(({ message }) => message)"
         assert page.evaluate(refused).startswith("These weights know labels only")

@@ -1,0 +1,65 @@
+"""Weights in small files are the weights, rounded as it is said."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from ldm_core.runtime.onnx_layers import SMALL, Accuracy, Layers
+
+ACCURACY = Accuracy(narrow=14, wide=11)
+
+
+def stored(array: np.ndarray) -> tuple[np.ndarray, bytes]:
+    """The weights as a model has them, and the model."""
+    graph = Layers(ACCURACY)
+    model = graph.model({"weights": (graph.weights(torch.from_numpy(array)), array.shape)})
+    onnx.checker.check_model(onnx.load_from_string(model), full_check=True)
+    return onnxruntime.InferenceSession(model).run(None, {})[0], model
+
+
+def normal(*shape: int) -> np.ndarray:
+    return 0.07 * np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
+NARROW, WIDE = [(64, 256), (256, 64), (64, 64, 3, 3)], [(128, 128), (96, 65, 3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "bits"), [(s, ACCURACY.narrow) for s in NARROW] + [(s, ACCURACY.wide) for s in WIDE]
+)
+def test_weights_are_rounded_to_a_part_of_their_size(shape, bits):
+    array = normal(*shape)
+    found, _ = stored(array)
+    step = np.unique(np.abs(found[found != 0])).min()
+    assert 2**-0.51 < step / (np.sqrt(np.mean(array**2)) / 2**bits) < 2**0.51
+    assert np.array_equal(found / step, np.rint(found / step))
+    assert np.abs(found - array).max() <= step / 2
+
+
+def test_single_large_weights_are_no_less_exact():
+    array = normal(128, 128)
+    array[3, 5], array[7, 1] = 30, -30
+    found, _ = stored(array)
+    step = np.unique(np.abs(found[found != 0])).min()
+    assert np.abs(found - array).max() <= step / 2
+    assert step < 0.001
+
+
+def test_what_was_rounded_before_is_not_changed_again():
+    once, _ = stored(normal(128, 128))
+    twice, _ = stored(once)
+    assert np.array_equal(once, twice)
+
+
+@pytest.mark.parametrize("array", [normal(SMALL - 1), np.zeros((128, 128), np.float32)])
+def test_few_numbers_and_zeros_stay_as_they_are(array):
+    found, _ = stored(array)
+    assert np.array_equal(found, array)
+
+
+def test_they_take_less_room():
+    array = normal(128, 128)
+    _, model = stored(array)
+    assert len(model) < 0.52 * array.nbytes
