@@ -59,8 +59,8 @@ class StepPictures:
         """For JSON: the pictures as data URIs."""
         return {
             "index": self.index,
-            "x_t": _data_uri(self.x_t),
-            "x_0": None if self.x_0 is None else _data_uri(self.x_0),
+            "x_t": data_uri(self.x_t),
+            "x_0": None if self.x_0 is None else data_uri(self.x_0),
             "noise_level": round(self.noise_level, 4),
         }
 
@@ -203,7 +203,7 @@ def _header(run: str, request: Request) -> dict[str, Any]:
     }
 
 
-def _data_uri(picture: np.ndarray) -> str:
+def data_uri(picture: np.ndarray) -> str:
     png = io.BytesIO()
     Image.fromarray(picture).save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
