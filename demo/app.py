@@ -44,7 +44,10 @@ from demo.tabs import TABS  # noqa: E402
 from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
-STYLES = ("theme.css", "layout.css", "gradio.css", "player.css", "controls.css", "prompt.css")
+STYLES = (
+    *("theme.css", "layout.css", "gradio.css", "player.css", "controls.css", "prompt.css"),
+    "compare.css",
+)
 SCRIPTS = ("connection.js", "prompt.js")
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here

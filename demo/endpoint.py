@@ -68,24 +68,26 @@ def server_options() -> dict:
     """What the web server under Gradio answers where Gradio itself would have no message."""
 
     async def check_call(request: HTTPRequest) -> None:
-        """Refuse calls of what is no endpoint, and values by names that /generate does not know."""
+        """Refuse calls of what is no endpoint, and values by names that it does not know."""
         call = re.search(r"/call(/v2)?/([^/]+)/?$", request.url.path)
         if not call or request.method != "POST":
             return
-        endpoints = {fn.api_name: fn.fn for fn in request.app.get_blocks().fns.values()}
+        fns = request.app.get_blocks().fns.values()
+        endpoints = {fn.api_name: fn.fn for fn in fns if fn.api_visibility == "public"}
         if call[2] not in endpoints:
-            raise HTTPException(404, f"There is no endpoint /{call[2]}, only /{NAME}.")
+            known = " and ".join(f"/{name}" for name in sorted(endpoints))
+            raise HTTPException(404, f"There is no endpoint /{call[2]}, only {known}.")
         try:
             given = await request.json()
         except ValueError as error:
             raise HTTPException(422, f"A call must be JSON: {error}") from error
-        if call[1] and call[2] == NAME and isinstance(given, dict):
-            known = inspect.signature(endpoints[NAME]).parameters
-            if refusal := refused_words(given, known):
+        if call[1] and isinstance(given, dict):
+            known = inspect.signature(endpoints[call[2]]).parameters
+            if call[2] == NAME and (refusal := refused_words(given, known)):
                 raise HTTPException(422, refusal)
-            if unknown := sorted(given.keys() - known.keys()):
+            if unknown := ", ".join(sorted(given.keys() - known.keys())):
                 raise HTTPException(
-                    422, f"/{NAME} does not know {', '.join(unknown)}; it knows {', '.join(known)}."
+                    422, f"/{call[2]} does not know {unknown}; it knows {', '.join(known)}."
                 )
 
     async def at_fault(request: HTTPRequest, fault: Exception) -> JSONResponse:
