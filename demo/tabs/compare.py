@@ -19,8 +19,8 @@ from ..runs import Runner, file_data
 
 TITLE = "Compare"
 GRID = script("compare.js") + "comparison({ element, props, trigger, watch });"
-# Beside the other runs, so that grids keep nobody's Generate waiting. Two, as the MP4 of one grid may
-# still be written when the next is asked for.
+# Beside the other runs, so that grids keep nobody's Generate waiting. Two, as the MP4 of one grid
+# may still be written when the next is asked for.
 DRAWS_GRIDS = {"concurrency_id": "grids", "concurrency_limit": 2}
 
 
