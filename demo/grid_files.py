@@ -161,7 +161,7 @@ def _labels(grid: Grid, rows: int, pitch: int) -> tuple[int, int, np.ndarray]:
     for column, lines in enumerate(over):
         middle = left + column * pitch + side // 2
         for i, line in enumerate(reversed(lines)):
-            draw.text((middle, top - 4 - i * LINE), line, fill=255, font=font, anchor="mb")
+            draw.text((middle, top - 8 - i * LINE), line, fill=255, font=font, anchor="ms")
     for row, lines in enumerate(beside):
         middle = top + row * pitch + side // 2 - (len(lines) - 1) * LINE // 2
         for i, line in enumerate(lines):
