@@ -121,7 +121,9 @@ export function comparison({ element, props, trigger, watch }) {
     const { canvas, steps } = cells[cell];
     const wanted = at === null ? Infinity : Math.floor((at * grid.steps[cell]) / total);
     const step = steps[Math.min(wanted, steps.length - 1)];
-    if (step) canvas.getContext("2d").drawImage(step[0], step[1], step[2], SIDE, SIDE, 0, 0, SIDE, SIDE);
+    if (!step) return;
+    const [picture, x, y] = step;
+    canvas.getContext("2d").drawImage(picture, x, y, SIDE, SIDE, 0, 0, SIDE, SIDE);
   }
 
   function place() {
@@ -219,7 +221,8 @@ export function comparison({ element, props, trigger, watch }) {
     setState("failed", reason ?? "Something went wrong on the server. Its log says what.");
   });
   listen("server-back", () => {
-    if (root.dataset.state === "failed") $(".grid-status").textContent = "The server is back. Press Compare.";
+    if (root.dataset.state !== "failed") return;
+    $(".grid-status").textContent = "The server is back. Press Compare.";
   });
 
   watch("value", () => receive(props.value));
