@@ -44,7 +44,7 @@ from demo.tabs import TABS  # noqa: E402
 from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
-PARTS = ("theme", "layout", "gradio", "player", "controls", "prompt", "easel", "morph")
+PARTS = ("theme", "layout", "gradio", "player", "controls", "prompt", "easel", "morph", "compare")
 STYLES = tuple(f"{name}.css" for name in PARTS)
 SCRIPTS = ("connection.js", "prompt.js")
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds

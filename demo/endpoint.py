@@ -87,7 +87,7 @@ def server_options() -> dict:
     """What the web server under Gradio answers where Gradio itself would have no message."""
 
     async def check_call(request: HTTPRequest) -> None:
-        """Refuse calls of what is no endpoint, and values by names that /generate does not know."""
+        """Refuse calls of what is no endpoint, and values by names that it does not know."""
         call = re.search(r"/call(/v2)?/([^/]+)/?$", request.url.path)
         if not call or request.method != "POST":
             return
