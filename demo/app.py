@@ -75,7 +75,8 @@ def build(
         else:
             with gr.Tabs():
                 for tab in tabs:
-                    with gr.Tab(tab.TITLE):
+                    # The id is what the button of the tab says that it controls.
+                    with gr.Tab(tab.TITLE, elem_id=f"tab-{tab.TITLE.lower()}"):
                         tab.build(page, runner)
         add_endpoint(runner)
     page.queue(max_size=MAX_WAITING, api_open=False)

@@ -56,8 +56,8 @@ class Points:
         return tuple(self._point(i, point, model) for i, point in enumerate(value, start=1))
 
     def _point(self, i: int, point: Any, model: LatentDiffusion) -> str:
-        what, _, seed = point.rpartition(":") if isinstance(point, str) else ("", "", "")
-        if not (seed.isascii() and seed.isdigit()):
+        what, colon, seed = point.rpartition(":") if isinstance(point, str) else ("", "", "")
+        if not (colon and seed.isascii() and seed.isdigit()):
             raise InputError(f"Point {i} must be what to draw, a colon and a seed, as 3:7.")
         check = Words().check if model.vocabulary else Label(labels).check
         what = check(f"Point {i}", what.strip(), model)
@@ -253,13 +253,14 @@ def _place(request: MorphRequest, i: int) -> str:
 
 def given_by_page(model: LatentDiffusion, values: Sequence[Any]) -> MorphRequest:
     """The request for what stands on the tab: frames, loop, guidance scale and steps, then what to
-    draw and the seed for each point. A point without both is left out; raises InputError."""
+    draw and the seed for each point. Where nothing is to be drawn, the point is left out; raises
+    InputError."""
     frames, loop, guidance_scale, steps, *points = values
     given = {"frames": frames, "loop": loop, "guidance_scale": guidance_scale, "steps": steps}
     said = []
     for i, (what, seed) in enumerate(zip(points[::2], points[1::2], strict=True), start=1):
-        if what in (None, "") and seed is None:
+        if what is None or (isinstance(what, str) and not what.strip()):
             continue
         kind = Request.values()["seed"].kind
-        said.append(f"{what or ''}:{kind.check(f'Seed {i}', seed, model)}")
+        said.append(f"{what}:{kind.check(f'Seed {i}', seed, model)}")
     return MorphRequest.check(model, given | {"morph": said})

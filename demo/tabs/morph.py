@@ -17,6 +17,7 @@ from ..runs import Runner
 
 TITLE = "Morph"
 ON_PAGE = 4  # points; scripts may have more
+LEFT_OUT = "left out"  # stands in a point where nothing is asked
 PLAYER = script("player.js") + (
     "player({ element, props, trigger, watch, buttons: ['#morph-generate', '#morph-stop'] });"
 )
@@ -67,16 +68,19 @@ def _points(model: LatentDiffusion) -> list[Component]:
     kind = Request.values()["seed"].kind
     made = []
     for i in range(1, ON_PAGE + 1):
-        what, _, seed = first[i - 1] if i <= len(first) else ("", "", None)
+        # Gradio shows a number that is not there as 0, so that each has one.
+        what, _, seed = first[i - 1] if i <= len(first) else ("", "", i)
         with gr.Row(elem_classes="point"):
             about = {"label": f"Point {i}", "elem_id": f"morph-what-{i}"}
             if model.vocabulary:
-                field = gr.Textbox(what, max_lines=1, max_length=MAX_PROMPT, **about)
+                about |= {"max_length": MAX_PROMPT, "placeholder": LEFT_OUT}
+                field = gr.Textbox(what, max_lines=1, **about)
             else:
-                choices = [("", ""), *((title, text) for text, title in labels(model).items())]
+                known = [(title, text) for text, title in labels(model).items()]
+                choices = [*known, (LEFT_OUT, "")]
                 field = gr.Dropdown(choices, value=what, filterable=False, **about)
             number = gr.Number(
-                None if seed is None else int(seed),
+                int(seed),
                 label=f"Seed {i}",
                 precision=0,
                 minimum=kind.low,

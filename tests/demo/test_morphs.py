@@ -101,8 +101,10 @@ def test_refusals(ask, points, given, said):
 
 
 def test_what_stands_on_the_page(model):
-    request = given_by_page(model, [3, False, 1.5, 2, "3", 1, "", None, "8", 2, None, None])
+    request = given_by_page(model, [3, False, 1.5, 2, "3", 1, " ", 7, "8", 2, None, None])
     assert request.morph == ("3:1", "8:2")
     assert not request.loop
     with pytest.raises(InputError, match="Seed 2 must be a whole number"):
         given_by_page(model, [3, False, 1.5, 2, "3", 1, "8", None])
+    with pytest.raises(InputError, match="a list of 2 to 6 points, not 1"):
+        given_by_page(model, [3, False, 1.5, 2, "3", 1, "", 7])
