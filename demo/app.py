@@ -44,7 +44,8 @@ from demo.tabs import TABS  # noqa: E402
 from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
-STYLES = ("theme.css", "layout.css", "gradio.css", "player.css", "controls.css", "prompt.css")
+PARTS = ("theme", "layout", "gradio", "player", "controls", "prompt", "easel", "morph", "compare")
+STYLES = tuple(f"{name}.css" for name in PARTS)
 SCRIPTS = ("connection.js", "prompt.js")
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here
@@ -74,7 +75,8 @@ def build(
         else:
             with gr.Tabs():
                 for tab in tabs:
-                    with gr.Tab(tab.TITLE):
+                    # The id is what the button of the tab says that it controls.
+                    with gr.Tab(tab.TITLE, elem_id=f"tab-{tab.TITLE.lower()}"):
                         tab.build(page, runner)
         add_endpoint(runner)
     page.queue(max_size=MAX_WAITING, api_open=False)

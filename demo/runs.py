@@ -20,6 +20,7 @@ from ldm_core import (
     SCALE,
     LatentDiffusion,
     UserError,
+    steps_of,
     stored_settings,
     weights_of,
     write_gif,
@@ -44,13 +45,14 @@ class FilesNotWritten(UserError):
 
 @dataclass(frozen=True)
 class StepPictures:
-    """What is seen of one step; index 0 is the start.
+    """What is seen of one step; index 0 is the start, and `steps` the last.
 
     x_t: the noisy latent, decoded. x_0: the estimate of the finished image that the step made, None
     at index 0. Both uint8 (28, 28). noise_level: sqrt(1 - alpha_bar), from nearly 1 down to 0.
     """
 
     index: int
+    steps: int
     x_t: np.ndarray
     x_0: np.ndarray | None
     noise_level: float
@@ -59,8 +61,8 @@ class StepPictures:
         """For JSON: the pictures as data URIs."""
         return {
             "index": self.index,
-            "x_t": _data_uri(self.x_t),
-            "x_0": None if self.x_0 is None else _data_uri(self.x_0),
+            "x_t": data_uri(self.x_t),
+            "x_0": None if self.x_0 is None else data_uri(self.x_0),
             "noise_level": round(self.noise_level, 4),
         }
 
@@ -74,8 +76,8 @@ def draw(model: LatentDiffusion, request: Request, deadline_s: float) -> Iterato
     Raises UserError when that takes too long.
     """
     ends_at = time.monotonic() + deadline_s
-    options = request.file_settings(model).options
-    for step in model.denoise([request.asked(model)], seeds=[request.seed], **options):
+    settings = request.file_settings(model)
+    for step in steps_of(model, settings, [request.asked(model)], [request.seed]):
         if step.index and time.monotonic() > ends_at:
             raise UserError(
                 f"The run was ended at step {step.index} of {step.steps}, after {deadline_s:g} "
@@ -83,7 +85,8 @@ def draw(model: LatentDiffusion, request: Request, deadline_s: float) -> Iterato
             )
         x_t = model.decode(step.x_t)[0].cpu().numpy()
         x_0 = None if step.x_0 is None else model.decode(step.x_0)[0].cpu().numpy()
-        yield StepPictures(step.index, x_t, x_0, float(model.schedule.levels(step.t)[1]))
+        noise_level = float(model.schedule.levels(step.t)[1])
+        yield StepPictures(step.index, step.steps, x_t, x_0, noise_level)
 
 
 class Runner:
@@ -108,15 +111,15 @@ class Runner:
 
         Raises UserError when the run takes too long.
         """
-        done = -1
+        done, steps = -1, 0  # of nothing, the last step is missing too
         if self.elsewhere:
             try:
                 for step in self.elsewhere(request):
                     yield step
-                    done = step.index
+                    done, steps = step.index, step.steps
             except Exception as fault:  # whatever it is, the model here can still draw
                 log.warning("a run goes on here after step %d, because of: %r", done, fault)
-        if done < request.steps:
+        if done < steps:
             for step in draw(self.model, request, self.deadline_s):
                 if step.index > done:
                     yield step
@@ -126,9 +129,9 @@ class Runner:
 
         They are JSON objects: what `_header` says; `pictures`, a list of `StepPictures.to_dict`;
         and in the last message the new files `gif` and `png`, or `no_files`, which says why there
-        are none. The first message comes before any work, so that Stop works at once. Each step
-        then makes a message. The last message has the pictures of all steps, so that none can be
-        missing.
+        are none, and `remark`, what there is to say of the run. The first message comes before any
+        work, so that Stop works at once. Each step then makes a message, and says how many there
+        will be. The last message has the pictures of all steps, so that none can be missing.
         """
         header = _header(uuid.uuid4().hex, request)
         yield header | {"pictures": []}
@@ -136,20 +139,24 @@ class Runner:
         for step in self.steps(request):
             frames.append(step.x_t)
             pictures.append(step.to_dict())
+            header["steps"] = step.steps
             yield header | {"pictures": pictures[-RECENT:]}
         try:
             gif, png = self.save(frames, request, LARGE)
             outcome = {"gif": file_data(gif), "png": file_data(png)}
         except FilesNotWritten as error:
             outcome = {"no_files": str(error)}
-        yield header | {"pictures": pictures} | outcome
+        remark = request.remark(self.model)
+        yield header | {"pictures": pictures, "remark": remark} | outcome
 
-    def example(self) -> dict[str, Any]:
-        """The message of a whole run, without files: what the page shows when it opens."""
-        label = class_label(self.model, EXAMPLE_LABEL)
-        request = Request.check(self.model, {"label": label})
-        pictures = [step.to_dict() for step in draw(self.model, request, self.deadline_s)]
-        return _header("example", request) | {"pictures": pictures}
+    def example(self, request: Request | None = None) -> dict[str, Any]:
+        """The message of a whole run, without files: what a tab shows when it opens."""
+        if request is None:
+            label = class_label(self.model, EXAMPLE_LABEL)
+            request = Request.check(self.model, {"label": label})
+        steps = list(draw(self.model, request, self.deadline_s))
+        message = _header("example", request) | {"steps": steps[-1].steps}
+        return message | {"pictures": [step.to_dict() for step in steps]}
 
     def save(self, frames: list[np.ndarray], request: Request, scale: int = 1) -> tuple[Path, Path]:
         """Write the animation of a finished run, and its picture, enlarged, to new files.
@@ -203,7 +210,8 @@ def _header(run: str, request: Request) -> dict[str, Any]:
     }
 
 
-def _data_uri(picture: np.ndarray) -> str:
+def data_uri(picture: np.ndarray) -> str:
+    """uint8 (H, W) as a PNG that stands in the place of an address."""
     png = io.BytesIO()
     Image.fromarray(picture).save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

@@ -10,9 +10,14 @@ const REPLAY_MS = 4000; // ... unless all steps together would take longer than 
 // the controls while they move. watch("value", function): has it called for each new message.
 // trigger("cancel"): called when the run is to be stopped. (A gr.HTML gives all of these.)
 //
-// On the document, the player hears clicks on #generate and #stop, and these events: "run-failed",
-// before it "run-error" with the reason; "run-waits" and "run-refused" with a text; "server-back".
-export function player({ element, props, trigger, watch }) {
+// buttons: selectors of Generate and Stop.
+//
+// On the document, the player hears clicks on these, and events: "run-failed", of no player or of
+// that whose Generate is in detail, before it "run-error" with the reason; "run-waits" and
+// "run-refused" with a text; "server-back".
+export function player(options) {
+  const { element, props, trigger, watch, buttons = ["#generate", "#stop"] } = options;
+  const [generate, halt] = buttons;
   const $ = (selector) => element.querySelector(selector);
   const player = $(".player");
   const scrubber = $(".scrubber");
@@ -39,6 +44,7 @@ export function player({ element, props, trigger, watch }) {
       setState("running", "Drawing…");
       if (stopping) stop();
     }
+    if (message.steps !== run.steps) setSteps(message.steps); // they are known when it has begun
     if (run.closed) return; // a run that was stopped may have sent this before it heard of it
     for (const picture of message.pictures) {
       if (picture.index !== run.pictures.length) continue; // here already, or one before is missing
@@ -49,13 +55,15 @@ export function player({ element, props, trigger, watch }) {
     run.gif = message.gif?.url;
     run.png = message.png?.url;
     run.noFiles = message.no_files;
+    run.remark = message.remark;
     tick();
   }
 
-  function open({ run: id, steps, settings, name, line, live: isLive = false }) {
+  function open(message) {
+    const { run: id, steps, settings, name, line, unit = "Step", live: isLive = false } = message;
     const held = isLive ? place(steps) : null;
     const fits = isLive && steps === run.steps;
-    run = { id, steps, settings: { ...settings }, name, pictures: [], seen: -1, held };
+    run = { id, steps, unit, settings: { ...settings }, name, pictures: [], seen: -1, held };
     live = isLive;
     if (!live) shown = -1;
     following = !live;
@@ -65,6 +73,17 @@ export function player({ element, props, trigger, watch }) {
     offer("gif", null);
     offer("png", null);
     $(".settings").textContent = line;
+    for (const [screen, caption] of Object.entries(message.captions ?? {})) {
+      $(`.${screen}`).alt = caption;
+      $(`.${screen}`).closest("figure").querySelector("figcaption").textContent = caption;
+    }
+    $(".link").hidden = !hasLink();
+  }
+
+  function setSteps(steps) {
+    run.steps = steps;
+    scrubber.max = steps;
+    layTiles();
   }
 
   // A live run changes the picture of the step that somebody looks at. That is the last one, unless
@@ -78,10 +97,10 @@ export function player({ element, props, trigger, watch }) {
   function settle() {
     const isSeen = !following || shown === run.steps;
     if (player.dataset.state !== "running" || !(run.gif || run.noFiles) || !isSeen) return;
-    setState("done", run.noFiles ?? `Done in ${count(run.steps)}.`);
+    setState("done", run.noFiles ?? (run.remark || `Done in ${count(run.steps)}.`));
     offer("gif", run.gif, `${run.name}.gif`);
     offer("png", run.png, `${run.name}.png`);
-    history.replaceState(history.state, "", link());
+    if (hasLink()) history.replaceState(history.state, "", link());
   }
 
   // Gradio cannot cancel a run before the server has answered, so Stop may have to wait for that.
@@ -118,9 +137,9 @@ export function player({ element, props, trigger, watch }) {
   }
 
   function show(index) {
-    const { x_t, x_0, noise_level } = run.pictures[index];
-    const position = `Step ${index} of ${run.steps}`;
-    const noise = `${Math.round(100 * noise_level)}% noise`;
+    const { x_t, x_0, noise_level, caption } = run.pictures[index];
+    const position = `${run.unit} ${index} of ${run.steps}`;
+    const noise = caption ?? `${Math.round(100 * noise_level)}% noise`;
     shown = index;
     run.seen = Math.max(run.seen, index);
     shownAt = performance.now();
@@ -238,6 +257,9 @@ export function player({ element, props, trigger, watch }) {
     return `${location.origin}${location.pathname}?${new URLSearchParams(run.settings)}`;
   }
 
+  // A picture is too long for a link, and what a link says is about one image.
+  const hasLink = () => !("start_from" in run.settings || "morph" in run.settings);
+
   $(".link").addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(link());
@@ -261,8 +283,8 @@ export function player({ element, props, trigger, watch }) {
   document.addEventListener(
     "click",
     (event) => {
-      if (event.target.closest("#stop")) stop();
-      if (!event.target.closest("#generate")) return;
+      if (event.target.closest(halt)) stop();
+      if (!event.target.closest(generate)) return;
       if (isBusy() && !live) return event.stopImmediatePropagation(); // it would be a second run
       reason = null;
       live = false;
@@ -272,11 +294,14 @@ export function player({ element, props, trigger, watch }) {
   );
   // connection.js says why before Gradio says that the run failed.
   document.addEventListener("run-error", ({ detail }) => (reason = detail));
-  document.addEventListener("run-failed", () => {
+  document.addEventListener("run-failed", ({ detail }) => {
+    if (detail && detail !== generate) return;
     // All steps that have come are shown.
     close("failed", reason ?? "Something went wrong on the server. Its log says what.");
   });
-  document.addEventListener("run-refused", ({ detail }) => ($(".status").textContent = detail));
+  document.addEventListener("run-refused", ({ detail }) => {
+    if (element.checkVisibility()) $(".status").textContent = detail;
+  });
   document.addEventListener("run-waits", ({ detail }) => {
     if (player.dataset.state === "waiting") setState("waiting", detail);
   });

@@ -85,8 +85,8 @@ def test_what_is_left_out_is_as_the_page_starts(server, open_page, path, body, a
         ("v2/generate", {"lable": "7"}, 422, "does not know lable; it knows label, guidance_scale"),
         ("v2/generate", [7], 422, "valid dictionary"),
         ("generate", {"data": "7"}, 422, "valid list"),
-        ("draw", {"data": []}, 404, "There is no endpoint /draw, only /generate."),
-        ("v2/draw", {}, 404, "There is no endpoint /draw, only /generate."),
+        ("paint", {"data": []}, 404, "There is no endpoint /paint, only /"),
+        ("v2/paint", {}, 404, "There is no endpoint /paint, only /"),
     ],
 )
 def test_plain_http_is_refused_with_a_message(server, path, body, status, said):
