@@ -40,7 +40,10 @@ PROGRAM = "python -m hosting.space"
 ROOT = Path(__file__).resolve().parents[1]
 START = "demo/app.py"
 WEB = ROOT / "demo" / "web"
-OTHERS = ("LICENSE", "requirements.txt", "weights/unet.safetensors", "weights/vae.safetensors")
+OTHERS = (
+    *("LICENSE", "requirements.txt", "weights/unet.safetensors", "weights/vae.safetensors"),
+    *("weights/evaluation.json", "weights/training.gif"),
+)
 IN_LFS = ("*.safetensors", "*.gif")
 ENVIRONMENT = {
     "SYSTEM": "spaces",
@@ -157,7 +160,8 @@ def _modules() -> list[Path]:
 
 
 def _is_named(path: Path, code: str) -> bool:
-    return any(f'"{part}"' in code for part in path.relative_to(WEB).parts)
+    names = [*path.relative_to(WEB).parts, *([path.stem] if path.suffix == ".css" else [])]
+    return any(f'"{name}"' in code for name in names)
 
 
 def _readme() -> str:

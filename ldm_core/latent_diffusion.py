@@ -70,7 +70,8 @@ class DenoisingStep(NamedTuple):
 
 
 class LatentDiffusion(nn.Module):
-    """A whole model. `defaults` are the sampling settings that suit these weights."""
+    """A whole model. `defaults` are the sampling settings that suit these weights, `records` what
+    the checkpoints "vae" and "unet" say of their training, where the model was loaded from them."""
 
     def __init__(self, config: ModelConfig = ModelConfig()):
         super().__init__()
@@ -81,6 +82,7 @@ class LatentDiffusion(nn.Module):
         self.conditioning = kind(config.conditioning, config.unet.d_context)
         self.schedule = NoiseSchedule(config.noise_schedule)
         self.defaults = SamplingSettings()
+        self.records: dict[str, Any] = {}
         self.backend = TorchBackend(self)  # what runs the networks while sampling
 
     @classmethod
