@@ -8,7 +8,7 @@ from gradio.components import Component
 from ldm_core import LatentDiffusion
 
 from ..endpoint import add_endpoint
-from ..layout import GENERATE, STOP, script
+from ..layout import GENERATE, STOP
 from ..morphs import MorphRequest, drawn, example, given_by_page, messages
 from ..parts import RUNS_THE_MODEL, control, html, shown_to_people
 from ..prompts import MAX_PROMPT
@@ -18,9 +18,10 @@ from ..runs import Runner
 TITLE = "Morph"
 ON_PAGE = 4  # points; scripts may have more
 LEFT_OUT = "left out"  # stands in a point where nothing is asked
-PLAYER = script("player.js") + (
-    "player({ element, props, trigger, watch, buttons: ['#morph-generate', '#morph-stop'] });"
-)
+PLAYER = """
+const cancel = () => trigger("cancel");
+player({ element, props, watch, cancel, buttons: ["#morph-generate", "#morph-stop"] });
+"""
 FAILED = """() => document.dispatchEvent(
   new CustomEvent("run-failed", { detail: "#morph-generate" }))"""
 ABOUT = (

@@ -7,6 +7,7 @@
   keypad.querySelectorAll("input").forEach((input) => (input.name = "label"));
 
   window.promptField?.start();
+  window.follower.start();
   document.querySelector("#seed input").addEventListener("keydown", (event) => {
     if (event.key === "Enter") document.querySelector("#generate").click();
   });
