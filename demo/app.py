@@ -44,9 +44,12 @@ from demo.tabs import TABS  # noqa: E402
 from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
-PARTS = ("theme", "layout", "gradio", "player", "controls", "prompt", "easel", "morph", "compare")
+PARTS = (
+    *("theme", "layout", "gradio", "player", "controls", "prompt", "under_player"),
+    *("easel", "morph", "compare"),
+)
 STYLES = tuple(f"{name}.css" for name in PARTS)
-SCRIPTS = ("connection.js", "prompt.js")
+SCRIPTS = ("connection.js", "prompt.js", "shown_run.js")
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here
 # 90 kB). It needs none of them again: to a visitor whom it has forgotten it is as a new one.

@@ -3,6 +3,8 @@
 The browser does that alone, by demo/web/prompt.js; here its functions are connected to controls.
 """
 
+from collections.abc import Sequence
+
 import gradio as gr
 from gradio.components import Component
 
@@ -27,9 +29,10 @@ def keep_in_step(
     model: LatentDiffusion,
     values: dict[str, Component],
     under: gr.HTML,
-    link: gr.events.Dependency,
+    sets: Sequence[gr.events.Dependency],
 ) -> None:
-    """Connect the controls. under: what stands under the prompt. link: what a link has set."""
+    """Connect the controls. under: what stands under the prompt. sets: what sets the controls, as a
+    link does."""
     styles = model.vocabulary.styles
     prompt, label = values["prompt"], values["label"]
     others = [label, *(values[name] for name in styles)]
@@ -39,7 +42,8 @@ def keep_in_step(
     label.input(None, outputs=prompt, js=_call("pressed"), **state)
     for name in styles:
         values[name].input(None, outputs=prompt, js=_call("moved", f"'{name}', "), **state)
-    link.then(None, outputs=[prompt, *others], js=_call("settled"), **state)
+    for event in sets:
+        event.then(None, outputs=[prompt, *others], js=_call("settled"), **state)
 
 
 def _call(name: str, first: str = "") -> str:

@@ -8,6 +8,7 @@ from gradio.components import Component
 
 from ldm_core import UserError
 
+from .. import under_player
 from ..layout import FOLD, GENERATE, NEW_SEED, SLIDERS, STOP, read, script
 from ..parts import RUNS_THE_MODEL, controls, html, shown_to_people
 from ..prompt_field import keep_in_step, under_prompt
@@ -28,6 +29,7 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
             player = html("player.html", value=runner.example(), js_on_load=PLAYER)
         with gr.Column(elem_id="controls"):
             generate, dice = _lay_out(values, under)
+        sets = under_player.build(runner, asks, values)
     html("how.html", words=under is not None)
     _add_runs(runner, asks, values, generate, player)
     dice.click(
@@ -36,7 +38,7 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
     page.load(None, js=read("page.js"))
     link = _add_links(page, runner, asks, values)
     if under:
-        keep_in_step(runner.model, values, under, link)
+        keep_in_step(runner.model, values, under, [link, *sets])
 
 
 def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Button, gr.Button]:

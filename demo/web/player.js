@@ -78,6 +78,8 @@ export function player(options) {
       $(`.${screen}`).closest("figure").querySelector("figcaption").textContent = caption;
     }
     $(".link").hidden = !hasLink();
+    const detail = { settings: run.settings, name };
+    player.dispatchEvent(new CustomEvent("run-shown", { bubbles: true, detail }));
   }
 
   function setSteps(steps) {
