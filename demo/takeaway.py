@@ -135,17 +135,26 @@ def as_python(model: LatentDiffusion, request: Request) -> str:
     asked, seed = request.asked(model), said.pop("seed")
     style = {name: said.pop(name) for name in STYLES if name in said}
     negative = said.pop("negative_prompt", None)
-    options = {"negative": negative, "style": style}
-    options = {name: value for name, value in options.items() if value}
-    options |= {n: value for n, value in said.items() if n not in ("label", "prompt")}
-    given = "".join(f", {name}={value!r}" for name, value in options.items())
+    given = [f"[{_code(asked)}]", f"seeds=[{seed}]"]
+    given += [f"negative={_code(negative)}"] if negative else []
+    given += [f"style={_code(style)}"] if style else []
+    given += [f"{n}={_code(value)}" for n, value in said.items() if n not in ("label", "prompt")]
+    given = "".join(f"    {one},\n" for one in given)
     return (
         "from PIL import Image\n\n"
         "from ldm_core import LatentDiffusion\n\n"
         'model = LatentDiffusion.load("weights")\n'
-        f"images = model.generate([{asked!r}], seeds=[{seed}]{given})\n"
-        f"Image.fromarray(images[0].numpy()).save({request.file_name() + '.png'!r})\n"
+        f"images = model.generate(\n{given})\n"
+        f"Image.fromarray(images[0].numpy()).save({_code(request.file_name() + '.png')})\n"
     )
+
+
+def _code(value: Any) -> str:
+    """A value as Python code; a text in the quotes that this code base has, where it can."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_code(key)}: {_code(one)}" for key, one in value.items()) + "}"
+    is_plain = isinstance(value, str) and re.fullmatch(r"[\w ,.*-]*", value)
+    return f'"{value}"' if is_plain else repr(value)
 
 
 def as_command(take: Take) -> str:

@@ -26,9 +26,9 @@ from .takeaway import (
     save,
 )
 
-MORE = script("more.js") + ("window.more = moreLikeThis({ element, props, trigger, watch });")
+MORE = script("more.js") + ("window.otherSeeds = moreLikeThis({ element, props, trigger, watch });")
 TAKEAWAY = script("takeaway.js") + (
-    "window.away = takeaway({ element, props, trigger, watch, server });"
+    "window.takenAway = takeaway({ element, props, trigger, watch, server });"
 )
 # Beside the runs, so that nobody's Generate waits for it.
 BESIDE_RUNS = {"concurrency_id": "beside", "concurrency_limit": 2}
@@ -63,10 +63,10 @@ def build(
             size = path.stat().st_size
             return {"file": file_data(path), "name": take.file_name(), "bytes": size}
 
-    _connect(strip, draw_more, "() => [more.asked()]", "more-failed")
-    _connect(away, make, "() => [away.asked()]", "file-failed")
+    _connect(strip, draw_more, "() => [otherSeeds.asked()]", "more-failed")
+    _connect(away, make, "() => [takenAway.asked()]", "file-failed")
     _add_endpoint(runner)
-    blocks = {"more": strip, "away": away}
+    blocks = {"otherSeeds": strip, "takenAway": away}
     return [_sets(runner, asks, block, name, values) for name, block in blocks.items()]
 
 
@@ -157,7 +157,8 @@ def _add_endpoint(runner: Runner) -> None:
     ) -> gr.FileData:
         """Draw one image into a file that shows its steps. settings: values of /generate by name,
         or what it returns. format: gif, mp4, webp, apng or strip (all steps in a PNG). show: noisy,
-        estimate or both. scale: 1 to 16 pixels for each pixel. frame_ms: the time of a step."""
+        estimate, both or latent. scale: 1 to 16 pixels for each pixel. frame_ms: the time of a
+        step."""
         with shown_to_people():
             take = Take.check(runner.model, settings, format, show, scale, frame_ms)
             return file_data(save(runner, take))

@@ -389,7 +389,7 @@ def test_what_is_only_said_does_not_fail(weights, tmp_path):
         ("--out a.gif --width nan", "width must be a number from -1 to 1, not nan"),
         ("--out a.gif --seed -1", "seed must be a whole number from 0 to 4294967295, not -1"),
         ("--out a.gif --count 0", "count must be a whole number from 1"),
-        ("--out a.gif --show all", "show must be one of noisy, estimate, both, not 'all'"),
+        ("--out a.gif --show all", "show must be one of noisy, estimate, both, latent, not 'all'"),
         ("--out a.gif --frame-ms 1", "frame_ms must be a whole number from 20"),
         ("--out a.gif --scale 0", "scale must be a whole number from 1 to 64, not 0"),
         ("--out a.png --count 100000", "is larger than 8192 pixels: choose a smaller scale"),

@@ -29,7 +29,7 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
             player = html("player.html", value=runner.example(), js_on_load=PLAYER)
         with gr.Column(elem_id="controls"):
             generate, dice = _lay_out(values, under)
-        sets = under_player.build(runner, asks, values)
+    sets = under_player.build(runner, asks, values)
     html("how.html", words=under is not None)
     _add_runs(runner, asks, values, generate, player)
     dice.click(

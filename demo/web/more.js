@@ -31,7 +31,7 @@ export function moreLikeThis({ element, props, trigger, watch }) {
 
   function setDrawing(isDrawing) {
     drawing = isDrawing;
-    element.toggleAttribute("aria-busy", isDrawing);
+    $(".pictures").setAttribute("aria-busy", isDrawing);
     if (isDrawing) say("Drawing…");
   }
 
@@ -68,7 +68,8 @@ export function moreLikeThis({ element, props, trigger, watch }) {
     const same = settings && window.sameButSeed(strip().settings, settings);
     [...$(".pictures").children].forEach((button, i) => {
       const isMain = same && strip().pictures[i].seed === settings.seed;
-      button.toggleAttribute("data-main", isMain);
+      if (isMain) button.setAttribute("aria-current", "true");
+      else button.removeAttribute("aria-current");
     });
   }
 

@@ -9,9 +9,12 @@
     document.dispatchEvent(new Event("run-changed"));
   });
 
-  // Presses Generate, when the run before is over.
+  // Presses Generate, when the run before is over, and brings the player into view.
+  const stillness = matchMedia("(prefers-reduced-motion: reduce)");
   window.generateNext = () => {
     const generate = () => document.querySelector("#generate")?.click();
+    const behavior = stillness.matches ? "auto" : "smooth";
+    document.querySelector("#stage")?.scrollIntoView({ block: "nearest", behavior });
     if (!document.body.hasAttribute("data-busy")) return generate();
     new MutationObserver((_, observer) => {
       if (document.body.hasAttribute("data-busy")) return;
