@@ -45,9 +45,9 @@ from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
 PARTS = ("theme", "layout", "gradio", "player", "keeping", "views", "controls", "live", "prompt")
-OF_TABS = ("easel", "morph", "compare")
+OF_TABS = ("under_player", "easel", "morph", "compare")
 STYLES = tuple(f"{name}.css" for name in (*PARTS, *OF_TABS))
-SCRIPTS = ("connection.js", "prompt.js", "player.js", "live.js")
+SCRIPTS = ("connection.js", "prompt.js", "player.js", "live.js", "shown_run.js")
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here
 # 90 kB). It needs none of them again: to a visitor whom it has forgotten it is as a new one.

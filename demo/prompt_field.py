@@ -3,6 +3,8 @@
 The browser does that alone, by demo/web/prompt.js; here its functions are connected to controls.
 """
 
+from collections.abc import Sequence
+
 import gradio as gr
 from gradio.components import Component
 
@@ -27,9 +29,10 @@ def keep_in_step(
     model: LatentDiffusion,
     values: dict[str, Component],
     under: gr.HTML,
-    link: gr.events.Dependency,
+    sets: Sequence[gr.events.Dependency],
 ) -> dict[str, gr.events.Dependency]:
-    """Connect the controls. under: what stands under the prompt. link: what a link has set.
+    """Connect the controls. under: what stands under the prompt. sets: what sets the controls, as a
+    link does.
 
     Returns for the value of each control the event after which all are in step with its change.
     """
@@ -43,7 +46,8 @@ def keep_in_step(
     for name in styles:
         js = _call("moved", f"'{name}', ")
         changes[name] = values[name].input(None, outputs=prompt, js=js, **state)
-    link.then(None, outputs=[prompt, *others], js=_call("settled"), **state)
+    for event in sets:
+        event.then(None, outputs=[prompt, *others], js=_call("settled"), **state)
     return changes
 
 

@@ -53,6 +53,15 @@ class NonFiniteError(UserError, RuntimeError):
     """A run has left the numbers that mean something."""
 
 
+def check_finite(latents: Tensor) -> None:
+    """Raises NonFiniteError for NaN or infinity."""
+    if not latents.isfinite().all():
+        raise NonFiniteError(
+            "The latents hold NaN or infinity, which are no picture. Take a lower guidance "
+            "scale or another sampler; if that does not help, the weights are at fault."
+        )
+
+
 class DenoisingStep(NamedTuple):
     """One step of sampling: everything that a person can see is made of these.
 
@@ -329,11 +338,7 @@ class LatentDiffusion(nn.Module):
 
         Raises NonFiniteError for NaN or infinity, which would become a picture like any other.
         """
-        if not latents.isfinite().all():
-            raise NonFiniteError(
-                "The latents hold NaN or infinity, which are no picture. Take a lower guidance "
-                "scale or another sampler; if that does not help, the weights are at fault."
-            )
+        check_finite(latents)
         return to_pixels(self.backend.decode(latents))
 
     @property

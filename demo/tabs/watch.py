@@ -10,6 +10,7 @@ from gradio.components import Component
 
 from ldm_core import UserError
 
+from .. import under_player
 from ..layout import FOLD, GENERATE, NEW_SEED, SLIDERS, STOP, read
 from ..live import glancer
 from ..parts import RUNS_THE_MODEL, controls, html, shown_to_people
@@ -47,6 +48,7 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
             )
         with gr.Column(elem_id="controls"):
             generate, dice = _lay_out(values, under)
+    sets = under_player.build(runner, asks, values)
     html("how.html", words=under is not None)
     _add_runs(runner, asks, values, generate, player)
     rolled = dice.click(
@@ -54,7 +56,7 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
     )
     page.load(None, js=read("page.js"))
     link = _add_links(page, runner, asks, values)
-    changes = keep_in_step(runner.model, values, under, link) if under else {}
+    changes = keep_in_step(runner.model, values, under, [link, *sets]) if under else {}
     _follow(values, [rolled, *changes.values()], except_=changes)
 
 

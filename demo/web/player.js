@@ -87,6 +87,8 @@ export function player(options) {
     screens.begin({ ...message, pictures: run.pictures }, fits);
     kept.begin();
     $(".settings").textContent = line;
+    const detail = { settings: run.settings, name };
+    player.dispatchEvent(new CustomEvent("run-shown", { bubbles: true, detail }));
   }
 
   function setSteps(steps) {
