@@ -210,6 +210,18 @@ def _header(run: str, request: Request) -> dict[str, Any]:
     }
 
 
+def latent_picture(latent: np.ndarray) -> np.ndarray:
+    """float (4, 8, 8) -> uint8 (16, 16): four channels, in two rows of two."""
+    greys = as_grey(latent[:4])
+    side = greys.shape[-1]
+    return greys.reshape(2, 2, side, side).transpose(0, 2, 1, 3).reshape(2 * side, 2 * side)
+
+
+def as_grey(latent: np.ndarray) -> np.ndarray:
+    """float of about unit variance -> uint8: 0 is the middle grey, 3 is white."""
+    return (127.5 + latent * 42.5).clip(0, 255).round().astype(np.uint8)
+
+
 def data_uri(picture: np.ndarray) -> str:
     """uint8 (H, W) as a PNG that stands in the place of an address."""
     png = io.BytesIO()

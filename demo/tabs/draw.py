@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from gradio.components import Component
 
 from ldm_core import InputError, LatentDiffusion, picture_text
@@ -14,7 +13,7 @@ from ..endpoint import RETURNS, add_endpoint
 from ..layout import GENERATE, NEW_SEED, STOP, script
 from ..parts import RUNS_THE_MODEL, control, html, shown_to_people
 from ..requests import Request, class_label, labels
-from ..runs import EXAMPLE_LABEL, Runner, data_uri, draw
+from ..runs import EXAMPLE_LABEL, Runner, as_grey, data_uri, draw
 
 TITLE = "Draw"
 FIRST_LABEL = 8  # what the digit with which the tab opens, a 3, is to become
@@ -149,7 +148,7 @@ def _look(model: LatentDiffusion, picture: Any) -> dict[str, Any]:
     return {
         "digit": picture_text(digit),
         "picture": data_uri(digit),
-        "latent": [data_uri(_as_grey(channel)) for channel in latent],
+        "latent": [data_uri(as_grey(channel)) for channel in latent],
         "back": data_uri(back),
         "error": round(error, 1),
     }
@@ -163,8 +162,3 @@ def _looker(model: LatentDiffusion):
             return {"refused": str(refusal)}
 
     return look
-
-
-def _as_grey(channel: np.ndarray) -> np.ndarray:
-    """float (8, 8) of about unit variance -> uint8: 0 is the middle grey, 3 is white."""
-    return (127.5 + channel * 42.5).clip(0, 255).round().astype(np.uint8)
