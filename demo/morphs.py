@@ -28,12 +28,12 @@ from ldm_core import (
 from .folder import tidy
 from .prompts import Words
 from .requests import MAX_NAME_BYTES, Label, Request, Value, Values, Whole, described, labels
-from .runs import NO_FILES, FilesNotWritten, Runner, data_uri, file_data
+from .runs import NO_FILES, FilesNotWritten, Runner, data_uri, file_data, latent_picture
 
 MAX_POINTS = 6
 MAX_FRAMES = 24  # from a point to the next: at most 144 pictures, which are drawn at once
 STRIP_SIDE = 1120  # pixels of the filmstrip, if it is not enlarged at all: as the command line has
-CAPTIONS = {"x_t": "Picture on the way", "x_0": "The noise it began with, decoded"}
+CAPTIONS = {"x_t": "Picture on the way", "x_0": "The noise it began with"}
 FIRST_POINTS = ((3, 1), (8, 2))  # class and seed
 
 log = logging.getLogger(__name__)
@@ -138,8 +138,8 @@ class MorphRequest(Values):
 
 
 def draw(runner: Runner, request: MorphRequest) -> Iterator[tuple[np.ndarray, np.ndarray] | None]:
-    """Yield after each step but the last None, after that all images, and the decoded noise that
-    each began with, both uint8 (N, 28, 28). Raises UserError when that takes too long."""
+    """Yield after each step but the last None, after that all images uint8 (N, 28, 28), and the
+    noise that each began with (N, 4, 8, 8). Raises UserError when that takes too long."""
     model, ends_at = runner.model, time.monotonic() + runner.deadline_s
     noise = None
     for step in steps_of_morph(model, request.file_settings(model)):
@@ -149,7 +149,7 @@ def draw(runner: Runner, request: MorphRequest) -> Iterator[tuple[np.ndarray, np
                 f"{runner.deadline_s:g} seconds: the server is too busy. Try fewer frames or steps."
             )
         if step.index == 0:
-            noise = model.decode(step.x_t).cpu().numpy()
+            noise = step.x_t.float().cpu().numpy()
         if step.index < step.steps:
             yield None
         else:
@@ -165,8 +165,9 @@ def drawn(runner: Runner, request: MorphRequest) -> tuple[Path, Path]:
 def messages(runner: Runner, request: MorphRequest) -> Iterator[dict[str, Any]]:
     """Yield the messages of a morph to the page's player, as `Runner.messages` does for a run.
 
-    The player's steps are the images on the way; x_0 is the noise that each began with. All of them
-    are drawn at once, so that they come together; the messages before let the run be stopped.
+    The player's steps are the images on the way; x_0 is the noise that each began with: its latent,
+    since noise that is decoded does not look like noise. All images are drawn at once, so that they
+    come together; the messages before let the run be stopped.
     """
     header = _header(uuid.uuid4().hex, request)
     yield header | {"pictures": []}
@@ -234,7 +235,7 @@ def _pictures(request: MorphRequest, images: np.ndarray, noise: np.ndarray) -> l
         {
             "index": i,
             "x_t": data_uri(images[i]),
-            "x_0": data_uri(noise[i]),
+            "x_0": data_uri(latent_picture(noise[i])),
             "caption": _place(request, i),
         }
         for i in range(len(images))

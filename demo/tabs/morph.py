@@ -17,7 +17,6 @@ from ..runs import Runner
 
 TITLE = "Morph"
 ON_PAGE = 4  # points; scripts may have more
-LEFT_OUT = "left out"  # stands in a point where nothing is asked
 PLAYER = """
 const cancel = () => trigger("cancel");
 player({ element, props, watch, cancel, buttons: ["#morph-generate", "#morph-stop"] });
@@ -28,6 +27,7 @@ ABOUT = (
     "Morph from point to point (morph: a list of what to draw and its seed, as “3:7”). Returns a "
     "filmstrip as a PNG, the animation as a GIF, and the settings, which draw the same again."
 )
+LEFT_OUT = "left out"  # stands in a point where nothing is asked
 
 
 def build(page: gr.Blocks, runner: Runner) -> None:
