@@ -134,7 +134,8 @@ def _controls(
         gr.Button(STOP, elem_id="compare-stop")
     start = _start(model)
     with gr.Accordion("What stays the same", open=False, elem_id="compare-fixed"):
-        fixed = {name: _field(name, value, model, start[name]) for name, value in values.items()}
+        order = sorted(values, key=lambda name: name in WIDE)
+        fixed = {name: _field(name, values[name], model, start[name]) for name in order}
     return axes, cost, go, fixed
 
 
