@@ -17,12 +17,14 @@ import numpy as np
 from ldm_core import InputError, LatentDiffusion, UserError, find_label
 
 from .prompts import Amount, asks_of
-from .requests import Choice, Number, Request, Value, described
+from .requests import OF_WORDS, Choice, Number, Request, Value, described
 
 MAX_CELLS = 100
 MAX_IMAGE_STEPS = 2000  # cells x steps: single runs of that many take about 10 s on a quiet core
 MAX_TEXT = 5000  # characters of all the values of an axis
 NOTHING = "nothing"  # the second axis of a grid that is one row
+ACROSS, DOWN = ("across", "across_values"), ("down", "down_values")  # of a link
+FIXED = "fixed_"  # before the names of values of all cells: without it they are Watch's
 
 
 @cache
@@ -88,8 +90,11 @@ def _listed(value: Value, given: Any) -> list:
 def _titles(value: Value, checked: Sequence[Any], model: LatentDiffusion) -> Iterator[str]:
     known = value.kind.titles(model) if isinstance(value.kind, Choice) else {}
     for one in checked:
-        text = f"{one:g}" if isinstance(one, float) else str(one)
-        yield known.get(one, text) or "nothing said"
+        yield known.get(one, _text(one)) or "nothing said"
+
+
+def _text(value: Any) -> str:
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,26 @@ class Grid:
                 "fewer steps."
             )
         return grid
+
+    @classmethod
+    def from_link(cls, model: LatentDiffusion, query: Mapping[str, Any]) -> "Grid | None":
+        """The grid of `link`, None if this is no link to one. Raises InputError."""
+        if ACROSS[0] not in query:
+            return None
+        known, query = values_of(model), {name: str(text) for name, text in query.items()}
+        fixed = {name[len(FIXED) :]: query[name] for name in query if name.startswith(FIXED)}
+        fixed = {n: known[n].kind.read(text) if n in known else text for n, text in fixed.items()}
+        axes = [query.get(name, "") for name in (*ACROSS, *DOWN)]
+        return cls.check(model, *axes, fixed)
+
+    def link(self) -> dict[str, str]:
+        """The query string of a link to this grid, where no value has a comma in it."""
+        query = {}
+        for names, axis in ((ACROSS, self.across), (DOWN, self.down)):
+            if axis:
+                query |= dict(zip(names, (axis.name, ", ".join(map(_text, axis.values)))))
+        said = {n: v for n, v in self.fixed.items() if v is not None and (v or n not in OF_WORDS)}
+        return query | {FIXED + name: _text(value) for name, value in said.items()}
 
     def _requests(self, model: LatentDiffusion) -> Iterator[Request]:
         asks = compares_of(asks_of(model))
@@ -207,7 +232,8 @@ class Piece:
 def draw_grid(model: LatentDiffusion, grid: Grid, deadline_s: float) -> Iterator[Piece]:
     """Yield every step of every cell, each as soon as it exists; cell after cell, or many at once.
 
-    Raises UserError when that takes too long.
+    Cells of other steps share nothing: n steps are not the first of more, nor is an estimate on
+    the way what fewer steps draw. Raises UserError when that takes too long.
     """
     ends_at, done = time.monotonic() + deadline_s, 0
     for cells, options in _batches(model, grid.cells):

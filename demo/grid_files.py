@@ -1,5 +1,6 @@
 """From a checked comparison to what people get: messages for the page, and labelled pictures."""
 
+import base64
 import importlib.util
 import json
 import logging
@@ -8,14 +9,16 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ldm_core import enlarge, write_animation, write_gif, write_png
+from ldm_core import LatentDiffusion, enlarge, write_animation, write_gif, write_png
 
 from .compare import Grid, Piece, draw_grid
 from .folder import tidy
+from .requests import Request
 from .runs import NO_FILES, FilesNotWritten, Runner, data_uri, file_data
 
 MESSAGE_S = 0.08  # between two messages: a grid may have a thousand steps
@@ -44,10 +47,9 @@ def messages(runner: Runner, grid: Grid) -> Iterator[dict[str, Any]]:
     Each holds all that is known by then; of what grows, Gradio sends what is new. `chunks` are
     pictures of several steps of several cells: steps side by side, beginning with `first`, a row
     for each of `cells`. In the end there are the files `gif` and `png`, or `no_files` says why
-    there are none, and `mp4`, if this machine can write it. The first message comes before any
-    work, so that Stop works at once.
+    there are none. The first message comes before any work, so that Stop works at once.
     """
-    header, chunks, pending = _header(grid), [], []
+    header, chunks, pending = _header(runner.model, grid), [], []
     pictures: Pictures = [[] for _ in grid.cells]
     yield header | {"chunks": []}
     said_at = time.monotonic()
@@ -69,8 +71,6 @@ def messages(runner: Runner, grid: Grid) -> Iterator[dict[str, Any]]:
         png, gif = save(runner, grid, frames, ".png"), save(runner, grid, frames, ".gif")
         known |= {"png": file_data(png), "gif": file_data(gif)}
         yield known
-        if importlib.util.find_spec("imageio_ffmpeg"):
-            yield known | {"mp4": file_data(save(runner, grid, frames, ".mp4"))}
     except FilesNotWritten as error:
         yield known | {"no_files": str(error)}
 
@@ -86,16 +86,42 @@ def _chunk(pieces: Sequence[Piece]) -> dict[str, Any]:
     return {"cells": cells, "first": first, "count": len(pieces), "src": data_uri(sprite)}
 
 
-def _header(grid: Grid) -> dict[str, Any]:
+def _header(model: LatentDiffusion, grid: Grid) -> dict[str, Any]:
+    """What is known before any work. link: the query of a link to the grid; links: for each cell
+    that of a link to its image, empty where there is none. has_mp4: whether `as_mp4` works here."""
     axis = lambda a: a and {"title": a.title, "titles": list(a.titles)}
     return {
         "run": uuid.uuid4().hex,
         "across": axis(grid.across),
         "down": axis(grid.down),
+        "title": _title(grid),
         "steps": [cell.steps for cell in grid.cells],
         "lines": [cell.line() for cell in grid.cells],
         "name": grid_name(grid),
+        "link": grid.link(),
+        "links": [_link(model, cell) for cell in grid.cells],
+        "has_mp4": importlib.util.find_spec("imageio_ffmpeg") is not None,
     }
+
+
+def _link(model: LatentDiffusion, cell: Request) -> str:
+    """A link cannot say eta."""
+    settings = cell.settings()
+    return urlencode(settings) if settings.pop("eta") == model.defaults.eta else ""
+
+
+def _title(grid: Grid) -> str:
+    return grid.across.title + (f" across, {grid.down.title.lower()} down" if grid.down else "")
+
+
+def as_mp4(runner: Runner, grid: Grid) -> str:
+    """The animation, drawn again, as a data URI: it takes longer than the grid itself, so it is
+    made where somebody asks for it only. Raises UserError."""
+    path = save(runner, grid, grid_frames(grid, all_pictures(runner, grid)), ".mp4")
+    try:
+        return "data:video/mp4;base64," + base64.b64encode(path.read_bytes()).decode()
+    finally:
+        path.unlink()
 
 
 def grid_name(grid: Grid) -> str:
@@ -150,7 +176,7 @@ def _labels(grid: Grid, rows: int, pitch: int) -> tuple[int, int, np.ndarray]:
     over = [_wrapped(font, title, pitch - 4) for title in grid.across.titles]
     beside = [_wrapped(font, title, SIDE_WIDTH) for title in grid.down.titles] if grid.down else []
     wide = [font.getlength(line) for lines in beside for line in lines]
-    title = grid.across.title + (f" across, {grid.down.title} down" if grid.down else "")
+    title = _title(grid)
     left = MARGIN + (round(max(wide)) + MARGIN if wide else 0)
     top = MARGIN + LINE * (1 + max(map(len, over))) + MARGIN
     width = max(left + grid.columns * pitch, round(font.getlength(title)) + MARGIN) + MARGIN

@@ -1,7 +1,8 @@
 """Compare: a grid of images that differ in two values, all else the same."""
 
 import html as text_as_html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from threading import Lock
 from typing import Any
 
 import gradio as gr
@@ -9,45 +10,52 @@ from gradio.components import Component
 
 from ldm_core import LatentDiffusion, UserError
 
-from ..compare import MAX_IMAGE_STEPS, NOTHING, Grid, compares_of, values_of
-from ..grid_files import all_pictures, grid_frames, messages, save
-from ..layout import STOP, script
+from ..compare import ACROSS, DOWN, MAX_IMAGE_STEPS, NOTHING, Grid, compares_of, values_of
+from ..grid_files import all_pictures, as_mp4, grid_frames, messages, save
+from ..layout import STOP, read, script
 from ..parts import html, shown_to_people
 from ..prompts import MAX_PROMPT, Words, asks_of
 from ..requests import Choice, Value, Whole, labels
 from ..runs import Runner, file_data
 
 TITLE = "Compare"
-GRID = script("compare.js") + "comparison({ element, props, trigger, watch });"
-# Beside the other runs, so that grids keep nobody's Generate waiting. Two, as the MP4 of one grid
-# may still be written when the next is asked for.
-DRAWS_GRIDS = {"concurrency_id": "grids", "concurrency_limit": 2}
+GRID = script("compare.js") + "comparison({ element, props, trigger, watch, server });"
+PRESS = "() => document.querySelector('#compare-go').click()"
+# Beside the other runs, so that grids keep nobody's Generate waiting.
+DRAWS_GRIDS = {"concurrency_id": "grids", "concurrency_limit": 1}
+WHAT = "A grid of pictures that differ in two values, all else the same."
+WIDE = ("sampler", "prompt", "negative_prompt")  # what stays the same, and needs room
 
 
 def build(page: gr.Blocks, runner: Runner) -> None:
     model = runner.model
-    with gr.Column(elem_id="compare"):
-        lessons = lessons_of(model)
-        with gr.Row(elem_id="compare-questions"):
-            buttons = [gr.Button(title, size="md") for title, *_ in lessons]
-        told = gr.HTML(_said("Choose a question, or what differs."), padding=False)
-        with gr.Row(elem_id="compare-desk"):
-            with gr.Column():
-                grid = html("compare.html", value=None, js_on_load=GRID)
-            with gr.Column():
-                axes, cost, go, fixed = _controls(model, lessons[0])
+    lessons = lessons_of(model)
+    with gr.Row(elem_id="compare-questions"):
+        buttons = [gr.Button(title, size="md") for title, *_ in lessons]
+    told = gr.HTML(_said(WHAT), padding=False, apply_default_css=False)
+    with gr.Row(elem_classes="desk"):
+        with gr.Column(elem_classes="stage"):
+            grid = html(
+                "compare.html", value=None, js_on_load=GRID, server_functions=[_filmer(runner)]
+            )
+        with gr.Column(elem_classes="controls", elem_id="compare"):
+            axes, cost, go, fixed = _controls(model, lessons[0])
     inputs = [*axes, *fixed.values()]
     _add_runs(runner, inputs, list(fixed), go, grid)
     _add_cost(model, inputs, list(fixed), cost)
-    for button, (_, lesson, *values) in zip(buttons, lessons, strict=True):
+    for button, (title, lesson, *values) in zip(buttons, lessons, strict=True):
+        said = _said(lesson, title)
         # The controls first, so that they say what is drawn; then as if Compare were pressed.
         button.click(
-            lambda lesson=lesson, values=values: [_said(lesson), *values],
+            lambda said=said, values=values: [said, *values],
             outputs=[told, *axes],
             show_progress="hidden",
             queue=False,
             api_visibility="private",
-        ).then(None, js="() => document.querySelector('#compare-go').click()")
+        ).then(None, js=PRESS)
+    # What a question says is not true of other axes.
+    gr.on([axis.input for axis in axes], None, outputs=told, js=f"() => '{_said(WHAT)}'")
+    _add_link(page, model, axes, fixed)
     add_endpoint(runner)
 
 
@@ -58,7 +66,7 @@ def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, st
     found = [
         (
             "What guidance does",
-            "0 ignores the label; 1 is the plain model; much more draws clearer, and more alike.",
+            "0 ignores the label, 1 is the model alone, more pulls harder. What still changes?",
             *("guidance_scale", "0, 1, 2, 3.5, 5, 7, 10", "seed", "1, 2, 3, 4"),
         ),
         (
@@ -68,7 +76,7 @@ def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, st
         ),
         (
             "Samplers side by side",
-            "The same noise; some go straight, others add noise on their way.",
+            "The same noise. DDPM and SDE add more of it on their way, and end elsewhere.",
             *("sampler", ", ".join(_samplers(model)), "label", some),
         ),
         (
@@ -106,7 +114,7 @@ def _controls(
     values = values_of(model)
     names = [(value.title, name) for name, value in values.items()]
     _, _, *start = lesson
-    with gr.Group(elem_id="compare-axes"):
+    with gr.Column(elem_id="compare-axes"):
         axes = [
             gr.Dropdown(names, value=start[0], label="Across", filterable=False),
             gr.Textbox(start[1], label="Values across", info="With commas between.", max_lines=1),
@@ -115,31 +123,42 @@ def _controls(
             ),
             gr.Textbox(start[3], label="Values down", info="With commas between.", max_lines=1),
         ]
-    cost = gr.HTML(_cost(model, [*start], []), elem_id="compare-cost", padding=False)
-    with gr.Row(elem_id="compare-actions"):
+    cost = gr.HTML(
+        _cost(model, [*start], []),
+        elem_id="compare-cost",
+        padding=False,
+        apply_default_css=False,
+    )
+    with gr.Row(elem_classes="actions"):
         go = gr.Button("Compare", variant="primary", elem_id="compare-go")
         gr.Button(STOP, elem_id="compare-stop")
-    asks = compares_of(asks_of(model)).start(model) | {"prompt": ""}
-    fold = gr.Accordion("What stays the same", open=False, elem_id="compare-fixed")
-    with fold, gr.Row(elem_classes="fixed"):
-        fixed = {name: _field(value, model, asks[name]) for name, value in values.items()}
+    start = _start(model)
+    with gr.Accordion("What stays the same", open=False, elem_id="compare-fixed"):
+        order = sorted(values, key=lambda name: name in WIDE)
+        fixed = {name: _field(name, values[name], model, start[name]) for name in order}
     return axes, cost, go, fixed
 
 
-def _field(value: Value, model: LatentDiffusion, start: Any) -> Component:
+def _start(model: LatentDiffusion) -> dict[str, Any]:
+    """What stays the same at first: the label says what is drawn, as axes of words add to it."""
+    return compares_of(asks_of(model)).start(model) | {"prompt": ""}
+
+
+def _field(name: str, value: Value, model: LatentDiffusion, start: Any) -> Component:
     """A small field: most people leave it as it is."""
     kind = value.kind
+    about = {"value": start, "label": value.title, "elem_classes": "wide" if name in WIDE else None}
     if isinstance(kind, Choice):
         choices = [(title, text) for text, title in kind.titles(model).items()]
-        return gr.Dropdown(choices, value=start, label=value.title, filterable=False)
+        return gr.Dropdown(choices, filterable=False, **about)
     if isinstance(kind, Words):
-        return gr.Textbox(start, label=value.title, max_lines=1, max_length=MAX_PROMPT)
+        return gr.Textbox(max_lines=1, max_length=MAX_PROMPT, **about)
     precision = 0 if isinstance(kind, Whole) else None
-    return gr.Number(start, label=value.title, precision=precision, step=kind.step)
+    return gr.Number(precision=precision, step=kind.step, **about)
 
 
-def _said(lesson: str) -> str:
-    return f'<p class="lesson" role="status">{lesson}</p>'
+def _said(lesson: str, title: str = "") -> str:
+    return f'<p class="lesson" role="status"><b>{title}</b> {lesson}</p>'
 
 
 def _grid(model: LatentDiffusion, given: list, names: list[str]) -> Grid:
@@ -172,12 +191,12 @@ def _add_cost(model: LatentDiffusion, inputs: list, names: list[str], cost: gr.H
 def _add_runs(runner: Runner, inputs: list, names: list[str], go: gr.Button, grid: gr.HTML) -> None:
     """Compare and Stop; the grid (compare.js) listens to both buttons, too."""
 
-    def compare(*given) -> Iterator[dict]:
+    def stream(*given) -> Iterator[dict]:
         with shown_to_people():
             yield from messages(runner, _grid(runner.model, list(given), names))
 
     run = go.click(
-        compare,
+        stream,
         inputs=inputs,
         outputs=grid,
         preprocess=False,  # the grid checks all that was sent, and says more than Gradio would
@@ -188,6 +207,49 @@ def _add_runs(runner: Runner, inputs: list, names: list[str], go: gr.Button, gri
     )
     run.failure(None, js="() => document.dispatchEvent(new Event('compare-failed'))")
     grid.cancel(None, cancels=run)
+
+
+def _add_link(
+    page: gr.Blocks, model: LatentDiffusion, axes: list[Component], fixed: dict[str, Component]
+) -> None:
+    """A link to a grid sets the controls, and draws it."""
+
+    def read_link(request: gr.Request):
+        try:
+            grid = Grid.from_link(model, request.query_params)
+        except UserError as error:
+            raise gr.Error(f"This link does not work. {error}", print_exception=False) from error
+        if grid is None:
+            return [gr.skip()] * (len(axes) + len(fixed))
+        link, start = grid.link(), _start(model)
+        chosen = [link.get(name, NOTHING if name == "down" else "") for name in (*ACROSS, *DOWN)]
+        return [*chosen, *(grid.fixed.get(name, start[name]) for name in fixed)]
+
+    page.load(None, js=read("compare_link.js")).then(
+        read_link,
+        outputs=[*axes, *fixed.values()],
+        show_progress="hidden",
+        concurrency_limit=None,
+        api_visibility="private",
+    ).success(None, js=f"() => new URLSearchParams(location.search).has('across') && ({PRESS})()")
+
+
+def _filmer(runner: Runner) -> Callable[[dict], dict[str, str]]:
+    """What the grid asks for the MP4 of a link. One at a time, as Gradio does not queue this."""
+    busy = Lock()
+
+    def film(link: dict) -> dict[str, str]:
+        if not busy.acquire(blocking=False):
+            return {"refused": "Another MP4 is being made: press again in a few seconds."}
+        try:
+            asked = {ACROSS[0]: ""} | (link if isinstance(link, dict) else {})
+            return {"mp4": as_mp4(runner, Grid.from_link(runner.model, asked))}
+        except UserError as error:
+            return {"refused": str(error)}
+        finally:
+            busy.release()
+
+    return film
 
 
 def add_endpoint(runner: Runner) -> None:

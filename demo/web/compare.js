@@ -4,11 +4,12 @@
 const FRAME_MS = 80; // playing shows a step for as long as the GIF does ...
 const WHOLE_MS = 4000; // ... unless all steps together would take longer than this
 const SIDE = 28;
+const OPENS = "Press a cell to open it in Watch.";
 
 // element, props, trigger, watch: as of player.js; what messages are, `messages` in
-// demo/grid_files.py says. On the document, clicks on #compare-go and #compare-stop are heard, and
+// demo/grid_files.py says. server.film(link): a promise of {mp4} or {refused}, of a grid. On the document, clicks on #compare-go and #compare-stop are heard, and
 // the events "compare-failed", before it "run-error" with the reason, and "server-back".
-export function comparison({ element, props, trigger, watch }) {
+export function comparison({ element, props, trigger, watch, server }) {
   const $ = (selector) => element.querySelector(selector);
   const root = $(".comparison");
   const scrubber = $(".grid-step");
@@ -44,9 +45,10 @@ export function comparison({ element, props, trigger, watch }) {
     for (; taken < message.chunks.length; taken++) take(message.chunks[taken], message.run);
     offer("gif", message.gif, `${message.name}.gif`);
     offer("png", message.png, `${message.name}.png`);
-    offer("mp4", message.mp4, `${message.name}.mp4`);
     if (root.dataset.state === "running" && (message.png || message.no_files)) {
-      setState("done", message.no_files ?? `Done: ${count(message.steps.length)}.`);
+      setState("done", message.no_files ?? `Done: ${count(message.steps.length)}. ${OPENS}`);
+      setKeeps(true);
+      history.replaceState(history.state, "", link(grid.link));
     }
   }
 
@@ -57,6 +59,7 @@ export function comparison({ element, props, trigger, watch }) {
     taken = 0;
     at = null;
     pause();
+    setKeeps(false);
     total = Math.max(...message.steps);
     scrubber.max = total;
     scrubber.value = total;
@@ -65,41 +68,56 @@ export function comparison({ element, props, trigger, watch }) {
   }
 
   // A table, so that who does not see it is told of which row and column a cell is.
-  function layOut({ across, down, steps, lines }) {
+  function layOut({ across, down, title, steps, lines, links }) {
     const columns = across.titles.length;
-    const head = (text, scope) => {
-      const th = document.createElement("th");
-      Object.assign(th, { scope, textContent: text, title: text });
-      return th;
-    };
-    const row = (...inside) => {
-      const tr = document.createElement("tr");
-      tr.append(...inside);
-      return tr;
-    };
-    const caption = document.createElement("caption");
-    caption.textContent = `${across.title} →` + (down ? `  ${down.title} ↓` : "");
+    const head = (text, scope) => make("th", { scope, textContent: text, title: text });
     cells = steps.map((_, i) => {
-      const canvas = document.createElement("canvas");
-      Object.assign(canvas, { width: SIDE, height: SIDE, title: lines[i] });
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", lines[i]);
-      return { canvas, steps: [] };
+      const canvas = make("canvas", { width: SIDE, height: SIDE });
+      const cell = make("a", { className: "cell", title: lines[i] });
+      cell.setAttribute("aria-label", lines[i]);
+      if (links[i]) Object.assign(cell, { href: link(links[i]), target: "_blank" });
+      else cell.setAttribute("role", "img");
+      cell.append(canvas);
+      return { cell, canvas, steps: [] };
     });
-    const corner = down ? [document.createElement("td")] : [];
-    const rows = [row(...corner, ...across.titles.map((text) => head(text, "col")))];
+    reach(0);
+    const corner = down ? [make("td")] : [];
+    const rows = [make("tr", {}, ...corner, ...across.titles.map((text) => head(text, "col")))];
     for (let first = 0; first < cells.length; first += columns) {
       const beside = down ? [head(down.titles[first / columns], "row")] : [];
-      const inside = cells.slice(first, first + columns).map(({ canvas }) => {
-        const td = document.createElement("td");
-        td.append(canvas);
-        return td;
-      });
-      rows.push(row(...beside, ...inside));
+      const inside = cells.slice(first, first + columns).map(({ cell }) => make("td", {}, cell));
+      rows.push(make("tr", {}, ...beside, ...inside));
     }
-    $(".grid").style.setProperty("--columns", columns);
-    $(".grid").replaceChildren(caption, ...rows);
+    const longest = down ? Math.max(...down.titles.map((text) => text.length)) : 0;
+    const sizes = { columns, rows: rows.length - 1, beside: Math.min(longest, 10) };
+    for (const [name, size] of Object.entries(sizes)) {
+      $(".grid").style.setProperty(`--${name}`, size);
+    }
+    $(".grid").replaceChildren(make("caption", { textContent: title }), ...rows);
   }
+
+  function make(tag, properties = {}, ...inside) {
+    const made = Object.assign(document.createElement(tag), properties);
+    made.append(...inside);
+    return made;
+  }
+
+  // Of the cells, the key Tab reaches one; from there the arrow keys go on.
+  function reach(index) {
+    cells.forEach(({ cell }, i) => (cell.tabIndex = i === index ? 0 : -1));
+    return cells[index];
+  }
+
+  $(".grid").addEventListener("keydown", (event) => {
+    const at = cells.findIndex(({ cell }) => cell === event.target);
+    const columns = grid?.across.titles.length;
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+    const to = at + moves[event.key];
+    const isBeside = Math.floor(to / columns) === Math.floor(at / columns);
+    if (at < 0 || !cells[to] || !(isBeside || Math.abs(to - at) === columns)) return;
+    event.preventDefault();
+    reach(to).cell.focus();
+  });
 
   function take(chunk, run) {
     const picture = new Image();
@@ -127,9 +145,9 @@ export function comparison({ element, props, trigger, watch }) {
   }
 
   function place() {
-    const text = `Step ${at ?? total} of ${total}`;
-    $(".grid-position").textContent = text;
-    scrubber.setAttribute("aria-valuetext", text);
+    const text = `${at ?? total} of ${total}`;
+    $(".grid-position .at").textContent = text;
+    scrubber.setAttribute("aria-valuetext", `Step ${text}`);
   }
 
   function show(step) {
@@ -186,6 +204,44 @@ export function comparison({ element, props, trigger, watch }) {
     else anchor.removeAttribute("href");
   }
 
+  function setKeeps(isDone) {
+    $(".grid-link").setAttribute("aria-disabled", !isDone);
+    $(".grid-mp4").setAttribute("aria-disabled", !isDone);
+    $(".grid-mp4").hidden = !grid.has_mp4;
+  }
+
+  const link = (query) =>
+    `${location.origin}${location.pathname}?${new URLSearchParams(query)}`;
+  const say = (text) => ($(".grid-status").textContent = text);
+  const isOffered = (button) => button.getAttribute("aria-disabled") === "false";
+
+  $(".grid-link").addEventListener("click", async ({ currentTarget }) => {
+    if (!isOffered(currentTarget)) return;
+    try {
+      await navigator.clipboard.writeText(link(grid.link));
+      say("Link copied.");
+    } catch {
+      say(link(grid.link)); // no permission, as in a frame: to be copied by hand
+    }
+  });
+
+  $(".grid-mp4").addEventListener("click", async ({ currentTarget: button }) => {
+    if (!isOffered(button)) return;
+    const { run, name } = grid;
+    button.setAttribute("aria-disabled", true);
+    say("Making the MP4…");
+    let said;
+    try {
+      said = await server.film(grid.link);
+    } catch {
+      said = { refused: "The MP4 could not be made. Try again in a minute." };
+    }
+    if (said.mp4) make("a", { href: said.mp4, download: `${name}.mp4` }).click();
+    if (run !== grid.run || isBusy()) return;
+    setKeeps(true);
+    say(said.refused ?? "The MP4 is made.");
+  });
+
   // Gradio cannot cancel a run before the server has answered, so Stop may have to wait for that.
   function stop() {
     stopping = root.dataset.state === "waiting";
@@ -196,39 +252,32 @@ export function comparison({ element, props, trigger, watch }) {
     setState("stopped", `Stopped: ${drawn} of ${count(cells.length)}. Compare starts it again.`);
   }
 
-  // The listeners go with the markup: Gradio takes a tab away that is left, and makes it anew.
-  const listen = (name, hear, options) => {
-    document.addEventListener(name, function once(event) {
-      if (element.isConnected) return hear(event);
-      document.removeEventListener(name, once, options);
-    }, options);
-  };
-  listen("click", (event) => {
-    if (event.target.closest("#compare-stop")) stop();
-    if (!event.target.closest("#compare-go")) return;
-    if (isBusy()) return event.stopImmediatePropagation(); // it would be a second run
-    reason = null;
-    stopping = false;
-    setState("waiting", "Waiting for the model…");
-  }, { capture: true });
-  listen("keydown", (event) => {
+  document.addEventListener(
+    "click",
+    (event) => {
+      if (event.target.closest("#compare-stop")) stop();
+      if (!event.target.closest("#compare-go")) return;
+      if (isBusy()) return event.stopImmediatePropagation(); // it would be a second run
+      reason = null;
+      stopping = false;
+      setState("waiting", "Waiting for the model…");
+    },
+    { capture: true },
+  );
+  document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !event.target.closest("#compare-axes input")) return;
     document.querySelector("#compare-go").click();
   });
-  listen("run-error", ({ detail }) => (reason = detail));
-  listen("compare-failed", () => {
+  document.addEventListener("run-error", ({ detail }) => (reason = detail));
+  document.addEventListener("compare-failed", () => {
     if (!isBusy()) return;
     setState("failed", reason ?? "Something went wrong on the server. Its log says what.");
   });
-  listen("server-back", () => {
+  document.addEventListener("server-back", () => {
     if (root.dataset.state !== "failed") return;
     $(".grid-status").textContent = "The server is back. Press Compare.";
   });
 
   watch("value", () => receive(props.value));
-  setState("empty", "Choose a question, or what differs, and press Compare.");
-  if (props.value) {
-    receive(props.value);
-    if (isBusy()) setState("stopped", "The grid as it was when this tab was left.");
-  }
+  setState("empty", "Choose a question above, or what differs, and press Compare.");
 }

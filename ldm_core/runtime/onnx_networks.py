@@ -46,8 +46,8 @@ def add_context(
     graph: Layers, context: str, unet: UNet, n_tokens: int
 ) -> dict[str, tuple[str, Shape]]:
     """What `context_graph` does, within a graph; returns its outputs, as for `Graph.model`."""
-    # The mean is a product, because ReduceMean adds up in another order where N is 1: an image alone
-    # would be another than in a batch, by the last bit.
+    # The mean is a product, because ReduceMean adds up in another order where N is 1: an image
+    # alone would be another than in a batch, by the last bit.
     shares = graph.weights(torch.full((1, n_tokens), 1 / n_tokens))
     mean = graph.reshape(graph.add("MatMul", shares, context), 0, -1)
     pooled = graph.gemm(mean, unet.pooled_context.weight, unet.pooled_context.bias)
