@@ -16,8 +16,8 @@ DAMAGED = "evaluation.json is damaged."
 FIGURES = {
     "accuracy": (
         "Accuracy",
-        "Share in which the judge sees the class that was asked for. The judge is a classifier that "
-        "sampling never uses.",
+        "Share in which the judge sees the class that was asked for. The judge is a classifier "
+        "that sampling never uses.",
     ),
     "frechet_distance": (
         "Fréchet distance",
