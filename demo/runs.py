@@ -119,12 +119,15 @@ class Runner:
         folder: Path,
         deadline_s: float = DEADLINE_S,
         elsewhere: Draw | None = None,
+        weights_folder: Path | None = None,
     ):
-        """elsewhere: what draws first, and may fail at any step (see `zero_gpu.py`)."""
+        """elsewhere: what draws first, and may fail at any step (see `zero_gpu.py`).
+        weights_folder: where the model was loaded from."""
         self.model = model
         self.folder = folder
         self.deadline_s = deadline_s
         self.elsewhere = elsewhere
+        self.weights_folder = weights_folder
         self.weights = weights_of(model)  # files say which weights made them
 
     def steps(self, request: Request, here: bool = False) -> Iterator[StepPictures]:

@@ -63,7 +63,7 @@ class Progress:
         """
         grids = self.grids()
         frames = (np.asarray(Image.open(grid))[::SCALE, ::SCALE] for grid in grids)
-        settings = {"steps": [_step(grid) for grid in grids], **about}
+        settings = {"steps": [_step(grid) for grid in grids], "scale": SCALE, **about}
         write_gif(path, frames, settings=settings, scale=SCALE, frame_ms=FRAME_MS, hold_ms=HOLD_MS)
 
 
