@@ -136,8 +136,8 @@ def visit(browser):
 
 
 def freeze_at_step(page, number, server):
-    """Start a run, and freeze the server in the midst of it. It runs for moments only, and after each
-    one the page may catch up: left alone, a quick server is done before anybody looks."""
+    """Start a run, and freeze the server in the midst of it. It runs for moments only, and then the
+    page may catch up: left alone, a quick server is done before anybody looks."""
     server.freeze()
     page.click("#generate")
     while not (at := re.fullmatch(r"Step (\d+) of 100", step(page))) or int(at[1]) < number:
