@@ -160,7 +160,7 @@ class Drawn:
         if self.invert is None:
             return ""
         error = round_trip_error(model, self.file_settings(model))
-        return f"To noise and back, the digit is off by {error:.1f} grey levels on average."
+        return f"The round trip is off by {error:.1f} grey levels on average."
 
     def check_together(self, model: LatentDiffusion) -> None:
         super().check_together(model)

@@ -27,6 +27,11 @@ ABOUT = (
     "Morph from point to point (morph: a list of what to draw and its seed, as “3:7”). Returns a "
     "filmstrip as a PNG, the animation as a GIF, and the settings, which draw the same again."
 )
+# Where its player can loop, a morph does, unless people want to see less motion.
+LOOPS = """
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+element.querySelector(".loop")?.setAttribute("aria-pressed", !still);
+"""
 LEFT_OUT = "left out"  # stands in a point where nothing is asked
 
 
@@ -35,7 +40,10 @@ def build(page: gr.Blocks, runner: Runner) -> None:
     with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
             player = html(
-                "player.html", value=example(runner), js_on_load=PLAYER, elem_id="morph-player"
+                "player.html",
+                value=example(runner),
+                js_on_load=PLAYER + LOOPS,
+                elem_id="morph-player",
             )
         with gr.Column(elem_classes="controls", elem_id="morph"):
             points = _points(model)

@@ -40,7 +40,7 @@ SCRIPT = """window.a11y = {
   // What a finger or the Tab key goes to, without the footer, which is Gradio's.
   controls(inside = "main") {
     const kinds = "a[href], button, input, select, summary, textarea, canvas, [role=combobox]";
-    return [...document.querySelectorAll(`${inside} :is(${kinds})`)].filter((node) =>
+    return [...document.querySelectorAll(`:is(${inside}) :is(${kinds})`)].filter((node) =>
       !node.closest("footer, [aria-hidden=true]") && a11y.touched(node).checkVisibility());
   },
 
@@ -59,7 +59,7 @@ SCRIPT = """window.a11y = {
   // Controls that are behind the picture, or without it, when the focus comes to them
   async unseen(panel) {
     const faults = [];
-    for (const node of a11y.controls(`${panel} .controls, ${panel} #controls`)) {
+    for (const node of a11y.controls(`${panel} :is(.controls, #controls)`)) {
       node.focus();
       await new Promise(requestAnimationFrame);
       const { left, top, width, height } = a11y.touched(node).getBoundingClientRect();

@@ -8,7 +8,8 @@ from PIL import Image
 @pytest.fixture
 def morph_page(open_word_page):
     def morph_page(**options):
-        page = open_word_page(**options)
+        # It does not play by itself where people want to see less motion.
+        page = open_word_page(**{"reduced_motion": "reduce"} | options)
         page.click("button[role=tab]:has-text('Morph')")
         page.wait_for_selector("#morph-player .player[data-state=example] .x_t[src]")
         return page
