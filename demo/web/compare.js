@@ -268,7 +268,9 @@ export function comparison({ element, props, trigger, watch, server }) {
     if (event.key !== "Enter" || !event.target.closest("#compare-axes input")) return;
     document.querySelector("#compare-go").click();
   });
-  document.addEventListener("run-error", ({ detail }) => (reason = detail));
+  document.addEventListener("run-error", ({ detail }) => {
+    reason = detail?.replace("Generate", "Compare"); // the button that connection.js means
+  });
   document.addEventListener("compare-failed", () => {
     if (!isBusy()) return;
     setState("failed", reason ?? "Something went wrong on the server. Its log says what.");
