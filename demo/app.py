@@ -48,9 +48,8 @@ from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
 
 PARTS = ("theme", "layout", "gradio", "player", "controls", "prompt", "easel", "morph", "compare")
-STYLES = (*(f"{name}.css" for name in PARTS), "train.css", "models.css")
+STYLES = tuple(f"{name}.css" for name in PARTS)
 SCRIPTS = ("connection.js", "prompt.js")
-MENU = script("models.js") + "modelMenu({ element, props });"
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here
 # 90 kB). It needs none of them again: to a visitor whom it has forgotten it is as a new one.
@@ -58,6 +57,8 @@ MAX_SESSIONS = 100
 # For as many visitors as this Gradio keeps what they have not read: a whole run, if they left.
 MAX_UNREAD = 300
 MAX_UPLOAD = "1mb"  # the page takes no files, but Gradio does
+TO_READ = ("train.css", "models.css")  # the styles of the tab Train, and of the menu of models
+MENU = script("models.js") + "modelMenu({ element, props });"
 REFUSED, INTERRUPTED = 2, 130  # exit statuses, as of the other command lines
 
 
@@ -99,7 +100,7 @@ def build(
 
 def launch_options() -> dict:
     """The looks of the page, which Gradio takes when it is launched."""
-    styles = "".join(map(read, STYLES))
+    styles = "".join(map(read, (*STYLES, *TO_READ)))
     scripts = "".join(f"<script>{script(name)}</script>" for name in SCRIPTS)
     return {
         "theme": gr.themes.Base(
