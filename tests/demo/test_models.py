@@ -110,6 +110,14 @@ def served(folder, tmp_path_factory, monkeypatch):
     page.close(verbose=False)
 
 
+def prompt_file(address: str) -> str:
+    """Where the page keeps the picture of a prompt."""
+    client = Client(address, verbose=False, download_files=False)
+    png, _, settings = client.predict(prompt="bold seven", steps=1, api_name="/generate")
+    assert settings["prompt"] == "bold seven"
+    return png["path"]
+
+
 def weights_at(address: str) -> str:
     return Client(address, verbose=False).predict(api_name="/train")["weights"]
 
@@ -129,10 +137,8 @@ def test_each_model_has_its_page_and_the_old_one_stays_when_its_files_are_damage
     assert weights_at(url) == weights_of(there["labels"])
     assert weights_at(url + words) == was
     assert pages.pages()[0].state_session_capacity == app.MAX_SESSIONS
-    prompt = Client(url + words, verbose=False).predict(
-        prompt="bold seven", steps=1, api_name="/generate"
-    )
-    assert prompt[2]["prompt"] == "bold seven"
+    drawn = httpx.URL(url + words).join(f"gradio_api/file={prompt_file(url + words)}")
+    assert httpx.get(drawn).status_code == 200
     redirect = httpx.get(f"{url}{words[:-1]}?label=3")
     assert redirect.is_redirect and redirect.headers["location"] == "some%20words/?label=3"
 
@@ -145,6 +151,8 @@ def test_each_model_has_its_page_and_the_old_one_stays_when_its_files_are_damage
     save(folder / "some words", with_words(("a", "b")))
     assert httpx.get(url + words).status_code == 200
     assert weights_at(url + words) == weights_of(LatentDiffusion.load(folder / "some words"))
+    assert len(pages.pages()) == 1
+    assert httpx.get(drawn).status_code == 200  # what the page before has drawn
 
 
 def test_what_is_no_model_is_refused(served, folder):
