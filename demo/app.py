@@ -51,7 +51,6 @@ PARTS = ("theme", "layout", "gradio", "player", "keeping", "views", "controls", 
 OF_TABS = ("under_player", "easel", "morph", "compare", "train", "models")
 STYLES = tuple(f"{name}.css" for name in (*PARTS, *OF_TABS))
 SCRIPTS = ("connection.js", "prompt.js", "player.js", "live.js", "shown_run.js")
-MENU = script("models.js") + "modelMenu({ element, props });"
 MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
 # Gradio remembers the last value of every control for each visitor, and the player's is large (here
 # 90 kB). It needs none of them again: to a visitor whom it has forgotten it is as a new one.
@@ -59,6 +58,7 @@ MAX_SESSIONS = 100
 # For as many visitors as this Gradio keeps what they have not read: a whole run, if they left.
 MAX_UNREAD = 300
 MAX_UPLOAD = "1mb"  # the page takes no files, but Gradio does
+MENU = script("models.js") + "modelMenu({ element, props });"
 REFUSED, INTERRUPTED = 2, 130  # exit statuses, as of the other command lines
 
 

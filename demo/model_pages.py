@@ -61,6 +61,7 @@ class ModelPages:
         self.models, self.first, self.build, self.looks = models, first, build, looks
         self.open: dict[str, _Open] = {}  # the one that was used last comes last
         self.alive: set[_Open] = set()  # also those that give way when nobody uses them any more
+        self.files: dict[str, list[set[str]]] = {}  # those that a model's pages may serve
         self.opening = asyncio.Lock()
 
     def options(self) -> dict[str, Any]:
@@ -79,7 +80,7 @@ class ModelPages:
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         yield
         for one in list(self.alive):
-            await self._end(one)
+            await one.end()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name, slash, rest = scope["path_params"]["path"].partition("/")
@@ -167,6 +168,9 @@ class ModelPages:
         root_path = f"{page.root_path.rstrip('/')}/models/{quote(model.name)}"
         app = FastAPI(openapi_url=None)
         gr.mount_gradio_app(app, page, path="/", root_path=root_path, **looks)
+        # What the model's page before has made can still be fetched.
+        page.temp_file_sets += [files for files in self.files.get(model.name, []) if files]
+        self.files[model.name] = page.temp_file_sets
         one = _Open(model, page, app)
         await one.begin()
         self.alive.add(one)
@@ -181,6 +185,7 @@ class ModelPages:
 
     async def _end(self, one: _Open) -> None:
         self.alive.discard(one)
+        one.page.temp_file_sets = []  # or it would remove its files
         await one.end()
 
 

@@ -63,7 +63,7 @@ class ModelFolder:
         return known if known and known.stamp == stamp else self._tried(path, stamp)
 
     def _tried(self, path: Path, stamp: tuple) -> Found:
-        missing = [name for name in FILES if not (path / name).is_file()]
+        missing = [name for name in FILES if not os.path.isfile(path / name)]
         if missing:
             problem = f"{missing[0]} is missing. Maybe its training has not ended."
         else:
@@ -85,14 +85,14 @@ def _problem(path: Path) -> str:
 def _folders(folder: str | Path) -> list[Path]:
     """Its sub-folders, by name; but not those whose name cannot stand in an address."""
     try:
-        paths = [path for path in Path(folder).iterdir() if path.is_dir()]
+        paths = [path for path in Path(folder).iterdir() if os.path.isdir(path)]
     except OSError:
         return []
     return sorted(path for path in paths if path.name.isprintable() and path.name[0] != ".")
 
 
 def _has_files(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in FILES)
+    return any(os.path.isfile(folder / name) for name in FILES)  # no error where it is not ours
 
 
 def _stamp(folder: Path) -> tuple:
