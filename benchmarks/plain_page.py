@@ -52,7 +52,11 @@ def page(weights: str) -> gr.Blocks:
 def main() -> None:
     *weights, port = sys.argv[1:]
     torch.set_num_threads(1)  # as on our page
-    blocks = page(*weights) if weights else gr.Blocks()
+    if weights:
+        blocks = page(*weights)
+    else:
+        with gr.Blocks() as blocks:
+            pass
     blocks.launch(server_port=int(port), quiet=True, ssr_mode=False)
 
 

@@ -72,7 +72,7 @@ def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Bu
     with gr.Row(elem_id="actions"):
         generate = gr.Button(GENERATE, variant="primary", elem_id="generate")
         gr.Button(STOP, elem_id="stop")
-    html("live.html")
+        html("live.html")
     if under:
         with gr.Column(elem_id="sliders"):
             for name in SLIDERS:

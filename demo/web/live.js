@@ -35,6 +35,7 @@ export function live({ element, server, whole, drop, names, screens, field = () 
   let newest = null; // values that have not been asked for
   let shown = null; // the settings of the picture on the screens, if it came from here
   let asking = false;
+  let presses = 0; // of Generate and Stop; what was asked for before is not shown after
   let hasWhole = false; // a whole run has been asked for since the last change
   let rest = 0;
 
@@ -56,6 +57,7 @@ export function live({ element, server, whole, drop, names, screens, field = () 
   function forget() {
     turn += 1;
     newest = null;
+    shown = null;
     clearTimeout(rest);
     if (hasWhole) drop();
     hasWhole = false;
@@ -66,9 +68,10 @@ export function live({ element, server, whole, drop, names, screens, field = () 
     asking = true;
     while (newest && !screens.isBusy()) {
       const values = newest;
+      const before = presses;
       newest = null;
       const answer = await server.glance({ values, at: screens.at() }).catch(() => null);
-      if (!isOn() || screens.isBusy()) break; // Generate was pressed
+      if (!isOn() || presses !== before) continue;
       shown = answer?.pictures && screens.glance(answer) ? answer : null;
       if (!answer?.pictures && !newest) say(answer?.refused ?? LOST);
     }
@@ -88,7 +91,11 @@ export function live({ element, server, whole, drop, names, screens, field = () 
 
   document.addEventListener(
     "click",
-    ({ target }) => target.closest("#generate, #stop") && forget(),
+    ({ target }) => {
+      if (!target.closest("#generate, #stop")) return;
+      presses += 1;
+      forget();
+    },
     { capture: true },
   );
   // The controls may have moved during a run.
