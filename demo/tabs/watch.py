@@ -39,6 +39,7 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
     link = _add_links(page, runner, asks, values)
     if under:
         keep_in_step(runner.model, values, under, [link, *sets])
+    under_player.add_endpoint(runner, asks)
 
 
 def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Button, gr.Button]:
