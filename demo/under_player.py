@@ -65,7 +65,6 @@ def build(
 
     _connect(strip, draw_more, "() => [otherSeeds.asked()]", "more-failed")
     _connect(away, make, "() => [takenAway.asked()]", "file-failed")
-    _add_endpoint(runner)
     blocks = {"otherSeeds": strip, "takenAway": away}
     return [_sets(runner, asks, block, name, values) for name, block in blocks.items()]
 
@@ -145,7 +144,7 @@ def _opener(runner: Runner, asks: type[Request]):
     return open_file
 
 
-def _add_endpoint(runner: Runner) -> None:
+def add_endpoint(runner: Runner, asks: type[Request]) -> None:
     """Add /animation to the page that is being built."""
 
     def animation(
@@ -160,7 +159,7 @@ def _add_endpoint(runner: Runner) -> None:
         estimate, both or latent. scale: 1 to 16 pixels for each pixel. frame_ms: the time of a
         step."""
         with shown_to_people():
-            take = Take.check(runner.model, settings, format, show, scale, frame_ms)
+            take = Take.check(runner.model, settings, format, show, scale, frame_ms, asks)
             return file_data(save(runner, take))
 
     gr.api(animation, api_name="animation", **BESIDE_RUNS)

@@ -58,6 +58,7 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
     link = _add_links(page, runner, asks, values)
     changes = keep_in_step(runner.model, values, under, [link, *sets]) if under else {}
     _follow(values, [rolled, *changes.values()], except_=changes)
+    under_player.add_endpoint(runner, asks)
 
 
 def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Button, gr.Button]:
