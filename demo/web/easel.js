@@ -212,7 +212,7 @@ export function easel({ element, props, server }) {
     const put = (image, src) => (src ? (image.src = src) : image.removeAttribute("src"));
     put($(".digit"), picture);
     put($(".back"), back);
-    element.querySelectorAll(".latent img").forEach((image, i) => put(image, latent[i]));
+    element.querySelectorAll(".channels img").forEach((image, i) => put(image, latent[i]));
     $(".error").textContent =
       error === undefined ? "" : `; decoded, it is off by ${error} grey levels of 255 on average`;
     root.toggleAttribute("data-empty", !picture);

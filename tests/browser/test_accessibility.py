@@ -61,6 +61,7 @@ SCRIPT = """window.a11y = {
     const faults = [];
     for (const node of a11y.controls(`${panel} :is(.controls, #controls)`)) {
       node.focus();
+      node.scrollIntoView({ block: "nearest" }); // the board takes no focus
       await new Promise(requestAnimationFrame);
       const { left, top, width, height } = a11y.touched(node).getBoundingClientRect();
       const front = document.elementFromPoint(left + width / 2, top + height / 2);

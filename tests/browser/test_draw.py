@@ -72,7 +72,7 @@ def test_a_drawing_is_seen_re_imagined_completed_and_edited(draw_page):
     digit = pixels(page.get_attribute(".easel .digit", "src"))
     across, down = (np.flatnonzero(digit.max(axis=axis) > 127) for axis in (0, 1))
     assert 18 <= max(np.ptp(across), np.ptp(down)) + 1 <= 20
-    assert page.locator(".easel .latent img[src]").count() == 4
+    assert page.locator(".easel .channels img[src]").count() == 4
     assert "grey levels" in page.inner_text(".easel .hint")
 
     generate(page)
