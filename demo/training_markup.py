@@ -85,9 +85,9 @@ def _samples(story: Story) -> str:
 
 def _curves(story: Story) -> str:
     drawn = [_curve(stage) for stage in story.stages if stage.losses]
-    silent = [f"{s.name}.safetensors" for s in story.stages if s.record and not s.losses]
+    silent = [f"{s.name}.safetensors" for s in story.stages if not s.losses]
     if not drawn:
-        return _lack(story, "records") if "records" in story.lacks else _p("It holds no losses.")
+        return _p("These weights came without their losses.")
     said = "How wrong a network is, on average over a batch of digits. Lower is better."
     missing = _p(f"{' and '.join(silent)} holds no losses.") if silent else ""
     return f'<p>{said}</p><div class="curves">{"".join(drawn)}</div>{missing}'
