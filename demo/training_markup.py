@@ -202,7 +202,11 @@ def _fact(name: str, value: Any) -> str:
 
 
 def _all(record: dict[str, Any]) -> str:
-    rows = [(escape(name), escape(value)) for name, value in _flat(record) if name != "losses"]
+    rows = [
+        (escape(name).replace(".", ".<wbr>"), f'<span class="long">{escape(value)}</span>')
+        for name, value in _flat(record)
+        if name != "losses"
+    ]
     return _table(("Setting", "Value"), rows)
 
 
