@@ -69,8 +69,8 @@ def read_story(model: LatentDiffusion, weights: str, folder: Path | None) -> Sto
     lacks = {}
     stages = [_stage(name, model.records.get(name)) for name in ("vae", "unet")]
     if silent := [f"{s.name}.safetensors" for s in stages if not s.record]:
-        be = "does" if len(silent) == 1 else "do"
-        lacks["records"] = f"{' and '.join(silent)} {be} not say how it was trained."
+        how = "do not say how they were" if silent[1:] else "does not say how it was"
+        lacks["records"] = f"{' and '.join(silent)} {how} trained."
     try:
         samples = _samples(folder, weights)
     except _Missing as missing:

@@ -85,9 +85,9 @@ def _samples(story: Story) -> str:
 
 def _curves(story: Story) -> str:
     drawn = [_curve(stage) for stage in story.stages if stage.losses]
-    silent = [f"{s.name}.safetensors" for s in story.stages if s.record and not s.losses]
+    silent = [f"{s.name}.safetensors" for s in story.stages if not s.losses]
     if not drawn:
-        return _lack(story, "records") if "records" in story.lacks else _p("It holds no losses.")
+        return _p("These weights came without their losses.")
     said = "How wrong a network is, on average over a batch of digits. Lower is better."
     missing = _p(f"{' and '.join(silent)} holds no losses.") if silent else ""
     return f'<p>{said}</p><div class="curves">{"".join(drawn)}</div>{missing}'
@@ -202,7 +202,11 @@ def _fact(name: str, value: Any) -> str:
 
 
 def _all(record: dict[str, Any]) -> str:
-    rows = [(escape(name), escape(value)) for name, value in _flat(record) if name != "losses"]
+    rows = [
+        (escape(name).replace(".", ".<wbr>"), f'<span class="long">{escape(value)}</span>')
+        for name, value in _flat(record)
+        if name != "losses"
+    ]
     return _table(("Setting", "Value"), rows)
 
 
