@@ -55,6 +55,8 @@ PRESS = "(selector) => { begun = performance.now(); document.querySelector(selec
 QUIET = "performance.now() - begun - (came.at(-1) ?? 0) > 500"
 # A whole run is there, with its files.
 SETTLED = "#stage .player[data-state=done]:not([data-glance]) .gif[href]"
+LIVE = ".live"
+SEEDS = itertools.count(1)
 KEY = "#label label:nth-child({}) input"
 
 
@@ -63,13 +65,15 @@ Row = Callable[[str, str, dict[str, list[float]]], None]
 
 @dataclass(frozen=True)
 class Kind:
-    """A page, and how it is used. ended: is there when the nth run since it was opened is over."""
+    """A page, and selectors. begun, ended: there after a press, and when a run is over."""
 
     url: str
     picture: str
     ready: str
     slider: str
     steps: str
+    seed: str
+    begun: str
     ended: str
 
 
@@ -122,6 +126,8 @@ def _ours(url: str) -> Kind:
         ready="body[data-ready]",
         slider="#guidance_scale [type=range]",
         steps="[aria-label='number input for Steps']:visible",
+        seed="#seed input",
+        begun="#stage .player:not([data-state=waiting])",
         ended=SETTLED,
     )
 
@@ -133,6 +139,8 @@ def _plain(url: str) -> Kind:
         ready="#generate",
         slider="[aria-label='range slider for Guidance scale']",
         steps="[aria-label='number input for Steps']",
+        seed="[aria-label='Seed'], label:has-text('Seed') input",
+        begun="body",
         ended="body[data-ended]",
     )
 
@@ -144,6 +152,7 @@ def _measure_presses(browser: Browser, pages: dict[str, Kind], rounds: int, row:
         page = _opened(browser, kind)
         first[name] = [_run(page, kind)[0] for _ in range(rounds + 1)][1:]
         if name == "ours":
+            page.click(LIVE)
             keys = [_press_key(page, kind, 2 + n % 2) for n in range(rounds)]
         page.close()
     row("Generate pressed, first frame", "ms", first)
@@ -159,11 +168,14 @@ def _press_key(page: Page, kind: Kind, key: int) -> float:
 
 
 def _run(page: Page, kind: Kind) -> list[float]:
-    """Press Generate: the ms after which its pictures were on the page."""
+    """Press Generate: the ms after which its pictures were on the page. Each run has a seed of its
+    own, or the browser would have kept the plain page's pictures."""
+    page.fill(kind.seed, str(next(SEEDS)))
+    page.keyboard.press("Tab")
     page.evaluate("delete document.body.dataset.ended")
     page.evaluate(RECORD, kind.picture)
     page.evaluate(PRESS, "#generate")
-    page.wait_for_function("came.length")
+    page.wait_for_selector(kind.begun)
     page.wait_for_selector(kind.ended)
     page.wait_for_function(QUIET)
     return page.evaluate("came")
@@ -183,7 +195,7 @@ def _measure_drag(browser: Browser, pages: dict[str, Kind], row: Row) -> None:
     """A mouse drags the slider to and fro."""
     rates = {}
     for name, kind in pages.items():
-        page = _opened(browser, kind)
+        page = _opened(browser, kind, live=True)
         slider = page.locator(kind.slider)
         slider.scroll_into_view_if_needed()
         box = slider.bounding_box()
@@ -220,21 +232,19 @@ def _measure_latency(browser: Browser, pages: dict[str, Kind], row: Row) -> None
     row(f"frames shown of {STEPS + 1}, at {LATENCY_MS} ms latency", "", frames)
 
 
-def _opened(browser: Browser, kind: Kind) -> Page:
+def _opened(browser: Browser, kind: Kind, live: bool = False) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(WAIT_MS)
     page.goto(kind.url)
     page.wait_for_selector(kind.ready)
+    if kind.ended == SETTLED and not live:  # a run is what is measured
+        page.click(LIVE)
     return page
 
 
 def _set_steps(page: Page, kind: Kind) -> None:
-    page.evaluate("delete document.body.dataset.ended")
     page.fill(kind.steps, str(STEPS))
     page.keyboard.press("Tab")
-    if kind.ended == SETTLED:  # the picture follows
-        page.wait_for_function(f"document.querySelector('.step').textContent.endsWith({STEPS})")
-        page.wait_for_selector(kind.ended)
 
 
 def _transferred(browser: Browser, url: str, ready: str) -> float:
