@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> None:
         for found in models.look() if models else ():
             if found.problem:
                 print(f"{parser.prog}: {found.name} is left out. {found.problem}", file=sys.stderr)
-        weights = first.folder if first else Path(args.weights)
+        weights = first.folder if first else args.weights
         model = LatentDiffusion.load(weights, args.device, args.backend)
         # After loading, because ONNX Runtime makes good use of all cores. In PyTorch a second
         # thread gains little for one image on an idle machine. On a busy machine the threads wait
@@ -140,7 +140,7 @@ def main(argv: list[str] | None = None) -> None:
         torch.set_num_threads(1)
         lent = drawn_on_lent_gpu(SPACES, weights) if SPACES else None
         folder, options = own_folder(), launch_options()
-        about = {"weights_folder": weights, "on_menu": first.name if first else ""}
+        about = {"weights_folder": Path(weights), "on_menu": first.name if first else ""}
         page = build(model, elsewhere=lent, **about)
         others = None
         if models:
