@@ -44,7 +44,8 @@ SCRIPT = """window.a11y = {
   controls(inside = "main") {
     const kinds = "a[href], button, input, select, summary, textarea, canvas, [role=combobox]";
     return [...document.querySelectorAll(`:is(${inside}) :is(${kinds})`)].filter((node) =>
-      !node.closest("footer, [aria-hidden=true]") && a11y.touched(node).checkVisibility());
+      !node.closest("footer, [aria-hidden=true]")
+      && a11y.touched(node).checkVisibility({ visibilityProperty: true }));
   },
 
   touched: (node) =>
