@@ -40,7 +40,8 @@ def curve(points: Sequence[tuple[float, float]], says: str) -> str:
     lines.append(f'<text x="{middle}" y="{HEIGHT - 2}" text-anchor="middle">steps</text>')
     path = " ".join(f"{x},{y}" for x, y in (at(*point) for point in points))
     return (
-        f'<svg class="loss-curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(says)}">'
+        f'<svg class="loss-curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(says)}">'
         f'{"".join(lines)}<polyline points="{path}"/></svg>'
     )
 
