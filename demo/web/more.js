@@ -47,6 +47,7 @@ export function moreLikeThis({ element, props, trigger, watch }) {
     const button = document.createElement("button");
     button.type = "button";
     button.disabled = !picture;
+    button.ariaHidden = picture ? null : "true";
     if (!picture) return button; // its place is kept
     const image = new Image();
     Object.assign(image, { src: picture.src, alt: "" });

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import io
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -17,10 +18,16 @@ from demo.tabs import watch
 from .values import GOOD
 
 
+def awaited(coroutine):
+    """In a thread of its own: in this one, a browser that is driven may have its loop."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 @pytest.fixture
 def glance(runner):
     take = live.glancer(runner, Request)
-    return lambda values, at=None: asyncio.run(take({"values": values, "at": at}))
+    return lambda values, at=None: awaited(take({"values": values, "at": at}))
 
 
 def pixels(data_uri):
@@ -73,10 +80,10 @@ def test_too_many_pages_at_once_are_told_so(runner, monkeypatch):
     async def three():
         return await asyncio.gather(*(take(given) for _ in range(3)))
 
-    answers = asyncio.run(three())
+    answers = awaited(three())
     assert ["pictures" in answer for answer in answers] == [True, True, False]
     assert answers[2]["refused"] == live.BUSY
-    assert "pictures" in asyncio.run(take(given))
+    assert "pictures" in awaited(take(given))
 
 
 def test_live_runs_are_counted_apart_from_other_runs(label_model):

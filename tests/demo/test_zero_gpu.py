@@ -9,7 +9,6 @@ import logging
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,7 +179,7 @@ def served(loaded, monkeypatch, tmp_path):
 def test_the_page_streams_from_the_lent_gpu(spaces, served, loaded, monkeypatch):
     monkeypatch.setattr(app, "SPACES", spaces)
     page = served()
-    assert loaded == [(Path("mine"), "cpu", "auto"), (Path("mine"), "cuda", "torch")]
+    assert loaded == [("mine", "cpu", "auto"), ("mine", "cuda", "torch")]
     stream = next(fn.fn for fn in page.fns.values() if inspect.isgeneratorfunction(fn.fn))
     messages = stream(*GOOD.values())
     for made in range(4):
@@ -195,7 +194,7 @@ def test_the_page_streams_from_the_lent_gpu(spaces, served, loaded, monkeypatch)
 def test_elsewhere_the_page_has_one_model(served, loaded, monkeypatch):
     monkeypatch.setattr(app, "SPACES", None)
     served()
-    assert loaded == [(Path("mine"), "cpu", "auto")]
+    assert loaded == [("mine", "cpu", "auto")]
 
 
 def test_the_package_comes_before_pytorch(installed):
