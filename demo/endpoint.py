@@ -10,6 +10,9 @@ import gradio as gr
 from fastapi import Depends, HTTPException
 from fastapi import Request as HTTPRequest
 from fastapi.responses import JSONResponse
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Receive, Scope, Send
 
 from .parts import AT_FAULT, RUNS_THE_MODEL, shown_to_people
 from .prompts import asks_of
@@ -83,8 +86,18 @@ def _drawn(runner: Runner, request: Request) -> tuple[Path, Path]:
     return runner.save([step.x_t for step in runner.steps(request)], request)
 
 
+class PackedPages(GZipMiddleware):
+    """Sends pages packed, which Gradio does with its own files only. Streams stay as they are: they
+    would wait until there is enough to pack."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_page = scope["type"] == "http" and scope["path"].endswith("/")
+        await (super().__call__ if is_page else self.app)(scope, receive, send)
+
+
 def server_options() -> dict:
-    """What the web server under Gradio answers where Gradio itself would have no message."""
+    """What the web server under Gradio answers where Gradio itself would have no message, and how
+    it sends pages."""
 
     async def check_call(request: HTTPRequest) -> None:
         """Refuse calls of what is no endpoint, and values by names that it does not know."""
@@ -112,4 +125,8 @@ def server_options() -> dict:
         """The server writes the traceback into its log itself."""
         return JSONResponse({"detail": AT_FAULT}, 500)
 
-    return {"dependencies": [Depends(check_call)], "exception_handlers": {Exception: at_fault}}
+    return {
+        "dependencies": [Depends(check_call)],
+        "exception_handlers": {Exception: at_fault},
+        "middleware": [Middleware(PackedPages, compresslevel=6)],
+    }

@@ -4,7 +4,7 @@
 import { keeping } from "./keeping.js";
 import { views } from "./views.js";
 
-const RUN_MS = 500; // a run is shown for at least this long, or nobody could follow it
+const RUN_MS = 400; // a run is shown for at least this long, or nobody could follow it
 const REPLAY_STEP_MS = 80; // playing shows a step for as long as the GIF does ...
 const REPLAY_MS = 4000; // ... unless all steps together would take longer than this
 const PAUSE_MS = 800; // a loop stays at its last step for this long
@@ -197,7 +197,8 @@ export function player(options) {
     ticking = true;
     requestAnimationFrame(function step() {
       const isLast = shown >= run.pictures.length - 1;
-      const waits = shownAt + (playing && isLast ? PAUSE_MS : pace()) > performance.now();
+      const rests = playing && isLast && run.unit === "Step"; // a morph that loops goes on
+      const waits = shownAt + (rests ? PAUSE_MS : pace()) > performance.now();
       if (playing && isLast && !isLooping()) pause();
       if (!playing && (isLast || !following)) {
         ticking = false;

@@ -112,3 +112,15 @@ def test_http_draws_what_the_page_draws(client, open_page):
         assert read_settings(file).items() >= settings.items()
     again = client.predict(api_name="/generate", **settings)
     assert np.array_equal(np.asarray(Image.open(again[0])), np.asarray(Image.open(png)))
+
+
+def test_pages_are_packed_and_streams_are_not(server):
+    """A stream would wait until there is enough to pack."""
+
+    def encoding(path):
+        asked = urllib.request.Request(server + path, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(asked) as answer:
+            return answer.headers["Content-Encoding"]
+
+    assert encoding("") == "gzip"
+    assert encoding("gradio_api/heartbeat/somebody") is None
