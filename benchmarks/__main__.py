@@ -19,7 +19,9 @@ import torch
 from ldm_core import LatentDiffusion, step_pictures, write_gif
 
 from .browser import measure as measure_browser
+from .grids import measure as measure_grids
 from .measure import fresh_process, gflop, in_turn, matrix_product_limits, ratios
+from .page import measure as measure_page
 from .peer import GUIDANCE_SCALE, Peer
 
 STEPS, BATCH, LATENTS = 25, 64, 50
@@ -119,10 +121,14 @@ def main() -> None:
     memory = _memory(args.weights, (1_000, count))
     print(flush=True)
     browser = measure_browser(args.weights, rounds)
+    print(flush=True)
+    page = measure_page(args.weights, rounds)
+    print(flush=True)
+    grids = measure_grids(args.weights, 3 if args.quick else 5)
     RESULTS.parent.mkdir(exist_ok=True)
     report = {"matrix_product_gflops": limits, "speed": speed, "start_up": start_up}
     report = about | report | {"training_step": training, "peak_memory_mb": memory}
-    report["browser"] = browser
+    report |= {"browser": browser, "page": page, "grids": grids}
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -17,5 +17,9 @@ def read(name: str) -> str:
 
 
 def script(name: str) -> str:
-    """A module that imports nothing, as a plain script: what it exports is known to the page."""
-    return re.sub(r"^export ", "", read(name), flags=re.MULTILINE)
+    """A module and all that it imports, as one plain script: what they export is known to the page.
+    Only files that lie beside it are imported."""
+    text = read(name)
+    for imported in re.findall(r'^import .* from "\./(.*)";\n', text, flags=re.MULTILINE):
+        text = script(imported) + text
+    return re.sub(r"^export |^import .*\n", "", text, flags=re.MULTILINE)

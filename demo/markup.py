@@ -17,7 +17,7 @@ def controls(model: LatentDiffusion, asks: type[Request]) -> str:
     made = {n: control(n, value, model, start[n]) for n, value in asks.values().items()}
     rest = {name: html for name, html in made.items() if name not in ("label", "seed")}
     generate = _button("generate", GENERATE, "primary") + _button("stop", STOP)
-    parts = [made["label"], f'<div id="actions">{generate}</div>']
+    parts = [made["label"], f'<div id="actions">{generate}{read("live.html")}</div>']
     if "prompt" in rest:
         parts = [rest.pop("prompt"), read("prompt.html"), *parts]
         sliders = "".join(rest.pop(name) for name in SLIDERS)

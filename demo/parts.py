@@ -43,17 +43,18 @@ def html(name: str, **options) -> gr.HTML:
 def controls(model: LatentDiffusion, asks: type[Request]) -> dict[str, Component]:
     """A control for each value of a request, by name; `render` puts it where it belongs."""
     start = asks.start(model)
-    return {n: _control(n, value, model, start[n]) for n, value in asks.values().items()}
+    return {n: control(n, value, model, start[n], n) for n, value in asks.values().items()}
 
 
-def _control(name: str, value: Value, model: LatentDiffusion, start) -> Component:
+def control(name: str, value: Value, model: LatentDiffusion, start, elem_id: str) -> Component:
+    """The control of one value. elem_id: its own on the page."""
     kind = value.kind
-    shared = {"value": start, "label": value.title, "info": value.info, "elem_id": name}
+    shared = {"value": start, "label": value.title, "info": value.info, "elem_id": elem_id}
     shared["render"] = False
     if isinstance(kind, Choice):
         choices = [(title, text) for text, title in kind.titles(model).items()]
         if kind.keys:
-            return gr.Radio(choices, **shared)
+            return gr.Radio(choices, elem_classes="keys", **shared)
         return gr.Dropdown(choices, filterable=False, **shared)
     if isinstance(kind, Words):
         plain = gr.InputHTMLAttributes(autocapitalize="off", autocorrect="off", spellcheck=False)

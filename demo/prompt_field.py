@@ -3,6 +3,8 @@
 The browser does that alone, by demo/web/prompt.js; here its functions are connected to controls.
 """
 
+from collections.abc import Sequence
+
 import gradio as gr
 from gradio.components import Component
 
@@ -27,19 +29,26 @@ def keep_in_step(
     model: LatentDiffusion,
     values: dict[str, Component],
     under: gr.HTML,
-    link: gr.events.Dependency,
-) -> None:
-    """Connect the controls. under: what stands under the prompt. link: what a link has set."""
+    sets: Sequence[gr.events.Dependency],
+) -> dict[str, gr.events.Dependency]:
+    """Connect the controls. under: what stands under the prompt. sets: what sets the controls, as a
+    link does.
+
+    Returns for the value of each control the event after which all are in step with its change.
+    """
     styles = model.vocabulary.styles
     prompt, label = values["prompt"], values["label"]
     others = [label, *(values[name] for name in styles)]
     here = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
     state = {"inputs": [prompt, *others], **here}
-    under.input(None, outputs=others, js=_call("typed"), **state)
-    label.input(None, outputs=prompt, js=_call("pressed"), **state)
+    changes = {"prompt": under.input(None, outputs=others, js=_call("typed"), **state)}
+    changes["label"] = label.input(None, outputs=prompt, js=_call("pressed"), **state)
     for name in styles:
-        values[name].input(None, outputs=prompt, js=_call("moved", f"'{name}', "), **state)
-    link.then(None, outputs=[prompt, *others], js=_call("settled"), **state)
+        js = _call("moved", f"'{name}', ")
+        changes[name] = values[name].input(None, outputs=prompt, js=js, **state)
+    for event in sets:
+        event.then(None, outputs=[prompt, *others], js=_call("settled"), **state)
+    return changes
 
 
 def _call(name: str, first: str = "") -> str:

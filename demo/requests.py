@@ -141,8 +141,90 @@ def described(**description) -> Any:
 
 
 @dataclass(frozen=True)
-class Request:
-    """A request for one image, checked for one model. `check` and `from_link` make it."""
+class Values:
+    """Values, checked together for one model. `check` and `from_link` make them."""
+
+    @classmethod
+    def values(cls) -> dict[str, Value]:
+        """All values that can be asked for, by name, in the order of controls and endpoint."""
+        return {field.name: field.metadata[Value] for field in dataclasses.fields(cls)}
+
+    @classmethod
+    def start(cls, model: LatentDiffusion) -> dict[str, Any]:
+        """What the page starts with: the defaults of the model, within the limits of the page."""
+        return {n: value.kind.nearest(value.start(model)) for n, value in cls.values().items()}
+
+    @classmethod
+    def left_out(cls, model: LatentDiffusion) -> dict[str, Any]:
+        """The values that are meant where none are given."""
+        return cls.start(model)
+
+    @classmethod
+    def check(cls, model: LatentDiffusion, given: Mapping[str, Any] | Sequence[Any]) -> "Values":
+        """The request for values of any type whatever; raises InputError.
+
+        given: by name or in order. What is left out is as the page starts.
+        """
+        if not isinstance(given, Mapping):
+            given = dict(zip(cls.values(), given))
+        given = (cls.left_out(model) | given).values()
+        pairs = zip(cls.values().items(), given, strict=True)
+        request = cls(**{n: value.kind.check(value.title, v, model) for (n, value), v in pairs})
+        request = request.settled(model)
+        request.check_together(model)
+        return request
+
+    @classmethod
+    def from_page(cls, model: LatentDiffusion, given: Sequence[Any]) -> "Values":
+        """The request for the values of the controls, in order."""
+        return cls.check(model, given)
+
+    @classmethod
+    def from_link(cls, model: LatentDiffusion, query: Mapping[str, str]) -> "Values | None":
+        """The request in the query string of a link, None if it holds no value of a request.
+
+        What the link leaves out is as the page starts. Raises InputError.
+        """
+        values = cls.values()
+        if refusal := refused_words(query, values):
+            raise InputError(refusal)
+        given = {
+            name: values[name].kind.read(text) for name, text in query.items() if name in values
+        }
+        return cls.check(model, given) if given else None
+
+    def settled(self, model: LatentDiffusion) -> "Values":
+        """The same request, written in the one way in which it is stored; raises InputError."""
+        return self
+
+    def check_together(self, model: LatentDiffusion) -> None:
+        """Raise InputError where two values may be allowed, but not together; no step is done."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    def settings(self) -> dict[str, Any]:
+        """The values that make this request again, in the order in which people read them."""
+        values = sorted(self.values().items(), key=lambda item: not item[1].says_what)
+        return {name: getattr(self, name) for name, _ in values}
+
+    def file_settings(self, model: LatentDiffusion, scale: int = SCALE) -> FileSettings:
+        """All that makes a file of this request; what is not asked for is as the model says."""
+        return FileSettings.from_dict(model.defaults.to_dict() | self.settings() | {"scale": scale})
+
+    def line(self) -> str:
+        """The values as one line of text."""
+        values = self.values()
+        return " · ".join(values[n].words(value) for n, value in self.settings().items())
+
+    def remark(self, model: LatentDiffusion) -> str:
+        """What there is to say when the run is over."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Request(Values):
+    """A request for one image, checked for one model."""
 
     label: str = described(
         title="Label",
@@ -181,82 +263,18 @@ class Request:
         in_line="seed {}",
     )
 
-    @classmethod
-    def values(cls) -> dict[str, Value]:
-        """All values that can be asked for, by name, in the order of controls and endpoint."""
-        return {field.name: field.metadata[Value] for field in dataclasses.fields(cls)}
-
-    @classmethod
-    def start(cls, model: LatentDiffusion) -> dict[str, Any]:
-        """What the page starts with: the defaults of the model, within the limits of the page."""
-        return {n: value.kind.nearest(value.start(model)) for n, value in cls.values().items()}
-
-    @classmethod
-    def left_out(cls, model: LatentDiffusion) -> dict[str, Any]:
-        """The values that are meant where none are given."""
-        return cls.start(model)
-
-    @classmethod
-    def check(cls, model: LatentDiffusion, given: Mapping[str, Any] | Sequence[Any]) -> "Request":
-        """The request for values of any type whatever; raises InputError.
-
-        given: by name or in order. What is left out is as the page starts.
-        """
-        if not isinstance(given, Mapping):
-            given = dict(zip(cls.values(), given))
-        given = (cls.left_out(model) | given).values()
-        pairs = zip(cls.values().items(), given, strict=True)
-        request = cls(**{n: value.kind.check(value.title, v, model) for (n, value), v in pairs})
-        request = request.settled(model)
-        # Two values may be allowed, but not together: the call refuses that, and does no step.
-        options = request.file_settings(model).options
-        model.denoise([request.asked(model)], seeds=[request.seed], **options)
-        return request
-
-    @classmethod
-    def from_page(cls, model: LatentDiffusion, given: Sequence[Any]) -> "Request":
-        """The request for the values of the controls, in order."""
-        return cls.check(model, given)
-
-    @classmethod
-    def from_link(cls, model: LatentDiffusion, query: Mapping[str, str]) -> "Request | None":
-        """The request in the query string of a link, None if it holds no value of a request.
-
-        What the link leaves out is as the page starts. Raises InputError.
-        """
-        values = cls.values()
-        if refusal := refused_words(query, values):
-            raise InputError(refusal)
-        given = {
-            name: values[name].kind.read(text) for name, text in query.items() if name in values
-        }
-        return cls.check(model, given) if given else None
-
-    def settled(self, model: LatentDiffusion) -> "Request":
-        """The same request, written in the one way in which it is stored; raises InputError."""
-        return self
-
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    def settings(self) -> dict[str, Any]:
-        """The values that make this request again, in the order in which people read them."""
-        values = sorted(self.values().items(), key=lambda item: not item[1].says_what)
-        return {name: getattr(self, name) for name, _ in values}
+    def check_together(self, model: LatentDiffusion) -> None:
+        """Raise InputError where two values may be allowed, but not together: the call refuses
+        that, and does no step."""
+        options = self.file_settings(model).options
+        model.denoise([self.asked(model)], seeds=[self.seed], **options)
 
     def asked(self, model: LatentDiffusion) -> int | str | None:
         """What `model.denoise` is to draw: the index of a class, None for no label."""
         return find_label(self.label, model.class_names)
 
     def file_settings(self, model: LatentDiffusion, scale: int = SCALE) -> FileSettings:
-        """All that makes a file of this request; what is not asked for is as the model says."""
-        image = {"count": 1, "scale": scale}
-        return FileSettings.from_dict(model.defaults.to_dict() | self.settings() | image)
-
-    def line(self) -> str:
-        """The values as one line of text."""
-        values = self.values()
-        return " · ".join(values[n].words(value) for n, value in self.settings().items())
+        return dataclasses.replace(super().file_settings(model, scale), count=1)
 
     def file_name(self) -> str:
         """A name for files, without an ending. A class may have a name that no file can have."""

@@ -13,6 +13,7 @@ from ldm_core import UserError
 
 from .environment import proxies_set_aside
 from .folder import tidy
+from .model_pages import ModelPages
 
 TIDY_S = 60  # how often the page's folder is looked through
 WHAT_TO_DO = {
@@ -45,9 +46,16 @@ def check_address(host: str, port: int) -> None:
 
 
 def serve(
-    page: gr.Blocks, host: str, port: int, folder: Path, share: bool = False, **options
+    page: gr.Blocks,
+    host: str,
+    port: int,
+    folder: Path,
+    share: bool = False,
+    others: ModelPages | None = None,
+    **options,
 ) -> None:
-    """Serve until the page is closed, and keep its folder tidy. options: of `Blocks.launch`.
+    """Serve until the page is closed, and keep its folder tidy. others: the pages below it, of
+    other models. options: of `Blocks.launch`.
 
     Raises UserError if the page cannot be served.
     """
@@ -69,10 +77,13 @@ def serve(
         while page.is_running:
             if time.monotonic() > next_look:
                 tidy(folder)
-                forget_removed_files(page)
+                for one in [page, *(others.pages() if others else [])]:
+                    forget_removed_files(one)
                 next_look = time.monotonic() + TIDY_S
             time.sleep(0.1)
     finally:
+        if others:
+            others.stop()
         page.close(verbose=False)
 
 

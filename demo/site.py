@@ -16,8 +16,11 @@ from .requests import OF_WORDS, Choice, Label, Number, Request, Whole, labels
 from .runs import LARGE, Runner
 
 # Of demo/web, in the order in which they count. The site has them at the same paths.
-STYLES = ("theme.css", "layout.css", "player.css", "controls.css", "prompt.css", "site/site.css")
-MODULES = ("player.js", "prompt.js", "prompt_field.js")
+STYLES = (
+    *("theme.css", "layout.css", "player.css", "keeping.css", "views.css"),
+    *("controls.css", "live.css", "prompt.css", "site/site.css"),
+)
+MODULES = ("player.js", "views.js", "keeping.js", "live.js", "prompt.js", "prompt_field.js")
 # The names that demo/web/site/request.js knows the kinds of values by; the first that fits.
 KINDS = {
     Label: "label",

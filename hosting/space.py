@@ -40,7 +40,11 @@ PROGRAM = "python -m hosting.space"
 ROOT = Path(__file__).resolve().parents[1]
 START = "demo/app.py"
 WEB = ROOT / "demo" / "web"
-OTHERS = ("LICENSE", "requirements.txt", "weights/unet.safetensors", "weights/vae.safetensors")
+IMPORT = re.compile(r'^import .* from "\./(.*)";$', re.MULTILINE)
+OTHERS = (
+    *("LICENSE", "requirements.txt", "weights/unet.safetensors", "weights/vae.safetensors"),
+    *("weights/evaluation.json", "weights/training.gif"),
+)
 IN_LFS = ("*.safetensors", "*.gif")
 ENVIRONMENT = {
     "SYSTEM": "spaces",
@@ -101,8 +105,7 @@ def assemble(folder: Path) -> None:
         raise UserError(f"{folder} is there already: remove it, or take another folder.")
     modules = _modules()
     code = "\n".join(path.read_text(encoding="utf-8") for path in modules)
-    # What the code reads by name.
-    read = [path for path in WEB.rglob("*") if path.is_file() and _is_named(path, code)]
+    read = _read_by_name(code)
     readme = _readme()
     files = [*modules, *read, *(ROOT / name for name in (*OTHERS, *LINK.findall(readme)))]
     for path in files:
@@ -156,8 +159,22 @@ def _modules() -> list[Path]:
     return sorted(Path(one.__file__) for one in finder.modules.values() if one.__file__)
 
 
+def _read_by_name(code: str) -> list[Path]:
+    """The files of demo/web that code names, and what the scripts among them import."""
+    found = {path for path in WEB.rglob("*") if path.is_file() and _is_named(path, code)}
+    scripts = {path for path in found if path.suffix == ".js"}
+    while scripts:
+        imported = {
+            s.parent / name for s in scripts for name in IMPORT.findall(s.read_text("utf-8"))
+        }
+        scripts = imported - found
+        found |= imported
+    return sorted(found)
+
+
 def _is_named(path: Path, code: str) -> bool:
-    return any(f'"{part}"' in code for part in path.relative_to(WEB).parts)
+    names = [*path.relative_to(WEB).parts, *([path.stem] if path.suffix == ".css" else [])]
+    return any(f'"{name}"' in code for name in names)
 
 
 def _readme() -> str:

@@ -7,14 +7,15 @@ from .diffusion.settings import MAX_GUIDANCE_SCALE, MAX_STEPS, SamplingSettings
 from .diffusion.starts import Start, slerp
 from .files.animation import write_animation, write_gif
 from .files.checkpoint import CheckpointError
-from .files.metadata import read_settings
+from .files.metadata import read_settings, settings_in
 from .files.pictures import enlarge, lay_out, write_png
 from .files.weights import weights_of
 from .inputs import MAX_SEED, Keep
 from .latent_diffusion import DenoisingStep, LatentDiffusion
 from .model.class_names import ANY, NO_LABEL, find_label, label_text
 from .model.vocabulary import STYLES
-from .output.file_settings import SCALE, FileSettings, picture_text, stored_settings
+from .output.file_settings import SCALE, FileSettings, asked_of, picture_text, stored_settings
+from .output.sample_files import write_samples
 from .output.steps import round_trip_error, steps_of, steps_of_morph
 from .output.views import step_pictures
 from .runtime.backends import BACKENDS
@@ -42,6 +43,7 @@ __all__ = [
     "UserError",
     "as_digit",
     "as_mask",
+    "asked_of",
     "check_choice",
     "check_number",
     "check_whole",
@@ -52,6 +54,7 @@ __all__ = [
     "read_mask",
     "read_settings",
     "round_trip_error",
+    "settings_in",
     "steps_of",
     "steps_of_morph",
     "slerp",
@@ -61,4 +64,5 @@ __all__ = [
     "write_animation",
     "write_gif",
     "write_png",
+    "write_samples",
 ]

@@ -24,10 +24,13 @@ from .diffusion.settings import SamplingSettings
 from .evaluation.classifier import load_classifier
 from .evaluation.metrics import check_installed
 from .evaluation.report import evaluate, table
+from .files.weights import weights_of
+from .files.whole_file import whole_file
 from .inputs import MAX_SEED
 from .latent_diffusion import LatentDiffusion
 
 PROGRAM = "python -m ldm_core.evaluate"
+EVALUATION = "evaluation.json"  # beside the weights; the page shows it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,7 +62,11 @@ def _evaluate(args: argparse.Namespace) -> None:
     report = evaluate(
         model, judge, data, test, settings, args.count, args.seed, words_count=args.words_count
     )
+    report["weights"] = weights_of(model)
     say(json.dumps(report) if args.json else table(report))
+    if args.save:
+        with whole_file(args.weights / EVALUATION) as partial:
+            partial.write_text(json.dumps(report) + "\n")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--seed", type=int, default=0, help="of the first sample; sample i has seed + i (0)")
     add("--json", action="store_true", help="print one JSON object instead")
+    add("--save", action="store_true", help=f"also write {EVALUATION} beside the weights")
     add_sampling_options(parser)
     return parser
 

@@ -53,6 +53,15 @@ class NonFiniteError(UserError, RuntimeError):
     """A run has left the numbers that mean something."""
 
 
+def check_finite(latents: Tensor) -> None:
+    """Raises NonFiniteError for NaN or infinity."""
+    if not latents.isfinite().all():
+        raise NonFiniteError(
+            "The latents hold NaN or infinity, which are no picture. Take a lower guidance "
+            "scale or another sampler; if that does not help, the weights are at fault."
+        )
+
+
 class DenoisingStep(NamedTuple):
     """One step of sampling: everything that a person can see is made of these.
 
@@ -70,7 +79,8 @@ class DenoisingStep(NamedTuple):
 
 
 class LatentDiffusion(nn.Module):
-    """A whole model. `defaults` are the sampling settings that suit these weights."""
+    """A whole model. `defaults` are the sampling settings that suit these weights, `records` what
+    the checkpoints "vae" and "unet" say of their training, where the model was loaded from them."""
 
     def __init__(self, config: ModelConfig = ModelConfig()):
         super().__init__()
@@ -81,6 +91,7 @@ class LatentDiffusion(nn.Module):
         self.conditioning = kind(config.conditioning, config.unet.d_context)
         self.schedule = NoiseSchedule(config.noise_schedule)
         self.defaults = SamplingSettings()
+        self.records: dict[str, Any] = {}
         self.backend = TorchBackend(self)  # what runs the networks while sampling
 
     @classmethod
@@ -327,11 +338,7 @@ class LatentDiffusion(nn.Module):
 
         Raises NonFiniteError for NaN or infinity, which would become a picture like any other.
         """
-        if not latents.isfinite().all():
-            raise NonFiniteError(
-                "The latents hold NaN or infinity, which are no picture. Take a lower guidance "
-                "scale or another sampler; if that does not help, the weights are at fault."
-            )
+        check_finite(latents)
         return to_pixels(self.backend.decode(latents))
 
     @property

@@ -32,7 +32,7 @@ from .inputs import RESAMPLE
 from .latent_diffusion import INVERSION, LatentDiffusion
 from .model.vocabulary import HIGH, LOW, STYLES
 from .output.file_settings import FRAMES, SCALE, STRENGTH, WEIGHTS, FileSettings, picture_text
-from .output.sample_files import ENDINGS, STILLS, write
+from .output.sample_files import ENDINGS, STILLS, write_samples
 from .output.steps import round_trip_error
 from .output.views import VIEWS
 
@@ -63,7 +63,7 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
     given = given_options(args, FileSettings)
     if out is None:
         raise InputError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
-    _check_out(out, args.force, given)
+    _check_out(out, args.force)
     for name, read in (("start_from", read_digit), ("mask", read_mask)):
         if name in given:
             given[name] = picture_text(read(given[name]))
@@ -71,7 +71,7 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
     weights = stored.pop(WEIGHTS, None)
     stored = {name: value for name, value in stored.items() if name not in _replaced(given)}
     # an error now rather than after the model is loaded
-    _check_morph(given, FileSettings.from_dict(stored | given))
+    _check_effect(out.suffix.lower(), given, FileSettings.from_dict(stored | given))
     model = LatentDiffusion.load(args.weights, args.device, args.backend)
     suited = model.defaults.to_dict() | stored
     if "invert" in given:
@@ -82,7 +82,7 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
             PROGRAM,
             f"warning: {args.like} was made with other weights than those in {args.weights}",
         )
-    settings = write(out, model, settings)
+    settings = write_samples(out, model, settings)
     if settings.morph is None:
         what = f"{settings.count} image{'s'[: settings.count > 1]}, seed {settings.seed}"
     else:
@@ -97,26 +97,27 @@ def _replaced(given: Collection[str]) -> set[str]:
     return {old for name in given for old in REPLACES.get(name, ())}
 
 
-def _check_morph(given: Collection[str], settings: FileSettings) -> None:
+def _check_effect(ending: str, given: Collection[str], settings: FileSettings) -> None:
     """Refuse what would have no effect."""
-    where, idle = "without --morph", ("frames", "loop")
-    if settings.morph is not None:
-        where, idle = "on a morph", ("show",)
+    idle = dict.fromkeys(STILLS.get(ending, ("strip",)), f"on a {ending} file")
+    if ending == ".png" and settings.strip:
+        del idle["show"]
+    if settings.morph is None:
+        idle |= dict.fromkeys(("frames", "loop"), "without --morph")
+    else:
+        idle |= dict.fromkeys(("show", "strip"), "on a morph")
         if settings.loop:
-            where, idle = "on a morph that is a loop", ("show", "hold_ms")
-    for option in set(given).intersection(idle):
+            idle["hold_ms"] = "on a morph that is a loop"
+    for option in idle.keys() & given:
         flag = "--" + option.replace("_", "-")
-        raise InputError(f"{flag} has no effect {where}: leave it out.")
+        raise InputError(f"{flag} has no effect {idle[option]}: leave it out.")
 
 
-def _check_out(out: Path, force: bool, given: Collection[str]) -> None:
+def _check_out(out: Path, force: bool) -> None:
     ending = out.suffix.lower()
     check_choice("the ending of --out", ending, ENDINGS)
     if ending in ENCODERS:
         check_ending(ending)
-    for option in set(given).intersection(STILLS.get(ending, ())):
-        flag = "--" + option.replace("_", "-")
-        raise InputError(f"{flag} has no effect on a {ending} file: leave it out.")
     if out.exists() and not force:
         raise InputError(f"{out} exists: choose another name, or overwrite it with --force.")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -155,7 +156,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", "of the first image; image i has seed + i (drawn at random)", type=int)
     add_sampling_options(parser)
     _add_start_options(parser)
-    add("--show", f"in an animation: {', '.join(VIEWS)} ({default.show})", metavar="VIEW")
+    add("--show", f"of each step: {', '.join(VIEWS)} ({default.show})", metavar="VIEW")
+    add("--strip", "a .png shows every step", action=argparse.BooleanOptionalAction)
     add("--scale", f"enlargement ({SCALE}, less for large grids)", type=int)
     add("--frame-ms", f"time of a frame in ms ({default.frame_ms})", type=int)
     add("--hold-ms", f"time of the last frame in ms ({default.hold_ms})", type=int)

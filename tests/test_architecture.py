@@ -44,7 +44,7 @@ ALLOWED = {
         "command_line",
     },
     "evaluate": {
-        *("checks", "data", "diffusion", "inputs", "latent_diffusion", "evaluation"),
+        *("checks", "data", "diffusion", "files", "inputs", "latent_diffusion", "evaluation"),
         "command_line",
     },
 }

@@ -17,7 +17,7 @@ from ldm_core.evaluation.classifier import Classifier, load_classifier
 from ldm_core.evaluation.report import table
 from ldm_core.evaluation.samples import labels_like, make_samples
 from ldm_core.files.checkpoint import save_module
-from ldm_core.files.weights import save_unet, save_vae
+from ldm_core.files.weights import save_unet, save_vae, weights_of
 from ldm_core.model.vocabulary import make_vocabulary
 
 from .conftest import ROOT, SMALL, randomised
@@ -67,8 +67,12 @@ def test_weights_that_know_words_are_measured_by_them(weights, slice_of_mnist, c
     assert all(0 < row["real"]["asked_third"] < row["real"]["right_side"] for row in words["pairs"])
     shown = table(report)
     assert f"| bold | {words['single'][1]['right_side']:.4f} |" in shown
-    assert main([*arguments, "--words-count", "0"]) == 0
+    assert not (weights / "evaluation.json").exists()
+    assert main([*arguments, "--words-count", "0", "--save"]) == 0
     assert "bold" not in capsys.readouterr().out
+    saved = json.loads((weights / "evaluation.json").read_text())
+    assert saved["weights"] == report["weights"] == weights_of(LatentDiffusion.load(weights))
+    assert saved["samples"] == report["samples"]
 
 
 def test_weights_that_know_labels_only_have_no_words_and_say_so(weights, slice_of_mnist, capsys):

@@ -3,6 +3,6 @@
 A tab is a module with a TITLE and `build(page, runner)`, which lays it out and connects its events.
 """
 
-from . import watch
+from . import compare, draw, morph, train, watch
 
-TABS = (watch,)
+TABS = (watch, compare, draw, morph, train)

@@ -1,6 +1,8 @@
-"""Watch: choose the values of a request, press Generate, and see every step."""
+"""Watch: choose the values of a request, and see the picture follow; press Generate, and see every
+step."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 
 import gradio as gr
@@ -8,7 +10,9 @@ from gradio.components import Component
 
 from ldm_core import UserError
 
-from ..layout import FOLD, GENERATE, NEW_SEED, SLIDERS, STOP, read, script
+from .. import under_player
+from ..layout import FOLD, GENERATE, NEW_SEED, SLIDERS, STOP, read
+from ..live import glancer
 from ..parts import RUNS_THE_MODEL, controls, html, shown_to_people
 from ..prompt_field import keep_in_step, under_prompt
 from ..prompts import asks_of
@@ -16,7 +20,18 @@ from ..requests import Request
 from ..runs import Runner
 
 TITLE = "Watch"
-PLAYER = script("player.js") + "player({ element, props, trigger, watch });"
+PLAYER = """
+const [cancel, whole, drop] = ["cancel", "whole", "drop"].map((name) => () => trigger(name));
+const isStale = ({ turn }) => turn !== undefined && turn !== follower.turn();
+const screens = player({ element, props, watch, cancel, isStale });
+const field = () => window.promptField;
+window.follower = live({ element, server, whole, drop, names: %s, screens, field });
+"""
+# The whole runs of what controls say that have come to rest: beside the other runs, so that they
+# keep nobody's Generate waiting.
+RUNS_LIVE = {"concurrency_id": "live", "concurrency_limit": 1}
+FAILED = "() => document.dispatchEvent(new CustomEvent('run-failed', { detail: %s }))"
+HERE = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 
 
 def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) -> None:
@@ -25,18 +40,25 @@ def build(page: gr.Blocks, runner: Runner, asks: type[Request] | None = None) ->
     under = under_prompt(runner.model) if "prompt" in values else None
     with gr.Row(elem_id="desk"):
         with gr.Column(elem_id="stage"):
-            player = html("player.html", value=runner.example(), js_on_load=PLAYER)
+            player = html(
+                "player.html",
+                value=runner.example(),
+                js_on_load=PLAYER % json.dumps(list(values)),
+                server_functions=[glancer(runner, asks)],
+            )
         with gr.Column(elem_id="controls"):
             generate, dice = _lay_out(values, under)
+    sets = under_player.build(runner, asks, values)
     html("how.html", words=under is not None)
     _add_runs(runner, asks, values, generate, player)
-    dice.click(
+    rolled = dice.click(
         None, outputs=values["seed"], js="() => crypto.getRandomValues(new Uint32Array(1))[0]"
     )
     page.load(None, js=read("page.js"))
     link = _add_links(page, runner, asks, values)
-    if under:
-        keep_in_step(runner.model, values, under, link)
+    changes = keep_in_step(runner.model, values, under, [link, *sets]) if under else {}
+    _follow(values, [rolled, *changes.values()], except_=changes)
+    under_player.add_endpoint(runner, asks)
 
 
 def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Button, gr.Button]:
@@ -51,6 +73,7 @@ def _lay_out(values: dict[str, Component], under: gr.HTML | None) -> tuple[gr.Bu
     with gr.Row(elem_id="actions"):
         generate = gr.Button(GENERATE, variant="primary", elem_id="generate")
         gr.Button(STOP, elem_id="stop")
+        html("live.html")
     if under:
         with gr.Column(elem_id="sliders"):
             for name in SLIDERS:
@@ -92,9 +115,41 @@ def _add_runs(
         trigger_mode="multiple",
         **RUNS_THE_MODEL,
     )
-    run.failure(None, js="() => document.dispatchEvent(new Event('run-failed'))")
+    run.failure(None, js=FAILED % "'#generate'")
+
+    def stream_live(turn, *given) -> Iterator[dict]:
+        with shown_to_people():
+            request = asks.from_page(runner.model, given)
+            yield from runner.messages(request, {"live": True, "turn": turn})
+
+    whole = player.whole(
+        stream_live,
+        inputs=[player, *values.values()],
+        outputs=player,
+        js="(_, ...given) => [follower.turn(), ...given]",
+        preprocess=False,
+        show_progress="hidden",
+        api_visibility="private",
+        trigger_mode="multiple",
+        **RUNS_LIVE,
+    )
+    whole.failure(None, js=FAILED % "'live'")
     # When Stop is pressed, the player triggers this as soon as Gradio can cancel the run.
-    player.cancel(None, cancels=run)
+    player.cancel(None, cancels=[run, whole])
+    player.drop(None, cancels=whole)
+
+
+def _follow(
+    values: dict[str, Component], changes: list[gr.events.Dependency], except_: Collection[str]
+) -> None:
+    """Tell live.js what the controls say when one has changed. changes: events after which they say
+    it. except_: names of values whose change is one of these events."""
+    tell = {"inputs": list(values.values()), "js": "(...values) => follower.follow(values)", **HERE}
+    for change in changes:
+        change.then(None, **tell)
+    for name, value in values.items():
+        if name not in except_:
+            value.input(None, **tell)
 
 
 def _add_links(

@@ -17,14 +17,21 @@
   let api = null; // address of the server's API
   let server = null; // the id of the server that runs them: one that was started again has another
   let looking = false;
+  const joining = new Map(); // by Gradio's number of a function: the id of its last run, when it comes
 
   window.fetch = (resource, options) => {
     const address = new URL(resource.url ?? resource, location.href);
     const [, name] = /\/queue\/(join|data)$/.exec(address.pathname) ?? [];
     if (name) api = new URL("..", address);
-    if (name === "join") return join(resource, options);
+    if (name === "join") {
+      const answer = join(resource, options);
+      const id = answer.then((said) => said.clone().json()).then(({ event_id }) => event_id);
+      joining.set(JSON.parse(options.body).fn_index, id);
+      return answer;
+    }
     if (name === "data") return follow(resource, options);
-    if (/\/(cancel|reset)$/.test(address.pathname)) return inTime(resource, options);
+    if (/\/cancel$/.test(address.pathname)) return cancel(resource, options);
+    if (/\/reset$/.test(address.pathname)) return inTime(resource, options);
     return fetchPlainly(resource, options);
   };
 
@@ -74,6 +81,14 @@
     else if (answer.status === 503) say("run-error", BUSY);
     signOfLife().then((id) => (server = id));
     return answer;
+  }
+
+  // Gradio may cancel a run before the server has said what its id is.
+  async function cancel(resource, options) {
+    const asked = JSON.parse(options.body);
+    asked.event_id ??= await joining.get(asked.fn_index);
+    if (!running.has(asked.event_id)) return Response.json({ success: false }); // it is over
+    return inTime(resource, { ...options, body: JSON.stringify(asked) });
   }
 
   // The stream of what the server says about all runs

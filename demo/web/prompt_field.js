@@ -3,8 +3,9 @@
 
 // element: holds the markup of prompt.html. props.value: {vocabulary, labels}, the text of each
 // label, last of none. trigger("input"): called when somebody has changed the prompt.
-// Returns what the page calls: `start` when all controls are there; the others with the values of
-// prompt, label and sliders when one of them has changed. They return what changes the others.
+// Returns what the page calls: `start` when all controls are there; `texts` and `isWrong` about what
+// stands in the fields; the others with the values of prompt, label and sliders when one of them has
+// changed. They return what changes the others.
 export function promptField({ element, props, trigger, promptLanguage }) {
   const { vocabulary, labels } = props.value;
   const language = promptLanguage(vocabulary);
@@ -41,6 +42,8 @@ export function promptField({ element, props, trigger, promptLanguage }) {
 
   const calls = {
     start,
+    texts: () => Object.fromEntries(fields.map((field) => [field.id, input(field).value])),
+    isWrong: () => fields.some((field) => problemsOf(field, input(field).value).length > 0),
     typed(_, ...given) {
       take([input(fields[0]).value, ...given], language.typed);
       return values(order.slice(1));

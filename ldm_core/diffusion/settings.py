@@ -40,8 +40,9 @@ class SamplingSettings(Config):
     guidance_rescale: float = 0.0
 
     def __post_init__(self):
-        # What NumPy or PyTorch gave becomes Python's own, which files can store.
-        number = lambda name, high: check_number(name, getattr(self, name), 0, high)
+        # What NumPy or PyTorch gave becomes Python's own, which files can store; and 3 becomes 3.0,
+        # as the command line reads it, or files would differ by that.
+        number = lambda name, high: float(check_number(name, getattr(self, name), 0, high))
         settle = lambda name, value: object.__setattr__(self, name, value)  # it is frozen
         settle("guidance_scale", number("guidance_scale", MAX_GUIDANCE_SCALE))
         settle("steps", check_whole("steps", self.steps, 1, MAX_STEPS))
@@ -55,7 +56,8 @@ class SamplingSettings(Config):
             )
         if not isinstance(self.guidance_interval, tuple) or len(self.guidance_interval) != 2:
             raise InputError("guidance_interval must be a pair of times (low, high).")
-        low, high = (check_number("guidance_interval", end, 0, 1) for end in self.guidance_interval)
+        ends = self.guidance_interval
+        low, high = (float(check_number("guidance_interval", end, 0, 1)) for end in ends)
         settle("guidance_interval", (low, high))
         if low > high:
             raise InputError("guidance_interval must have low <= high.")

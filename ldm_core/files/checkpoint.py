@@ -113,13 +113,15 @@ def save_module(path: str | Path, kind: str, module: nn.Module, training: dict[s
 
 
 def load_module(path: str | Path, kind: str, make: Callable[[dict], Module]) -> Module:
-    """A module that `save_module` wrote, ready to use: `make(config)` with the stored tensors.
+    """A module that `save_module` wrote, ready to use: `make(config)` with the stored tensors. Its
+    `record` is what the file says of its training.
 
     Raises CheckpointError for a file that is missing, damaged, or of another kind or version.
     """
     tensors, about = read_checkpoint(path, kind)
     module = build(path, lambda: make(about["config"]))
     load_tensors(path, module, tensors)
+    module.record = about.get("training", {})
     return module.eval().requires_grad_(False)
 
 

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from ..checks import InputError
 
 PNG_KEYWORD = "Comment"
+KINDS = ("GIF", "PNG", "WEBP")  # that Pillow reads for us; it knows others, which are not ours
 EXIF_DESCRIPTION = 0x010E  # the EXIF field ImageDescription, which holds a WebP's settings
 MP4_COMMENT = (b"moov", b"udta", b"meta", b"ilst", b"\xa9cmt", b"data")  # boxes within boxes
 
@@ -47,14 +48,19 @@ def read_settings(path: str | Path) -> dict[str, Any]:
     if path.exists() and not path.is_file():  # a pipe, say, might keep us waiting for ever
         raise InputError(f"{path} is not a file.")
     with path.open("rb") as file:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's, of damaged files: ours says it all
-                settings = json.loads(_stored_text(file))
-        except Exception as error:  # what damaged bytes raise in Pillow and zipfile has no end
-            raise InputError(f"{path} {NOT_OURS}") from error
+        return settings_in(file, str(path))
+
+
+def settings_in(file: BinaryIO, name: str) -> dict[str, Any]:
+    """`read_settings` of an open file; errors call it by this name."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of damaged files: ours says it all
+            settings = json.loads(_stored_text(file))
+    except Exception as error:  # what damaged bytes raise in Pillow and zipfile has no end
+        raise InputError(f"{name} {NOT_OURS}") from error
     if not isinstance(settings, dict):
-        raise InputError(f"{path} {NOT_OURS}")
+        raise InputError(f"{name} {NOT_OURS}")
     return settings
 
 
@@ -66,7 +72,7 @@ def _stored_text(file: BinaryIO) -> str | bytes:
         return _npz_text(file)
     if start[4:8] == b"ftyp":
         return _mp4_comment(file)
-    with Image.open(file) as image:
+    with Image.open(file, formats=KINDS) as image:
         key = {"GIF": "comment", "PNG": PNG_KEYWORD}.get(image.format)
         return image.info[key] if key else image.getexif()[EXIF_DESCRIPTION]
 

@@ -41,6 +41,7 @@ def encode_mp4(
     first = next(frames)
     frame_ms, written = first[1], 0
     output = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-crf", str(CRF), "-preset", "veryslow"]
+    output += ["-threads", "1"]  # with more, the bytes depend on how many cores there are
     output += ["-movflags", "+faststart", "-metadata", f"comment={settings}", "-f", "mp4"]
     options = {"fps": Fraction(1000, frame_ms), "codec": "libx264", "pixelformat": "yuv420p"}
     # quality: CRF says it. macro_block_size: imageio would stretch sides to multiples of 16.

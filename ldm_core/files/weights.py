@@ -29,6 +29,7 @@ class Model(Protocol):
     unet: nn.Module
     conditioning: nn.Module
     defaults: SamplingSettings
+    records: dict[str, Any]
 
 
 AnyModel = TypeVar("AnyModel", bound=Model)
@@ -56,7 +57,8 @@ def save_unet(path: str | Path, model: Model, training: dict[str, Any]) -> None:
 
 
 def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], AnyModel]) -> AnyModel:
-    """The model `around(vae, config)` with the weights and the defaults of a file.
+    """The model `around(vae, config)` with the weights and the defaults of a file, and the records
+    of both.
 
     Files from before there were defaults in them get those of `SamplingSettings`. Raises
     CheckpointError if the file is missing, damaged, foreign, or was trained with another VAE.
@@ -64,6 +66,7 @@ def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], AnyModel
     tensors, about = read_checkpoint(path, "unet")
     model = build(path, lambda: around(vae, about["config"]))
     model.defaults = build(path, lambda: SamplingSettings.from_dict(about.get("defaults", {})))
+    model.records = {"vae": getattr(vae, "record", {}), "unet": about.get("training", {})}
     load_tensors(path, _denoising_parts(model), tensors)
     if about.get("vae") != fingerprint(vae):
         raise CheckpointError(

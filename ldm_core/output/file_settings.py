@@ -34,8 +34,8 @@ class FileSettings(SamplingSettings):
     label: as `find_labels` takes it; None: what prompt says, or all classes in turn. prompt: words
     instead of a label. negative_prompt: words that guidance leads away from. stroke, lean, width:
     the style of `LatentDiffusion.denoise`, each -1 to 1. count: how many images. seed: of the first
-    image; image i has seed + i (modulo 2**32). show: a name from `VIEWS`. scale, frame_ms, hold_ms:
-    see `write_animation`.
+    image; image i has seed + i (modulo 2**32). show: a name from `VIEWS`. strip: a .png shows every
+    step and not the finished images. scale, frame_ms, hold_ms: see `write_animation`.
 
     start_from: a picture, as `picture_text` writes it; None: noise. strength: see
     `LatentDiffusion.start_from`. invert: what the picture shows, a label or a prompt: the start is
@@ -54,6 +54,7 @@ class FileSettings(SamplingSettings):
     count: int | None = None
     seed: int | None = None
     show: str = "noisy"
+    strip: bool = False
     scale: int | None = None
     frame_ms: int = FRAME_MS
     hold_ms: int = HOLD_MS
@@ -89,6 +90,9 @@ class FileSettings(SamplingSettings):
                 number = check_whole(name, getattr(self, name), low, high)
                 object.__setattr__(self, name, number)
         check_choice("show", self.show, VIEWS)
+        for name in ("strip", "loop"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} must be true or false, not {shown(getattr(self, name))}.")
         check_times(self.frame_ms, self.hold_ms)
         self._check_start()
         self._check_morph()
@@ -114,8 +118,6 @@ class FileSettings(SamplingSettings):
             object.__setattr__(self, "strength", check_number("strength", strength, 0, 1))
 
     def _check_morph(self) -> None:
-        if not isinstance(self.loop, bool):
-            raise InputError(f"loop must be true or false, not {shown(self.loop)}.")
         if self.morph is None:
             return
         for name in ("label", "prompt", "count", "seed", "start_from"):

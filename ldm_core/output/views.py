@@ -6,9 +6,11 @@ import numpy as np
 import torch
 
 from ..checks import check_choice
-from ..latent_diffusion import DenoisingStep, LatentDiffusion
+from ..config import PICTURE_SIDE
+from ..latent_diffusion import DenoisingStep, LatentDiffusion, check_finite
 
-VIEWS = {"noisy": ("x_t",), "estimate": ("x_0",), "both": ("x_t", "x_0")}
+CHANNELS = ("channel 1", "channel 2", "channel 3", "channel 4")
+VIEWS = {"noisy": ("x_t",), "estimate": ("x_0",), "both": ("x_t", "x_0"), "latent": CHANNELS}
 
 
 def step_pictures(
@@ -17,12 +19,26 @@ def step_pictures(
     """The pictures of each step of `model.denoise`, as soon as it exists: uint8 (B, V, 28, 28).
 
     show: a name from VIEWS: the noisy latent, decoded, the estimate of the clean latent, decoded,
-    or both (V = 2), in this order. At the start there is no estimate: its place is taken by the
-    picture of the mean of all latents, which is what is known by then (for MNIST nearly black).
+    or both (V = 2), in this order; or the noisy latent itself (V = 4, see `latent_pictures`). At
+    the start there is no estimate: its place is taken by the picture of the mean of all latents,
+    which is what is known by then (for MNIST nearly black).
     """
     check_choice("show", show, VIEWS)
     for step in steps:
+        if show == "latent":
+            yield latent_pictures(step.x_t)
+            continue
         known = step._replace(x_0=torch.zeros_like(step.x_t) if step.x_0 is None else step.x_0)
         # Each view by itself: in a batch of another size, a value may round to the next grey.
         views = [model.decode(getattr(known, name)) for name in VIEWS[show]]
         yield torch.stack(views, dim=1).cpu().numpy()
+
+
+def latent_pictures(latents: torch.Tensor) -> np.ndarray:
+    """(B, 4, 8, 8) -> uint8 (B, 4, 28, 28): a picture of each channel, with a black border. 0 is
+    the middle grey; -3 and less is black, 3 and more is white. Raises NonFiniteError."""
+    check_finite(latents)
+    greys = (127.5 + 42.5 * latents.float()).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
+    scale, rest = divmod(PICTURE_SIDE, greys.shape[-1])
+    border = (0, 0), (0, 0), (rest // 2, rest - rest // 2), (rest // 2, rest - rest // 2)
+    return np.pad(greys.repeat(scale, axis=2).repeat(scale, axis=3), border)

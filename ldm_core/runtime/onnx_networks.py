@@ -46,7 +46,10 @@ def add_context(
     graph: Layers, context: str, unet: UNet, n_tokens: int
 ) -> dict[str, tuple[str, Shape]]:
     """What `context_graph` does, within a graph; returns its outputs, as for `Graph.model`."""
-    mean = graph.add("ReduceMean", context, graph.constant(np.array([1])), keepdims=0)
+    # The mean is a product, because ReduceMean adds up in another order where N is 1: an image
+    # alone would be another than in a batch, by the last bit.
+    shares = graph.weights(torch.full((1, n_tokens), 1 / n_tokens))
+    mean = graph.reshape(graph.add("MatMul", shares, context), 0, -1)
     pooled = graph.gemm(mean, unet.pooled_context.weight, unet.pooled_context.bias)
     tensors = [pooled]
     for transformer in _transformers(unet):

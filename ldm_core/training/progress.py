@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -55,11 +56,14 @@ class Progress:
             self.writer = summary_writer()(str(self.log_dir), purge_step=step)
         return self.writer
 
-    def write_animation(self, path: Path) -> None:
-        """Write the grids of this run, one after the other, as a GIF: how the model learned."""
+    def write_animation(self, path: Path, **about: Any) -> None:
+        """Write the grids of this run, one after the other, as a GIF: how the model learned.
+
+        about: what else the file says, besides the steps of the grids.
+        """
         grids = self.grids()
         frames = (np.asarray(Image.open(grid))[::SCALE, ::SCALE] for grid in grids)
-        settings = {"steps": [_step(grid) for grid in grids]}
+        settings = {"steps": [_step(grid) for grid in grids], "scale": SCALE, **about}
         write_gif(path, frames, settings=settings, scale=SCALE, frame_ms=FRAME_MS, hold_ms=HOLD_MS)
 
 

@@ -155,7 +155,8 @@ class TrainingRun:
         """Write the training animation where there is one, and the checkpoint with its record."""
         if stage.animated and not result.interrupted:
             animation = self.options.out / "training.gif"
-            Progress(self.options.out, stage.name, fresh=False).write_animation(animation)
+            progress = Progress(self.options.out, stage.name, fresh=False)
+            progress.write_animation(animation, weights=stage.weights())
         record = training_record(
             result,
             self.clock.seconds(),

@@ -61,6 +61,10 @@ class TrainingStage:
         """Figures for the checkpoint's record, measured on test images after training."""
         return {}
 
+    def weights(self) -> str:
+        """Of an animated stage: the fingerprint of the model that it has trained."""
+        raise NotImplementedError
+
     def save(self, path: Path, training: dict[str, Any]) -> None:
         """Write the checkpoint with its record."""
         raise NotImplementedError

@@ -19,7 +19,7 @@ from ..data.captions import Captions
 from ..data.morphometrics import measure
 from ..diffusion.noise_schedule import NoiseSchedule
 from ..files.checkpoint import fingerprint
-from ..files.weights import save_unet
+from ..files.weights import save_unet, weights_of
 from ..latent_diffusion import LatentDiffusion
 from ..model.unet import UNet
 from ..model.vae import LatentDistribution
@@ -69,6 +69,9 @@ class UNetStage(TrainingStage):
 
     def draw(self) -> Tensor:
         return sample_grid(self.model)
+
+    def weights(self) -> str:
+        return weights_of(self.model)
 
     def save(self, path: Path, training: dict[str, Any]) -> None:
         save_unet(path, self.model, training)

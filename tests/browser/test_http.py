@@ -85,8 +85,8 @@ def test_what_is_left_out_is_as_the_page_starts(server, open_page, path, body, a
         ("v2/generate", {"lable": "7"}, 422, "does not know lable; it knows label, guidance_scale"),
         ("v2/generate", [7], 422, "valid dictionary"),
         ("generate", {"data": "7"}, 422, "valid list"),
-        ("draw", {"data": []}, 404, "There is no endpoint /draw, only /generate."),
-        ("v2/draw", {}, 404, "There is no endpoint /draw, only /generate."),
+        ("paint", {"data": []}, 404, "There is no endpoint /paint, only /"),
+        ("v2/paint", {}, 404, "There is no endpoint /paint, only /"),
     ],
 )
 def test_plain_http_is_refused_with_a_message(server, path, body, status, said):
@@ -112,3 +112,15 @@ def test_http_draws_what_the_page_draws(client, open_page):
         assert read_settings(file).items() >= settings.items()
     again = client.predict(api_name="/generate", **settings)
     assert np.array_equal(np.asarray(Image.open(again[0])), np.asarray(Image.open(png)))
+
+
+def test_pages_are_packed_and_streams_are_not(server):
+    """A stream would wait until there is enough to pack."""
+
+    def encoding(path):
+        asked = urllib.request.Request(server + path, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(asked) as answer:
+            return answer.headers["Content-Encoding"]
+
+    assert encoding("") == "gzip"
+    assert encoding("gradio_api/heartbeat/somebody") is None

@@ -60,7 +60,7 @@ def test_desktop_shows_picture_and_controls_at_once(open_page):
         box = page.locator(selector).bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= 800, selector
     screen = page.locator(".screen").first.bounding_box()
-    assert screen["width"] >= 380 and abs(screen["width"] - screen["height"]) < 1
+    assert screen["width"] >= 250 and abs(screen["width"] - screen["height"]) < 1
 
 
 def is_on_top(page, selector, x=0.5, y=0.5):

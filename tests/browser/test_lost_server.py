@@ -126,6 +126,7 @@ def visit(browser):
         page.set_default_timeout(60_000)
         page.goto(url)
         page.wait_for_selector("body[data-ready] .player[data-state=example] .x_t[src]")
+        page.click(".live")  # what is tested here are runs
         choose_label(page, "4")
         set_steps(page, 100)
         return page

@@ -47,6 +47,7 @@ def notes(page, field="prompt"):
 
 def test_prompt_keys_and_sliders_keep_in_step_without_the_server(open_word_page):
     page = open_word_page()
+    page.click(".live")  # live pictures do ask the server
     wait_for_values(page, "seven", "7")
     page.wait_for_load_state("networkidle")
     asked = []

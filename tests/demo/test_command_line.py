@@ -21,7 +21,8 @@ from .values import make_older
 def refusal(capsys, *line: str) -> str:
     """The one line with which a command line is refused."""
     with pytest.raises(SystemExit) as end:
-        app.main([*line])
+        # Another test may have a server at the port that is the default.
+        app.main([*line] if "--port" in line else [*line, "--port", str(free_port())])
     said = capsys.readouterr().err
     assert end.value.code == 2
     assert said.startswith("python -m demo: ") and said.count("\n") == 1

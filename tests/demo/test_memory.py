@@ -56,8 +56,8 @@ def test_what_nobody_reads_is_not_kept_for_good(page):
 def test_a_visitor_who_is_forgotten_during_a_run_sees_it_to_its_end(page, monkeypatch):
     steps = Runner.steps
 
-    def busy(self, request):
-        for step in steps(self, request):
+    def busy(self, *given, **options):
+        for step in steps(self, *given, **options):
             page.app.state_holder.session_data.clear()
             yield step
 

@@ -13,7 +13,7 @@ from demo.parts import shown_to_people
 from demo.prompts import PromptRequest
 from demo.requests import Request
 from demo.runs import Runner
-from demo.tabs import TABS, watch
+from demo.tabs import watch
 from ldm_core import LatentDiffusion, UserError
 
 from ..conftest import small_parts
@@ -21,9 +21,15 @@ from .values import WithEta, with_words
 
 
 def controls(page: gr.Blocks) -> dict[str, dict]:
-    """The properties of all components of a page that have a label, by their label."""
-    properties = (component["props"] for component in page.config["components"])
+    """The properties of all components of a page that have a label, by their label: those of the
+    first tab, where others have the same."""
+    properties = [component["props"] for component in reversed(page.config["components"])]
     return {one["label"]: one for one in properties if one.get("label")}
+
+
+def watch_page(model: LatentDiffusion) -> gr.Blocks:
+    """The page with one tab: others have controls of the same names."""
+    return app.build(model, (watch,))
 
 
 def kinds(page: gr.Blocks) -> list[str]:
@@ -38,7 +44,7 @@ def endpoint(page: gr.Blocks) -> list[tuple]:
 
 
 def test_the_page_has_a_control_for_each_value(label_model):
-    page = app.build(label_model)
+    page = watch_page(label_model)
     found = controls(page)
     start = Request.start(label_model)
     for name, value in Request.values().items():
@@ -48,13 +54,13 @@ def test_the_page_has_a_control_for_each_value(label_model):
 
 def test_the_page_offers_the_classes_by_their_names():
     names = ("circle", "five-pointed star")
-    page = app.build(LatentDiffusion(small_parts(names)))
+    page = watch_page(LatentDiffusion(small_parts(names)))
     offered = [text for _, text in controls(page)["Label"]["choices"]]
     assert offered == [*names, "any"]
 
 
 def test_a_class_called_any_is_not_no_label():
-    page = app.build(LatentDiffusion(small_parts(("any", "1"))))
+    page = watch_page(LatentDiffusion(small_parts(("any", "1"))))
     choices = controls(page)["Label"]["choices"]
     assert [text for text, _ in choices] == ["any", "1", "no label"]
     assert len({value for _, value in choices}) == 3
@@ -62,7 +68,7 @@ def test_a_class_called_any_is_not_no_label():
 
 @pytest.mark.parametrize("name", ["x" * 240, "caf\udce9"])
 def test_the_page_can_be_sent_whatever_the_classes_are_called(name):
-    page = app.build(LatentDiffusion(small_parts((name, "1"))))
+    page = watch_page(LatentDiffusion(small_parts((name, "1"))))
     assert orjson.dumps(page.config["components"], default=str)
 
 
@@ -82,7 +88,7 @@ def test_as_many_runs_at_once_as_cores_may_be_used(allowed, quota, wanted, monke
 def test_the_endpoint_takes_the_values_of_a_request(label_model):
     types = ("string", "number", "integer", "string", "integer")
     start = Request.start(label_model)
-    assert endpoint(app.build(label_model)) == [
+    assert endpoint(watch_page(label_model)) == [
         (name, type_, start[name]) for name, type_ in zip(start, types, strict=True)
     ]
 
@@ -99,7 +105,7 @@ def test_a_new_value_has_a_control_and_a_place_in_the_endpoint(runner):
 
 def test_a_model_with_words_has_a_control_for_each_of_its_values():
     model = with_words()
-    page = app.build(model)
+    page = watch_page(model)
     found, start = controls(page), PromptRequest.start(model)
     for name, value in PromptRequest.values().items():
         assert found[value.title]["value"] == start[name]
@@ -113,24 +119,24 @@ def test_a_model_with_words_has_a_control_for_each_of_its_values():
 
 def test_a_model_of_labels_has_no_control_for_words(label_model):
     titles = {value.title for value in PromptRequest.values().values()}
-    assert controls(app.build(label_model)).keys() & titles == {
+    assert controls(watch_page(label_model)).keys() & titles == {
         value.title for value in Request.values().values()
     }
 
 
 def test_a_property_that_the_model_has_no_words_for_has_no_slider():
-    found = controls(app.build(with_words(("medium", "b"))))
+    found = controls(watch_page(with_words(("medium", "b"))))
     assert [found[title]["visible"] for title in ("Stroke", "Lean", "Width")] == [False, True, True]
 
 
 def test_one_tab_has_no_bar_and_a_second_one_needs_a_module_only(label_model):
-    assert "tabs" not in kinds(app.build(label_model))
+    assert "tabs" not in kinds(watch_page(label_model))
 
     def build(page: gr.Blocks, runner: Runner) -> None:
         gr.Textbox(label="Of the second tab")
 
     second = SimpleNamespace(TITLE="Second", build=build)
-    page = app.build(label_model, (*TABS, second))
+    page = app.build(label_model, (watch, second))
     assert kinds(page).count("tabitem") == 2
     assert controls(page).keys() >= {"Watch", "Second", "Seed", "Of the second tab"}
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from demo.endpoint import add_endpoint
 from demo.requests import Request
-from demo.runs import Runner
+from demo.runs import Runner, denoise
 from ldm_core import LatentDiffusion, UserError, read_settings
 
 from ..conftest import small_parts
@@ -55,6 +55,25 @@ def test_messages_of_a_run(runner, request_):
     assert (np.asarray(Image.open(png))[::16, ::16] == steps[-1].x_t).all()
     for path in (gif, png):
         assert read_settings(path).items() >= GOOD.items()
+
+
+def test_a_message_says_what_the_views_show(runner, request_):
+    *_, last = runner.messages(request_)
+    model = runner.model
+    latents = [step.x_t[0].numpy() for step in denoise(model, request_, runner.deadline_s)]
+    steps = list(runner.steps(request_))
+    assert len(last["pictures"]) == len(latents) == 4
+    for picture, latent, before, step in zip(last["pictures"], latents, [None, *steps], steps):
+        tiles = _pixels(picture["latent"])
+        greys = np.clip(127.5 + 42.5 * latent, 0, 255)
+        for channel, (y, x) in enumerate([(0, 0), (0, 8), (8, 0), (8, 8)]):
+            assert np.abs(tiles[y : y + 8, x : x + 8] - greys[channel]).max() <= 0.5
+        if step.index < 2:
+            assert picture["moved"] is None
+            continue
+        difference = step.x_0.astype(float) - before.x_0
+        assert picture["moved"] == pytest.approx((difference**2).mean() ** 0.5, abs=0.005)
+    assert last["pictures"][-1]["moved"] > 0
 
 
 def test_the_first_message_comes_before_any_work(runner, request_, monkeypatch):

@@ -62,12 +62,12 @@ def test_a_property_that_the_model_has_no_words_for_has_no_slider():
     assert "stroke" not in found and {"lean", "width"} <= set(found)
 
 
-@pytest.mark.parametrize("name", ["</script><b>", 'a "quoted" & one', "caf\udce9"])
+@pytest.mark.parametrize("name", ["</script><u>", 'a "quoted" & one', "caf\udce9"])
 def test_a_class_may_have_any_name(name, tmp_path):
     model = with_words((name, "1"))
     site.write_page(model, tmp_path)
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "<b>" not in page.replace('<b class="step">', "")
+    assert "<u>" not in page
     assert about(page)["class_names"] == [name, "1"]
     keys = re.findall(r'type="radio" name="label" value="([^"]*)"', page)
     assert [unescape(key) for key in keys] == about(page)["labels"]

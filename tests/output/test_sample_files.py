@@ -94,6 +94,32 @@ def test_a_png_is_the_grid_of_the_images(run, small_model, tmp_path):
         assert np.abs(np.array(image).astype(int) - lay_out(images, 2)).max() <= 1
 
 
+@pytest.mark.parametrize("batch", [1, 64])
+def test_a_strip_has_a_line_for_each_picture_of_each_image(run, monkeypatch, tmp_path, batch):
+    monkeypatch.setitem(sample_files.BATCH, "cpu", batch)
+    run("--label 1-2 --seed 5 --steps 3 --show both --strip --scale 1 --out a.png")
+    with Image.open(tmp_path / "a.png") as image:
+        strip = np.array(image)
+    assert strip.shape == (4 * 30 - 2, 4 * 30 - 2)
+    run("--like a.png --out a.gif")
+    with Image.open(tmp_path / "a.gif") as image:
+        frames = np.stack([np.array(f.convert("L")) for f in ImageSequence.Iterator(image)])
+    for step, frame in enumerate(frames):  # a grid of both views of one image, and of the next
+        pictures = [frame[y : y + 28, x : x + 28] for y in (0, 30) for x in (0, 30)]
+        for line, picture in enumerate(pictures):
+            shown = strip[30 * line :, 30 * step :][:28, :28].astype(int)
+            assert np.abs(shown - picture).max() <= 1
+    run("--like a.gif --no-strip --out b.png")
+    assert Image.open(tmp_path / "b.png").size == (58, 28)
+
+
+def test_a_strip_is_enlarged_until_it_is_as_wide_as_a_grid_may_be(run, tmp_path):
+    run("--label 1 --steps 9 --strip --out a.png")
+    assert Image.open(tmp_path / "a.png").size == (298 * 3, 28 * 3)
+    said = run("--label 1 --steps 9 --strip --scale 64 --out b.png", status=2)
+    assert "A picture of 298 x 28, enlarged 64 times, is larger than 8192 pixels" in said
+
+
 def test_an_animation_shows_every_step_of_every_image(run, small_model, monkeypatch, tmp_path):
     monkeypatch.setitem(sample_files.BATCH, "cpu", 2)
     run("--label 1-3 --seed 5 --steps 4 --show both --scale 1 --out a.gif --guidance-scale 3")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ldm_core import step_pictures
+from ldm_core import UserError, step_pictures
 from ldm_core.latent_diffusion import DenoisingStep
 
 
@@ -33,6 +33,19 @@ def test_the_start_is_shown_before_the_first_step_is_made(small_model):
     assert np.array_equal(pictures[:, 0], small_model.decode(start.x_t))
 
 
+def test_the_latent_is_shown_channel_by_channel(small_model):
+    latent = torch.zeros(2, 4, 8, 8)
+    latent[1, 2, 0, 7], latent[1, 3, 7, 0] = 3.1, -9.0
+    (pictures,) = step_pictures(small_model, [DenoisingStep(0, 1, 1.0, latent, None)], "latent")
+    assert pictures.shape == (2, 4, 28, 28) and pictures.dtype == np.uint8
+    inside = pictures[:, :, 2:26, 2:26]
+    assert pictures.sum() == inside.sum(dtype=np.uint64)  # the border is black
+    assert (inside[0] == 128).all() and (inside[1, 2, :3, 21:] == 255).all()
+    assert (inside[1, 3, 21:, :3] == 0).all() and (inside[1, 3, :21] == 128).all()
+    with pytest.raises(UserError, match="NaN or infinity"):
+        next(step_pictures(small_model, [DenoisingStep(0, 1, 1.0, latent / 0, None)], "latent"))
+
+
 def test_an_unknown_view_lists_the_known_ones(small_model):
-    with pytest.raises(ValueError, match="noisy, estimate, both, not 'all'"):
+    with pytest.raises(ValueError, match="noisy, estimate, both, latent, not 'all'"):
         next(step_pictures(small_model, [], "all"))

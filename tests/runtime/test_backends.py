@@ -145,6 +145,17 @@ def test_an_image_is_the_same_in_any_batch_and_on_any_number_of_threads(torch_mo
         torch.set_num_threads(threads)
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_onnx_runtime_makes_the_very_same_image_in_any_batch(shipped, threads):
+    model = with_backend(shipped, "onnxruntime", threads)
+    asked, seeds = [3, None, "a bold seven", 3, 0], [11, 12, 2**32 - 1, 5, 11]
+    together = final(model, asked, seeds, steps=4)
+    for part in (slice(0, 1), slice(1, 2), slice(2, 5)):
+        alone = final(model, asked[part], seeds[part], steps=4)
+        assert torch.equal(alone, together[part])
+        assert torch.equal(model.decode(alone), model.decode(together)[part])
+
+
 def test_requests_at_the_same_time_do_not_disturb_each_other(torch_model):
     model = with_backend(torch_model, "onnxruntime", threads=2)
     with ThreadPoolExecutor(4) as pool:

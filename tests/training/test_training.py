@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import train as command
-from ldm_core import LatentDiffusion, SamplingSettings
+from ldm_core import LatentDiffusion, SamplingSettings, read_settings, weights_of
 from ldm_core.checks import InputError
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.model.pixels import to_image
@@ -47,6 +47,7 @@ def test_training_on_real_digits_lowers_both_losses(trained):
         about = read_checkpoint(trained / f"{kind}.safetensors", kind)[1]["training"]
         assert about["steps"] == 60
         assert about["dataset"] == "mnist"
+        assert LatentDiffusion.load(trained).records[kind] == about
         losses = about["losses"]
         assert sum(losses[-10:]) / 10 < start * sum(losses[:3]) / 3
 
@@ -54,6 +55,7 @@ def test_training_on_real_digits_lowers_both_losses(trained):
 def test_training_makes_a_model_that_loads_and_samples(trained):
     model = LatentDiffusion.load(trained)
     assert model.generate([3, None], steps=2).shape == (2, 28, 28)
+    assert read_settings(trained / "training.gif")["weights"] == weights_of(model)
     latents = model.vae.encode(torch.zeros(1, 1, 32, 32))
     assert latents.mean.isfinite().all()
 

@@ -1,7 +1,7 @@
 // Runs: from requests to messages for the player, as `Runner.messages` in demo/runs.py makes them,
 // and to the files of a picture. The newest request wins.
 
-import { PICTURE_SIDE } from "../engine/config.js";
+import { LATENT_SHAPE, PICTURE_SIDE } from "../engine/config.js";
 import { data_uri } from "./png.js";
 
 // A live run that is about to be done in this time goes on to its end when a newer request comes,
@@ -72,11 +72,15 @@ export class Drawing {
     return (run.request.values.steps + 1 - run.frames.length) * this.#step_ms < PATIENCE_MS;
   }
 
-  #came(run, { index, x_t, x_0, noise_level }) {
+  #came(run, { index, x_t, x_0, noise_level, latent }) {
     if (run !== this.#run) return;
     run.frames.push(x_t);
+    const moved = x_0 && run.estimate && distance(x_0, run.estimate);
+    run.estimate = x_0;
     const [picture, estimate] = [x_t, x_0].map((one) => one && data_uri(one, PICTURE_SIDE));
-    this.#give(run, { pictures: [{ index, x_t: picture, x_0: estimate, noise_level }] });
+    const maps = data_uri(latent_picture(latent), 2 * LATENT_SHAPE[1]);
+    const views = { latent: maps, x_t: picture, x_0: estimate };
+    this.#give(run, { pictures: [{ index, ...views, noise_level, moved }] });
   }
 
   #give({ id, request, live }, message) {
@@ -127,4 +131,20 @@ export class Drawing {
 export function reason({ name, message }) {
   if (OF_PEOPLE.includes(name)) return message;
   return `Something went wrong in this browser: ${message}. Reload the page.`;
+}
+
+// As in demo/runs.py: the root mean square, in grey levels.
+function distance(a, b) {
+  return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length);
+}
+
+// As in demo/runs.py: the four channels, in two rows of two.
+function latent_picture(latent) {
+  const side = LATENT_SHAPE[1];
+  const grey = (value) => Math.round(Math.min(Math.max(127.5 + 42.5 * value, 0), 255));
+  return Uint8Array.from({ length: 4 * side * side }, (_, at) => {
+    const [y, x] = [Math.floor(at / (2 * side)), at % (2 * side)];
+    const channel = 2 * Math.floor(y / side) + Math.floor(x / side);
+    return grey(latent[(channel * side + (y % side)) * side + (x % side)]);
+  });
 }

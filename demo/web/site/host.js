@@ -3,7 +3,7 @@ export class Host {
   #watching = [];
 
   // on: a function for each event that the part may trigger, by name.
-  constructor(element, value, on) {
+  constructor(element, value, on = {}) {
     this.element = element;
     this.props = { value };
     this.trigger = (event) => on[event]();

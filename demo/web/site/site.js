@@ -1,6 +1,7 @@
 // The page: its controls, the player, and the engine that runs the model in workers.
 
 import { Engine } from "../engine/client.js";
+import { liveSwitch } from "../live.js";
 import { player } from "../player.js";
 import { promptLanguage } from "../prompt.js";
 import { promptField } from "../prompt_field.js";
@@ -26,7 +27,7 @@ let waiting = null; // the request to be drawn when the model is there
 
 // The parts that Gradio's page has too
 
-const screen = new Host($("#stage"), about.example, { cancel: () => drawing.stop() });
+const screen = new Host($("#stage"), about.example);
 const drawing = new Drawing(
   engine,
   { message: (message) => screen.give(message), failed },
@@ -90,7 +91,7 @@ function redraw() {
   const values = controls.get();
   const is_wrong = texts.some((name) => language.read(values[name]).problems.length);
   const is_empty = Object.values(values).includes(null);
-  if (!engine.model || waiting || is_wrong || is_empty) return;
+  if (!is_live() || !engine.model || waiting || is_wrong || is_empty) return;
   try {
     drawing.follow(requests.from_page(values));
   } catch (error) {
@@ -100,7 +101,8 @@ function redraw() {
 
 // The page
 
-player(screen);
+player(Object.assign(screen, { cancel: () => drawing.stop() }));
+const is_live = liveSwitch($(".live input"));
 field?.start();
 $("#generate").addEventListener("click", generate);
 $("#stop").addEventListener("click", () => {

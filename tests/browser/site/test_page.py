@@ -322,6 +322,7 @@ def test_no_horizontal_scrolling(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark(page, scheme):
     page.emulate_media(color_scheme=scheme)
+    page.wait_for_function(f"matchMedia('(prefers-color-scheme: {scheme})').matches")
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     brightness = sum(map(int, background.strip("rgb()").split(","))) / 3
     assert brightness > 200 if scheme == "light" else brightness < 50

@@ -1,0 +1,88 @@
+// What the player shows of a step, all at once: its latent, the two pictures, the curve of the whole
+// run, and the strip of tiles. What a picture lacks is left out.
+
+const FAR = 40; // grey levels at the top of the curve; a move this far changes what one sees
+const HEIGHT = 100; // of the curve, in its own units
+
+// element: holds the markup of player.html.
+export function views(element) {
+  const $ = (selector) => element.querySelector(selector);
+  const player = $(".player");
+  const tiles = $(".tiles");
+  const scrubber = $(".scrubber");
+  let steps = 0;
+  let pictures = [];
+  let isKept = false;
+
+  // A run has begun. keeps: what the run before has drawn stays until other comes in its place.
+  function begin(ofRun, keeps) {
+    isKept = keeps;
+    pictures = ofRun.pictures;
+    steps = ofRun.steps;
+    if (!keeps) lay();
+    for (const [screen, caption] of Object.entries(ofRun.captions ?? {})) {
+      $(`.${screen}`).alt = caption;
+      $(`.${screen}`).closest("figure").querySelector("figcaption").textContent = caption;
+    }
+  }
+
+  function show({ index, latent, x_t, x_0, noise_level, moved }) {
+    $(".x_t").src = x_t;
+    if (x_0) $(".x_0").src = x_0;
+    player.toggleAttribute("data-no-estimate", !x_0);
+    player.toggleAttribute("data-no-latent", !latent);
+    player.toggleAttribute("data-no-curve", noise_level === undefined);
+    if (latent) for (const channel of element.querySelectorAll(".latent img")) channel.src = latent;
+    scrubber.style.setProperty("--picture", `url(${x_t})`);
+    $(".curve").style.setProperty("--at", steps ? index / steps : 0);
+    $(".left").textContent = noise_level === undefined ? "" : `${Math.round(100 * noise_level)}%`;
+    $(".moves").textContent = moved == null ? "–" : moved.toFixed(1);
+  }
+
+  // The tiles under the scrubber's handle: as many as fit, spread over the steps
+
+  function lay() {
+    const width = parseFloat(getComputedStyle(tiles).getPropertyValue("--tile"));
+    const fitting = Math.floor((tiles.clientWidth + 2) / (width + 2));
+    const count = Math.max(2, Math.min(fitting, steps + 1));
+    tiles.replaceChildren(
+      ...Array.from({ length: count }, (_, k) => {
+        const tile = document.createElement("img");
+        tile.dataset.index = Math.round((k * steps) / (count - 1));
+        tile.alt = "";
+        return tile;
+      }),
+    );
+    pictures.forEach((_, index) => fill(index));
+    draw();
+  }
+
+  function fill(index) {
+    const tile = tiles.querySelector(`[data-index="${index}"]`);
+    if (tile) tile.src = pictures[index].x_t;
+  }
+
+  // A picture has come.
+  function add(index) {
+    fill(index);
+    draw();
+  }
+
+  // The curve: over the steps, how much noise is left, and how far the estimate still moves.
+
+  function draw() {
+    if (isKept && pictures.length <= steps) return;
+    const line = (height) =>
+      pictures
+        .filter((picture) => height(picture) != null)
+        .map((picture) => [(100 * picture.index) / steps, HEIGHT * (1 - height(picture))].join())
+        .join(" ");
+    $(".curve .noise-left").setAttribute("points", line(({ noise_level }) => noise_level));
+    const move = ({ moved }) => moved && Math.min(moved / FAR, 1);
+    $(".curve .estimate-moves").setAttribute("points", line(move));
+  }
+
+  new ResizeObserver(lay).observe(tiles);
+
+  return { begin, show, add, lay };
+}

@@ -1,0 +1,183 @@
+"""Every tab for everybody: by axe-core, on a small phone, by finger, by keyboard."""
+
+import os
+
+import pytest
+
+from demo.tabs import TABS
+from ldm_core import UserError
+from ldm_core.export.npm_packages import Package, package_files
+
+from .test_looks import PHONE
+
+AXE = Package(
+    "axe-core",
+    "4.14.1",
+    {"axe.min.js": "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"},
+)
+
+# Puts `a11y` into the page. What it returns are short texts that say which elements are at fault.
+SCRIPT = """window.a11y = {
+  name: (node) => node.outerHTML.replace(/data:[^"]+/g, "").slice(0, 160),
+
+  // Whether all parts of a tab are there: Gradio fetches some when it is opened.
+  isWhole(id) {
+    const all = new Map(gradio_config.components.map((one) => [one.id, one]));
+    const under = ({ id, children = [] }) => [id, ...children.flatMap(under)];
+    const find = (node) => all.get(node.id)?.props.elem_id === id ? node
+      : (node.children ?? []).reduce((found, child) => found ?? find(child), undefined);
+    const parts = under(find(gradio_config.layout)).map((one) => all.get(one))
+      .filter(({ props }) => props.visible);
+    const ours = document.querySelectorAll(`#${id} .html-container > *`);
+    return ours.length >= parts.filter(({ type }) => type === "html").length
+      && parts.every(({ props }) => !props.elem_id || document.getElementById(props.elem_id));
+  },
+
+  // Serious and critical violations, each with the first elements that have it.
+  async violations() {
+    const { violations } = await axe.run({ resultTypes: ["violations"] });
+    return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
+      .map(({ id, nodes }) => [id, ...nodes.slice(0, 3).map(({ html }) => html)]);
+  },
+
+  // What a finger or the Tab key goes to, without the footer, which is Gradio's.
+  controls(inside = "main") {
+    const kinds = "a[href], button, input, select, summary, textarea, canvas, [role=combobox]";
+    return [...document.querySelectorAll(`:is(${inside}) :is(${kinds})`)].filter((node) =>
+      !node.closest("footer, [aria-hidden=true]")
+      && a11y.touched(node).checkVisibility({ visibilityProperty: true }));
+  },
+
+  touched: (node) =>
+    node.matches("[type=radio], [type=checkbox], [type=file]") ? node.closest("label") : node,
+
+  small: () => a11y.controls().filter((node) => {
+    const { offsetWidth, offsetHeight } = a11y.touched(node);
+    return Math.min(offsetWidth, offsetHeight) < 44;
+  }).map(a11y.name),
+
+  // Sliders that a finger moves when it scrolls the page
+  held: () => a11y.controls().filter((node) =>
+    node.type === "range" && getComputedStyle(node).touchAction !== "pan-y").map(a11y.name),
+
+  // Controls that are behind the picture, or without it, when the focus comes to them
+  async unseen(panel) {
+    const faults = [];
+    for (const node of a11y.controls(`${panel} :is(.controls, #controls)`)) {
+      node.focus();
+      node.scrollIntoView({ block: "nearest" }); // the board takes no focus
+      await new Promise(requestAnimationFrame);
+      const { left, top, width, height } = a11y.touched(node).getBoundingClientRect();
+      const front = document.elementFromPoint(left + width / 2, top + height / 2);
+      const screens = document.querySelector(`${panel} .screens`).getBoundingClientRect();
+      const isSeen = front && (node.contains(front) || front.contains(node)
+        || a11y.touched(node).contains(front));
+      if (!isSeen || screens.top < 0) faults.push(a11y.name(node));
+    }
+    return faults;
+  },
+
+  // All that the Tab key is to reach; of radios of one name, that which is chosen
+  focusable: () => a11y.controls().filter((node) => node.tabIndex >= 0 && !node.disabled
+    && (node.type !== "radio" || node.checked)),
+
+  // Begins to note where the Tab key goes, up to the footer.
+  listen: () => Object.assign(a11y, { reached: [document.activeElement], ended: false }),
+
+  // By name, as what is filled by the server may be made anew in between
+  missed() {
+    const reached = a11y.reached.map(a11y.name);
+    return a11y.focusable().map(a11y.name).filter((name) => !reached.includes(name));
+  },
+
+  // Where the Tab key has gone back in the document
+  back: () => a11y.reached.slice(1).filter((node, i) =>
+    node.isConnected && a11y.reached[i].isConnected
+    && node.compareDocumentPosition(a11y.reached[i]) & Node.DOCUMENT_POSITION_FOLLOWING)
+    .map(a11y.name),
+};
+document.addEventListener("focusin", ({ target }) => {
+  a11y.ended ||= Boolean(target.closest("footer"));
+  if (!a11y.ended) a11y.reached?.push(target);
+});"""
+
+
+@pytest.fixture(scope="session")
+def axe():
+    try:
+        return package_files(AXE)["axe.min.js"].decode()
+    except UserError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
+def opened_tabs(page):
+    """Open one tab after another; yields the selector of each."""
+    for tab in TABS:
+        panel = f"#tab-{tab.TITLE.lower()}"
+        page.click(f"{panel}-button")
+        page.wait_for_function("(id) => a11y.isWhole(id)", arg=panel[1:])
+        yield panel
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [{}, PHONE], ids=["desktop", "phone"])
+def test_every_tab(open_word_page, axe, size, scheme):
+    # Less motion, as axe would take the colours of what is fading.
+    page = open_word_page(color_scheme=scheme, reduced_motion="reduce", **size)
+    page.evaluate(f"{axe}; {SCRIPT}")
+    for panel in opened_tabs(page):
+        assert page.evaluate("a11y.violations()") == [], panel
+        if scheme == "light":
+            (on_a_phone if size else by_keyboard)(page, panel)
+
+
+def on_a_phone(page, panel):
+    assert page.evaluate("a11y.controls().length") >= len(TABS)
+    assert page.evaluate("a11y.small()") == [], panel
+    assert page.evaluate("a11y.held()") == [], panel
+    if page.locator(f"{panel} .screens").count():
+        assert page.evaluate("(panel) => a11y.unseen(panel)", panel) == [], panel
+    slider = page.locator(f"{panel} :is(#controls, .controls) [type=range]:visible").first
+    if slider.count():
+        scroll_over(page, slider)
+    page.set_viewport_size({"width": 360, "height": PHONE["height"]})
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360, panel
+    page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+
+
+def scroll_over(page, slider):
+    """A finger that lands on a slider and goes up scrolls the page, and leaves the value alone."""
+    slider.evaluate("(node) => node.scrollIntoView({ block: 'end' })")
+    box, value = slider.bounding_box(), slider.input_value()
+    before = page.evaluate("scrollY")
+    finger = page.context.new_cdp_session(page)
+    x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
+    touch = lambda kind, *at: finger.send(
+        "Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for y in at]}
+    )
+    touch("touchStart", y)
+    for way in range(15, 151, 15):
+        touch("touchMove", y - way)
+    touch("touchEnd")
+    page.wait_for_function("(before) => scrollY > before", arg=before)
+    page.wait_for_function(
+        "([node, was]) => node.value === was", arg=[slider.element_handle(), value]
+    )
+
+
+def by_keyboard(page, panel):
+    page.focus("[role=tab]")  # the first of them; nothing comes before
+    page.evaluate("a11y.listen() && null")
+    for _ in range(2 * page.evaluate("a11y.focusable().length")):  # some stops are Gradio's own
+        page.keyboard.press("Tab")
+    assert page.evaluate("a11y.missed()") == [], panel
+    assert page.evaluate("a11y.back()") == [], panel
+
+
+def test_axe_finds_what_is_wrong(open_word_page, axe):
+    page = open_word_page()
+    page.evaluate(f"{axe}; {SCRIPT}")
+    page.evaluate("document.querySelector('.x_t').removeAttribute('alt')")
+    (found,) = page.evaluate("a11y.violations()")
+    assert found[0] == "image-alt"
