@@ -108,6 +108,13 @@ def open_word_page(browser, word_server):
         yield open_page
 
 
+# The prompt that the page starts with, where there is one, has been read.
+CHECKED = """() => {
+  const prompt = document.querySelector("#prompt input");
+  return !prompt || prompt.hasAttribute("aria-invalid");
+}"""
+
+
 @contextmanager
 def pages(browser, server):
     contexts, reported = [], []
@@ -122,6 +129,7 @@ def pages(browser, server):
         page.on("request", lambda r: _is_outside(r.url, server) and reported.append(r.url))
         page.goto(server + query)
         page.wait_for_selector("body[data-ready] .player[data-state=example] .x_t[src]")
+        page.wait_for_function(CHECKED)
         return page
 
     yield open_page
