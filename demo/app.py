@@ -57,7 +57,7 @@ MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than
 MAX_SESSIONS = 100
 # For as many visitors as this Gradio keeps what they have not read: a whole run, if they left.
 MAX_UNREAD = 300
-MAX_UPLOAD = "1mb"  # the page takes no files, but Gradio does
+MAX_UPLOAD = "1mb"  # by Gradio's own way, which the page does not use
 MENU = script("models.js") + "modelMenu({ element, props });"
 REFUSED, INTERRUPTED = 2, 130  # exit statuses, as of the other command lines
 

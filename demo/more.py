@@ -6,8 +6,7 @@ from typing import Any
 from ldm_core import MAX_SEED, check_whole
 
 from .requests import Request
-from .runs import Runner, data_uri
-from .takeaway import in_time
+from .runs import Runner, data_uri, in_time
 
 COUNT = 8
 
@@ -27,7 +26,7 @@ def more(runner: Runner, request: Request, after: Any) -> dict[str, Any]:
     seeds = next_seeds(request, check_whole("after", after, 0, MAX_SEED))
     asked = [request.asked(runner.model)] * COUNT
     options = request.file_settings(runner.model).options
-    steps = in_time(runner, runner.model.denoise(asked, seeds=seeds, **options))
+    steps = in_time(runner.model.denoise(asked, seeds=seeds, **options), runner.deadline_s)
     images = runner.model.decode(deque(steps, maxlen=1).pop().x_t).cpu().numpy()
     pictures = [{"seed": seed, "src": data_uri(image)} for seed, image in zip(seeds, images)]
     return {"settings": request.settings(), "pictures": pictures}

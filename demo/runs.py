@@ -8,7 +8,7 @@ import io
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ldm_core import (
     DenoisingStep,
     LatentDiffusion,
     UserError,
+    latent_greys,
     steps_of,
     stored_settings,
     weights_of,
@@ -93,12 +94,18 @@ def denoise(model: LatentDiffusion, request: Request, deadline_s: float) -> Iter
 
     Raises UserError when that takes too long.
     """
-    ends_at = time.monotonic() + deadline_s
     settings = request.file_settings(model)
-    for step in steps_of(model, settings, [request.asked(model)], [request.seed]):
+    steps = steps_of(model, settings, [request.asked(model)], [request.seed])
+    yield from in_time(steps, deadline_s)
+
+
+def in_time(steps: Iterable[DenoisingStep], deadline_s: float) -> Iterator[DenoisingStep]:
+    """The same steps. Raises UserError when they take too long."""
+    ends_at = time.monotonic() + deadline_s
+    for step in steps:
         if step.index and time.monotonic() > ends_at:
             raise UserError(
-                f"The run was ended at step {step.index} of {step.steps}, after {deadline_s:g} "
+                f"This was ended at step {step.index} of {step.steps}, after {deadline_s:g} "
                 "seconds: the server is too busy. Try again with fewer steps."
             )
         yield step
@@ -242,14 +249,9 @@ def header_of(run: str, request: Request) -> dict[str, Any]:
 
 def latent_picture(latent: np.ndarray) -> np.ndarray:
     """float (4, 8, 8) -> uint8 (16, 16): four channels, in two rows of two."""
-    greys = as_grey(latent[:4])
+    greys = latent_greys(latent[:4])
     side = greys.shape[-1]
     return greys.reshape(2, 2, side, side).transpose(0, 2, 1, 3).reshape(2 * side, 2 * side)
-
-
-def as_grey(latent: np.ndarray) -> np.ndarray:
-    """float of about unit variance -> uint8: 0 is the middle grey, 3 is white."""
-    return (127.5 + latent * 42.5).clip(0, 255).round().astype(np.uint8)
 
 
 def data_uri(picture: np.ndarray) -> str:

@@ -7,16 +7,15 @@ import io
 import logging
 import re
 import shlex
-import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ldm_core import (
     STYLES,
-    DenoisingStep,
     FileSettings,
     InputError,
     LatentDiffusion,
@@ -32,7 +31,7 @@ from ldm_core import (
 from .folder import tidy
 from .prompts import asks_of
 from .requests import OF_WORDS, Request, refused_words
-from .runs import NO_FILES, FilesNotWritten, Runner
+from .runs import NO_FILES, FilesNotWritten, Runner, in_time
 
 KINDS = {"gif": ".gif", "mp4": ".mp4", "webp": ".webp", "apng": ".apng", "strip": ".png"}
 MAX_SCALE = 16  # a WebP holds all its frames, enlarged
@@ -105,25 +104,14 @@ def save(runner: Runner, take: Take) -> Path:
     try:
         tidy(runner.folder)
         path = runner.folder / name
-        write_samples(path, runner.model, take.settings, lambda steps: in_time(runner, steps))
+        follow = partial(in_time, deadline_s=runner.deadline_s)
+        write_samples(path, runner.model, take.settings, follow)
         return path
     except UserError:
         raise
     except Exception as fault:
         log.exception("a file could not be written")
         raise FilesNotWritten(NO_FILES) from fault
-
-
-def in_time(runner: Runner, steps: Iterator[DenoisingStep]) -> Iterator[DenoisingStep]:
-    """The same steps. Raises UserError when they take too long."""
-    ends_at = time.monotonic() + runner.deadline_s
-    for step in steps:
-        if step.index and time.monotonic() > ends_at:
-            raise UserError(
-                f"This was ended at step {step.index} of {step.steps}, after {runner.deadline_s:g} "
-                "seconds: the server is too busy. Try again with fewer steps."
-            )
-        yield step
 
 
 # Texts that make it again

@@ -17,7 +17,7 @@ from .model.vocabulary import STYLES
 from .output.file_settings import SCALE, FileSettings, asked_of, picture_text, stored_settings
 from .output.sample_files import write_samples
 from .output.steps import round_trip_error, steps_of, steps_of_morph
-from .output.views import step_pictures
+from .output.views import latent_greys, step_pictures
 from .runtime.backends import BACKENDS
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "NO_LABEL",
     "find_label",
     "label_text",
+    "latent_greys",
     "BACKENDS",
     "MAX_GUIDANCE_SCALE",
     "MAX_SEED",

@@ -6,14 +6,14 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from ldm_core import InputError, LatentDiffusion, picture_text
+from ldm_core import InputError, LatentDiffusion, latent_greys, picture_text
 
 from ..drawings import FIRST_STRENGTH, asks_of, given_by_page, seen
 from ..endpoint import RETURNS, add_endpoint
 from ..layout import GENERATE, NEW_SEED, STOP, script
 from ..parts import RUNS_THE_MODEL, control, html, shown_to_people
 from ..requests import Request, class_label, labels
-from ..runs import EXAMPLE_LABEL, Runner, as_grey, data_uri, draw
+from ..runs import EXAMPLE_LABEL, Runner, data_uri, draw
 
 TITLE = "Draw"
 FIRST_LABEL = 8  # what the digit with which the tab opens, a 3, is to become
@@ -149,7 +149,7 @@ def _look(model: LatentDiffusion, picture: Any) -> dict[str, Any]:
     return {
         "digit": picture_text(digit),
         "picture": data_uri(digit),
-        "latent": [data_uri(as_grey(channel)) for channel in latent],
+        "latent": [data_uri(latent_greys(channel)) for channel in latent],
         "back": data_uri(back),
         "error": round(error, 1),
     }

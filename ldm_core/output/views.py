@@ -38,7 +38,12 @@ def latent_pictures(latents: torch.Tensor) -> np.ndarray:
     """(B, 4, 8, 8) -> uint8 (B, 4, 28, 28): a picture of each channel, with a black border. 0 is
     the middle grey; -3 and less is black, 3 and more is white. Raises NonFiniteError."""
     check_finite(latents)
-    greys = (127.5 + 42.5 * latents.float()).clamp(0, 255).round().to(torch.uint8).cpu().numpy()
+    greys = latent_greys(latents.float().cpu().numpy())
     scale, rest = divmod(PICTURE_SIDE, greys.shape[-1])
     border = (0, 0), (0, 0), (rest // 2, rest - rest // 2), (rest // 2, rest - rest // 2)
     return np.pad(greys.repeat(scale, axis=2).repeat(scale, axis=3), border)
+
+
+def latent_greys(latents: np.ndarray) -> np.ndarray:
+    """float of any shape, of about unit variance -> uint8: 0 is the middle grey, 3 is white."""
+    return (127.5 + 42.5 * latents).clip(0, 255).round().astype(np.uint8)
