@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from ldm_core import MAX_SEED, SCALE, LatentDiffusion, stored_settings, weights_of
+from ldm_core import LatentDiffusion
+from ldm_core.files.weights import weights_of
+from ldm_core.inputs import MAX_SEED
+from ldm_core.output.file_settings import SCALE, stored_settings
 
 from .layout import WEB, read
 from .markup import controls
