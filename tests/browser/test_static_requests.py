@@ -10,7 +10,7 @@ import pytest
 
 from demo.layout import WEB
 from demo.prompts import asks_of
-from demo.site import what_the_page_knows
+from demo.static_page import what_the_page_knows
 from ldm_core import InputError, stored_settings, weights_of
 
 from ..demo.values import with_words
