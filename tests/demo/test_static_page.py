@@ -10,6 +10,7 @@ from demo import static_page
 from demo.layout import FOLD, GENERATE, NEW_SEED, STOP, WEB
 from demo.prompts import asks_of
 from demo.runs import Runner
+from demo.static_page import node_modules
 from ldm_core import UserError
 
 from .values import with_words
@@ -122,29 +123,29 @@ def test_packages_of_another_version_are_refused(tmp_path):
     for name, version in versions.items():
         with (
             pytest.raises(UserError, match=f"has no {name}, .* --runtime"),
-            static_page.node_modules(tmp_path),
+            node_modules(tmp_path),
         ):
             pytest.fail("it went on")
         install(tmp_path, name, version)
-    with static_page.node_modules(tmp_path) as folder:
+    with node_modules(tmp_path) as folder:
         assert folder == tmp_path
     (tmp_path / "gifenc" / "package.json").write_text('{"version": "1.0.2"}')
     with (
         pytest.raises(UserError, match="has gifenc 1.0.2, not gifenc 1.0.3"),
-        static_page.node_modules(tmp_path),
+        node_modules(tmp_path),
     ):
         pytest.fail("it went on")
 
 
 def test_without_npm_or_a_connection_one_is_told_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="npm is missing.* --runtime"), static_page.node_modules():
+    with pytest.raises(UserError, match="npm is missing.* --runtime"), node_modules():
         pytest.fail("it went on")
     npm = tmp_path / "npm"
     npm.write_text("#!/bin/sh\necho 'npm error no network' >&2\nexit 1\n")
     npm.chmod(0o755)
     with (
         pytest.raises(UserError, match=r"\(no network\)\. Or pass .* --runtime"),
-        static_page.node_modules(),
+        node_modules(),
     ):
         pytest.fail("it went on")
