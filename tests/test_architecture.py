@@ -49,7 +49,7 @@ ALLOWED = {
 }
 # The same for the folders outside, beside the names that `ldm_core` itself offers.
 OUTSIDE = {
-    "demo": {"checks", "data", "files", "inputs", "model", "output"},
+    "demo": {"checks", "data", "export", "files", "inputs", "model", "output"},
     "hosting": {"command_line", "model"},
     "benchmarks": {
         *("data", "diffusion", "evaluation", "export", "files", "model", "output", "runtime"),
@@ -58,10 +58,11 @@ OUTSIDE = {
 # What a network and its mathematics must be readable, and usable, without.
 FOREIGN = {"argparse", "pathlib", "os", "json", "PIL", "imageio", "safetensors", "torchvision"}
 MODULES = sorted(CORE.rglob("*.py"))
+UNKNOWN = "?"  # a module whose name is computed
 
 
 def imports(path: Path) -> set[str]:
-    """Full names of all modules that a file imports, wherever in it."""
+    """Full names of all modules that a file imports, wherever in it and by any means."""
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -72,7 +73,15 @@ def imports(path: Path) -> set[str]:
             base = ".".join([*above, *([node.module] if node.module else [])])
             # `from . import name` and `from package import name` may name modules
             found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and called(node) in ("import_module", "__import__"):
+            name = node.args[0]
+            found.add(name.value if isinstance(name, ast.Constant) else UNKNOWN)
     return found
+
+
+def called(node: ast.Call) -> str | None:
+    """The last name of a function that is called."""
+    return getattr(node.func, "attr", None) or getattr(node.func, "id", None)
 
 
 def place(module: str) -> str | None:
@@ -145,6 +154,12 @@ def test_folders_outside_import_what_the_table_allows_and_nothing_else(folder):
 def test_the_library_has_one_door():
     assert len(ldm_core.__all__) <= 15
     assert all(hasattr(ldm_core, name) for name in ldm_core.__all__)
+
+
+def test_only_the_export_looks_for_modules_that_it_does_not_know():
+    """Its formats register themselves."""
+    found = [path for path in MODULES if UNKNOWN in imports(path)]
+    assert found == [CORE / "export" / "__main__.py"]
 
 
 def test_the_library_loads_without_what_only_training_needs():

@@ -10,7 +10,7 @@ import pytest
 
 from demo.layout import WEB
 from demo.prompts import asks_of
-from demo.site import what_the_page_knows
+from demo.static_page import what_the_page_knows
 from ldm_core import InputError
 from ldm_core.files.weights import weights_of
 from ldm_core.output.file_settings import stored_settings
