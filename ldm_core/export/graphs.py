@@ -21,5 +21,5 @@ def graphs(model: LatentDiffusion, small: bool = False) -> dict[str, bytes]:
         "prompt": prompt_graph(model.conditioning, model.unet, others),
         "unet": unet_graph(model.unet, model.config.conditioning.n_tokens, unet),
         "decoder": decoder_graph(model.vae, others),
-        "encoder": encoder_graph(model.vae, others),
+        "encoder": encoder_graph(model.vae, unet),
     }
