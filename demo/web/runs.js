@@ -1,10 +1,14 @@
 // The runs of one tab: from a request to the store, step by step. The newest request wins.
 //
-// A run in the store is {settings, line, name, steps} as the engine says it, and {request, unit,
-// is_live, pictures, glance}: pictures, one for each step, as `shown_of` makes them; glance: the only
-// picture of a run that follows the controls, while they move.
+// A run in the store is what the engine's `check` says, {settings, line, name, steps, ...}, and
+// {request, is_live, pictures, glance}. pictures: one for each step, as `shown_of` makes them; of a
+// grid a list for each cell, of the greys of its steps. glance: the only picture of a run that follows
+// the controls, while they move.
 
-import { address, distance, step_of } from "./pictures.js";
+import { address, bytes_of, distance, step_of } from "./pictures.js";
+
+// How what comes after the first message gets into a run; the first says what `check` does.
+const ADD = { denoise: add_step, grid: add_cells, morph: add_images };
 
 const OF_PEOPLE = /^(Input|User|Busy|Lost|Load|NonFinite)Error$/;
 
@@ -41,13 +45,12 @@ export class Runs {
       signal.throwIfAborted();
       for await (const said of this.#engine[this.#kind](request, signal)) {
         if (signal.aborted) return;
-        if (said.settings) this.#open({ ...said, request, is_live });
-        else if (said.x_t) this.#add(said);
-        else Object.assign(store.run, said); // as a remark
+        if (said.name) this.#open({ ...said, request, is_live });
+        else if (ADD[this.#kind](store.run, said)) store.set({ came: store.came + 1 });
       }
       store.set({ ended: true });
     } catch (error) {
-      if (!signal.aborted) store.set({ state: "failed", status: reason(error) });
+      if (!signal.aborted) store.set({ state: "failed", status: this.#reason(error) });
     }
   }
 
@@ -70,7 +73,7 @@ export class Runs {
       store.set({ run, came: 0, ended: false, state: "done", status: done_in(run) });
       return true;
     } catch (error) {
-      if (!signal.aborted) store.set({ status: reason(error) });
+      if (!signal.aborted) store.set({ status: this.#reason(error) });
       return false;
     }
   }
@@ -78,15 +81,16 @@ export class Runs {
   // Stop; steps that have come and were not shown never appear.
   stop() {
     this.#controller.abort();
-    const { state, run, shown } = this.#store;
-    if (state === "waiting") {
-      this.#store.set({ state: "stopped", status: "Stopped. Generate starts it again." });
-    } else if (state === "running") {
-      const steps = Math.max(shown, 0);
-      run.pictures.length = Math.min(run.pictures.length, steps + 1);
-      const status = `Stopped after ${count(steps, run)}. Generate starts it again.`;
-      this.#store.set({ came: run.pictures.length, state: "stopped", status });
+    const store = this.#store;
+    if (!is_busy(store)) return;
+    const { run, shown, state } = store;
+    let done = "";
+    if (state === "running" && this.#kind === "grid") done = ` after ${drawn(run)}`;
+    if (state === "running" && this.#kind === "denoise") {
+      run.pictures.length = Math.min(run.pictures.length, Math.max(shown, 0) + 1);
+      done = ` after ${count(Math.max(shown, 0), "step")}`;
     }
+    store.set({ came: -1, state: "stopped", status: `Stopped${done}. ${this.#button} starts it again.` });
   }
 
   // End a whole run that follows the controls: they have moved on.
@@ -104,23 +108,55 @@ export class Runs {
   }
 
   #open(run) {
-    run.pictures = [];
+    run.pictures = this.#kind === "grid" ? run.cells.map(() => []) : [];
     this.#store.set({ run, came: 0, ended: false, state: "running", status: "Drawing…" });
   }
 
-  #add(step) {
-    const { run } = this.#store;
-    if (step.index !== run.pictures.length) return; // the end says the last once more
-    run.pictures.push(shown_of(step, run.pictures[run.pictures.length - 1]));
-    run.steps = step.steps ?? run.steps;
-    this.#store.set({ came: run.pictures.length });
+  get #button() {
+    return this.#kind === "grid" ? "Compare" : "Generate";
   }
+
+  #reason(error) {
+    return reason(error).replace("Generate", this.#button);
+  }
+}
+
+function add_step(run, { remark, steps, ...step }) {
+  if (remark) run.remark = remark;
+  if (!step.x_t || step.index !== run.pictures.length) return false;
+  run.pictures.push(shown_of(step, run.pictures[run.pictures.length - 1]));
+  run.steps = steps ?? run.steps;
+  return true;
+}
+
+function add_cells(run, { cells = [], index, pictures }) {
+  cells.forEach((cell, i) => (run.pictures[cell][index] = pictures[i]));
+  return cells.length > 0;
+}
+
+// All pictures of a morph come together, each with the noise that it began with.
+function add_images(run, { images, noises }) {
+  if (images) run.pictures = images.map((image, i) => morph_step(run, i, image, noises[i]));
+  return Boolean(images);
+}
+
+function morph_step({ captions }, index, image, noise) {
+  return { index, caption: captions[index], x_t: address(image), x_0: address(noise) };
 }
 
 export const is_busy = ({ state }) => ["waiting", "running"].includes(state);
 
-const count = (steps, { unit = "Step" }) => `${steps} ${unit.toLowerCase()}${steps === 1 ? "" : "s"}`;
-export const done_in = (run) => run.remark ?? `Done in ${count(run.steps, run)}.`;
+export const count = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
+const drawn = ({ cells, pictures }) =>
+  `${pictures.filter((of_cell, i) => of_cell.length > cells[i].steps).length} of ` +
+  count(cells.length, "cell");
+
+// What there is to say of a run that is done.
+export function done_in(run) {
+  if (run.remark) return run.remark;
+  if (run.captions) return `${count(run.steps + 1, "picture")}, and the GIF goes on for ever.`;
+  return `Done in ${count(run.steps, "step")}.`;
+}
 
 // What is shown of a step: its pictures as addresses, and how far the estimate has moved since the
 // step before, in grey levels.
@@ -132,6 +168,10 @@ function shown_of({ x_t, x_0, latent, ...step }, before) {
 
 // A run that comes with the page, as it stands in its JSON.
 export function example_of({ pictures, ...run }) {
+  if (run.captions) {
+    const step = ([i, ...greys]) => morph_step(run, i, ...greys.map(bytes_of));
+    return { ...run, pictures: pictures.map(step) };
+  }
   const shown = [];
   for (const step of pictures) shown.push(shown_of(step_of(step), shown[shown.length - 1]));
   return { ...run, pictures: shown };

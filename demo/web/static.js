@@ -1,133 +1,75 @@
-// The page: its controls, the player, and the engine that runs the model in workers.
+// The page without a server: its own controls, and the model in a worker of this browser.
 
-import { Engine } from "../engine/client.js";
-import { liveSwitch } from "../live.js";
-import { player } from "../player.js";
-import { promptLanguage } from "../prompt.js";
-import { promptField } from "../prompt_field.js";
-import { Controls } from "./controls.js";
-import { Drawing, reason } from "./drawing.js";
-import { Host } from "./host.js";
-import { Loading } from "./loading.js";
-import { Requests } from "./request.js";
+import { promptLanguage } from "./engine/vocabulary.js";
+import { WorkerEngine } from "./engine/worker_engine.js";
+import { lay_out, open_fold } from "./layout.js";
+import { follow_link } from "./links.js";
+import { controls } from "./parts/controls.js";
+import { loading } from "./parts/loading.js";
+import { Tab } from "./tab.js";
 
-const $ = (selector) => document.querySelector(selector);
-const say = (event, detail) => document.dispatchEvent(new CustomEvent(event, { detail }));
-
+const $ = (selector, root = document) => root.querySelector(selector);
 const about = JSON.parse($("#about").textContent);
 const language = about.vocabulary && promptLanguage(about.vocabulary);
-const requests = new Requests(about, language);
-const styles = about.vocabulary ? Object.keys(about.vocabulary.styles) : [];
-const texts = language ? ["prompt", "negative_prompt"] : [];
-const in_step = ["prompt", "label", ...styles]; // in the order of `promptField`
+const engine = new WorkerEngine("model/", about);
+const measure = lay_out();
+const tabs = {};
+const load = loading($("#model"), engine, (status) => {
+  for (const { store } of Object.values(tabs)) if (store.state === "waiting") store.set({ status });
+});
+const panels = [...document.querySelectorAll("[role=tabpanel]")];
+const opened = new Set();
 
-// A second worker makes the pictures while the first goes on.
-const engine = new Engine("model/", { workers: navigator.hardwareConcurrency > 1 ? 2 : 1 });
-let waiting = null; // the request to be drawn when the model is there
-
-// The parts that Gradio's page has too
-
-const screen = new Host($("#stage"), about.example);
-const drawing = new Drawing(
-  engine,
-  { message: (message) => screen.give(message), failed },
-  about.scales,
-);
-const controls = new Controls($("#controls"), about.values, moved);
-const field = language && the_field();
-
-function the_field() {
-  const value = { vocabulary: about.vocabulary, labels: about.labels };
-  const host = new Host($(".beside-prompt"), value, { input: typed });
-  return promptField(Object.assign(host, { promptLanguage }));
+for (const name of Object.keys(about.controls)) {
+  const panel = $(`#panel-${name}`);
+  const [ready, is_ready] = [() => load.ready(), () => load.is_ready];
+  const tab = new Tab(name, { engine, about, language, write: (values) => set(values), ready, is_ready });
+  const changed = (control, values) => tab.changed(control, values);
+  const set = controls(panel, { about, tab: name, changed });
+  tabs[name] = tab;
+  measure($(".stage", panel));
+  const on = (selector, press) => $(selector, panel)?.addEventListener("click", press);
+  on(".go", () => tab.generate());
+  on(".halt", () => tab.stop());
+  on(".dice", () => tab.dice());
+  panel.addEventListener("keydown", ({ key, target }) => {
+    const is_field = target.matches("[type=number], [type=text]");
+    if (key === "Enter" && is_field && !target.closest("#prompt, #negative_prompt")) tab.generate();
+  });
 }
 
-// Keeping in step: what has changed, and what changes with it
-
-const given = () => {
-  const values = controls.get();
-  return in_step.map((name) => values[name]);
-};
-
-function typed() {
-  const [label, ...amounts] = field.typed(...given());
-  controls.set({ label, ...Object.fromEntries(styles.map((name, i) => [name, amounts[i]])) });
-  redraw();
-}
-
-function moved(name) {
-  if (name === "prompt") return; // `typed` hears of that
-  if (field && name === "label") controls.set({ prompt: field.pressed(...given()) });
-  if (styles.includes(name)) controls.set({ prompt: field.moved(name, ...given()) });
-  redraw();
-}
-
-// Runs
-
-async function generate() {
-  $("#notice").hidden = true;
-  try {
-    const request = requests.from_page(controls.get());
-    waiting = request;
-    if (loading.has_failed) loading.start();
-    say("run-waits", `Loading the model: ${loading.percent}%`);
-    await loading.loaded;
-    if (waiting !== request) return;
-    waiting = null;
-    drawing.draw(request);
-  } catch (error) {
-    waiting = null;
-    failed(reason(error));
+// A tab is brought to life when it is opened for the first time.
+async function open(name) {
+  for (const panel of panels) {
+    const is_open = panel.id === `panel-${name}`;
+    panel.hidden = !is_open;
+    const button = $(`#tab-${panel.id.slice(6)}`);
+    button.setAttribute("aria-selected", is_open);
+    button.tabIndex = is_open ? 0 : -1;
   }
+  if (opened.has(name)) return;
+  opened.add(name);
+  const tab = tabs[name];
+  await tab?.open();
+  const given = { store: tab?.store, engine, about, tab, language };
+  const parts = [...$(`#panel-${name}`).querySelectorAll("[data-part]")];
+  await Promise.all(
+    parts.map(async (element) => {
+      const { mount } = await import(`./parts/${element.dataset.part}.js`);
+      mount(element, given);
+    }),
+  );
 }
 
-function failed(why) {
-  say("run-error", why);
-  say("run-failed");
-}
-
-// Draws while a control moves, when it says something that can be drawn.
-function redraw() {
-  const values = controls.get();
-  const is_wrong = texts.some((name) => language.read(values[name]).problems.length);
-  const is_empty = Object.values(values).includes(null);
-  if (!is_live() || !engine.model || waiting || is_wrong || is_empty) return;
-  try {
-    drawing.follow(requests.from_page(values));
-  } catch (error) {
-    say("run-refused", reason(error));
-  }
-}
-
-// The page
-
-player(Object.assign(screen, { cancel: () => drawing.stop() }));
-const is_live = liveSwitch($(".live input"));
-field?.start();
-$("#generate").addEventListener("click", generate);
-$("#stop").addEventListener("click", () => {
-  if (!waiting) return; // the player has told `drawing`
-  const request = waiting;
-  waiting = null;
-  drawing.give_up(request);
+$("[role=tablist]").addEventListener("click", ({ target }) => target.id && open(target.id.slice(4)));
+$("[role=tablist]").addEventListener("keydown", ({ key, target }) => {
+  const buttons = [...document.querySelectorAll("[role=tab]")];
+  const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
+  const next = by && buttons[(buttons.indexOf(target) + by + buttons.length) % buttons.length];
+  next?.focus();
+  next?.click();
 });
-$("#dice").addEventListener("click", () => {
-  controls.set({ seed: crypto.getRandomValues(new Uint32Array(1))[0] });
-  redraw();
-});
-$("#controls").addEventListener("keydown", ({ key, target }) => {
-  if (key === "Enter" && target.type === "number") $("#generate").click();
-});
-try {
-  const asked = requests.from_link(location.search);
-  if (asked) controls.set(asked.values);
-} catch (error) {
-  $("#notice").textContent = `This link does not work. ${reason(error)}`;
-  $("#notice").hidden = false;
-}
-if (field) {
-  const settled = field.settled(...given());
-  controls.set(Object.fromEntries(in_step.map((name, i) => [name, settled[i]])));
-}
-const loading = new Loading($("#model"), (on_progress) => engine.load(on_progress));
+for (const fold of document.querySelectorAll(".fold")) open_fold(fold, false);
+await open("watch");
+await follow_link({ about, engine, tabs, open });
 document.body.toggleAttribute("data-ready", true);

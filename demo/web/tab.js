@@ -2,7 +2,7 @@
 // draws; parts get it beside store, engine and about.
 
 import { InStep } from "./in_step.js";
-import { Runs } from "./runs.js";
+import { Runs, example_of } from "./runs.js";
 import { Store } from "./store.js";
 
 // The request that the values of a tab make; the prompt says it all, where there is one.
@@ -28,10 +28,21 @@ export class Tab {
     const controls = { ...about.starts[name] };
     this.store = new Store({ tab: name, controls, own: {}, moved: 0, at: null, shown: null });
     Object.assign(this, { name, engine, about, language, is_ready, checks: new Set(), write });
-    const kind = name === "morph" ? "morph" : "denoise";
+    const kind = { compare: "grid", morph: "morph" }[name] ?? "denoise";
     this.runs = new Runs(this.store, engine, { kind, ready });
     if (name === "watch" && language)
       this.#in_step = new InStep(about.vocabulary, language, about.labels);
+  }
+
+  // Show the example that the tab has, if nothing is shown yet. Compare's grid shows its own.
+  async open() {
+    const { store, name } = this;
+    if (store.run || name === "compare") return;
+    const { watch } = this.about.examples;
+    const found = name === "watch" ? watch : await this.engine.data(name).catch(() => ({}));
+    const run = found.run ?? (found.pictures ? found : watch);
+    const status = "An example. Press Generate to draw your own.";
+    store.set({ example: found, run: example_of(run), state: "example", status });
   }
 
   // The request that controls and parts make together.

@@ -1,84 +1,67 @@
-// The grid of the tab Compare: `comparison` brings the markup of compare.html to life. This is a
-// module without imports. Playing and scrubbing send nothing.
+// The grid of the tab Compare. Playing and scrubbing ask the engine for nothing.
+
+import { copied, download, link_to } from "../files.js";
+import { SIDE, bytes_of } from "../pictures.js";
+import { count, is_busy } from "../runs.js";
 
 const FRAME_MS = 80; // playing shows a step for as long as the GIF does ...
 const WHOLE_MS = 4000; // ... unless all steps together would take longer than this
-const SIDE = 28;
 const OPENS = "Press a cell to open it in Watch.";
 
-// element, props, trigger, watch: as of player.js; what messages are, `messages` in
-// demo/grid_files.py says. server.film(link): a promise of {mp4} or {refused}, of a grid. On the document, clicks on #compare-go and #compare-stop are heard, and
-// the events "compare-failed", before it "run-error" with the reason, and "server-back".
-export function comparison({ element, props, trigger, watch, server }) {
+// element: holds the markup of compare.html.
+export function mount(element, { store, engine }) {
   const $ = (selector) => element.querySelector(selector);
-  const root = $(".comparison");
   const scrubber = $(".grid-step");
-
-  let grid = null; // the newest message of the run
-  let cells = []; // for each cell its canvas, and its steps that have come: [picture, x, y]
-  let taken = 0; // chunks that are in `cells`
+  let run = null;
+  let cells = []; // of each the link and the canvas
   let total = 1; // steps of the whole grid
   let at = null; // the step of the grid that is shown; null: the newest of each cell
   let playing = false;
-  let stopping = false; // Stop was pressed before the run began
-  let reason = null; // why the run failed
 
-  const isBusy = () => ["waiting", "running"].includes(root.dataset.state);
+  // What the store says
 
-  function setState(state, status) {
-    root.dataset.state = state;
-    $(".grid-status").textContent = status;
-    document.body.toggleAttribute("data-comparing", isBusy());
-  }
-
-  // What the server says
-
-  function receive(message) {
-    if (!message) return;
-    if (message.run !== grid?.run) {
-      open(message);
-      setState("running", "Drawing…");
-      if (stopping) stop();
-    }
-    if (!isBusy() && root.dataset.state !== "done") return; // sent before the server heard of Stop
-    grid = message;
-    for (; taken < message.chunks.length; taken++) take(message.chunks[taken], message.run);
-    offer("gif", message.gif, `${message.name}.gif`);
-    offer("png", message.png, `${message.name}.png`);
-    if (root.dataset.state === "running" && (message.png || message.no_files)) {
-      setState("done", message.no_files ?? `Done: ${count(message.steps.length)}. ${OPENS}`);
-      setKeeps(true);
-      history.replaceState(history.state, "", link(grid.link));
-    }
-  }
-
-  const count = (n) => `${n} cell${n === 1 ? "" : "s"}`;
-
-  function open(message) {
-    grid = message;
-    taken = 0;
+  function open() {
+    run = store.run;
+    if (!run) return;
     at = null;
     pause();
-    setKeeps(false);
-    total = Math.max(...message.steps);
-    scrubber.max = total;
-    scrubber.value = total;
-    layOut(message);
+    total = Math.max(...run.cells.map(({ steps }) => steps));
+    scrubber.max = scrubber.value = total;
+    scrubber.disabled = $(".play").disabled = Boolean(run.is_example);
+    lay_out();
     place();
+    run.cells.forEach((_, cell) => draw(cell));
   }
 
-  // A table, so that who does not see it is told of which row and column a cell is.
-  function layOut({ across, down, title, steps, lines, links }) {
+  function receive() {
+    run.cells.forEach((_, cell) => draw(cell));
+    if (!store.ended || store.state !== "running") return;
+    store.set({ state: "done", status: `Done: ${count(cells.length, "cell")}. ${OPENS}` });
+    history.replaceState(history.state, "", link_to(run.link));
+  }
+
+  function say() {
+    $(".comparison").dataset.state = store.state;
+    if ($(".grid-status").textContent !== store.status) tell(store.status);
+    document.body.toggleAttribute("data-comparing", is_busy(store));
+    const is_done = store.state === "done" || store.state === "example";
+    for (const button of element.querySelectorAll(".keep button")) button.disabled = !is_done;
+  }
+
+  const tell = (...said) => $(".grid-status").replaceChildren(...said);
+
+  // A table, so that screen readers announce the row and column of a cell.
+  function lay_out() {
+    const { across, down, title } = run;
     const columns = across.titles.length;
     const head = (text, scope) => make("th", { scope, textContent: text, title: text });
-    cells = steps.map((_, i) => {
+    cells = run.cells.map(({ line, settings }) => {
       const canvas = make("canvas", { width: SIDE, height: SIDE });
-      const cell = make("a", { className: "cell", title: lines[i] });
-      cell.setAttribute("aria-label", lines[i]);
-      if (links[i]) Object.assign(cell, { href: link(links[i]), target: "_blank" });
-      else cell.setAttribute("role", "img");
-      cell.append(canvas);
-      return { cell, canvas, steps: [] };
+      const cell = make("a", { className: "cell", title: line }, canvas);
+      cell.setAttribute("aria-label", line);
+      if (settings.eta) cell.setAttribute("role", "img"); // Watch has no control for it
+      else Object.assign(cell, { href: link_to(settings), target: "_blank" });
+      return { cell, canvas };
     });
     reach(0);
     const corner = down ? [make("td")] : [];
@@ -90,9 +73,7 @@ export function comparison({ element, props, trigger, watch, server }) {
     }
     const longest = down ? Math.max(...down.titles.map((text) => text.length)) : 0;
     const sizes = { columns, rows: rows.length - 1, beside: Math.min(longest, 10) };
-    for (const [name, size] of Object.entries(sizes)) {
-      $(".grid").style.setProperty(`--${name}`, size);
-    }
+    for (const [name, size] of Object.entries(sizes)) $(".grid").style.setProperty(`--${name}`, size);
     $(".grid").replaceChildren(make("caption", { textContent: title }), ...rows);
   }
 
@@ -109,39 +90,27 @@ export function comparison({ element, props, trigger, watch, server }) {
   }
 
   $(".grid").addEventListener("keydown", (event) => {
-    const at = cells.findIndex(({ cell }) => cell === event.target);
-    const columns = grid?.across.titles.length;
+    const from = cells.findIndex(({ cell }) => cell === event.target);
+    const columns = run?.across.titles.length;
     const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
-    const to = at + moves[event.key];
-    const isBeside = Math.floor(to / columns) === Math.floor(at / columns);
-    if (at < 0 || !cells[to] || !(isBeside || Math.abs(to - at) === columns)) return;
+    const to = from + moves[event.key];
+    const is_beside = Math.floor(to / columns) === Math.floor(from / columns);
+    if (from < 0 || !cells[to] || !(is_beside || Math.abs(to - from) === columns)) return;
     event.preventDefault();
     reach(to).cell.focus();
   });
 
-  function take(chunk, run) {
-    const picture = new Image();
-    picture.onload = () => {
-      if (run !== grid.run) return;
-      chunk.cells.forEach((cell, row) => {
-        for (let i = 0; i < chunk.count; i++) {
-          cells[cell].steps[chunk.first + i] = [picture, i * SIDE, row * SIDE];
-        }
-        draw(cell);
-      });
-    };
-    picture.src = chunk.src;
-  }
-
   // What is on the screen
 
   function draw(cell) {
-    const { canvas, steps } = cells[cell];
-    const wanted = at === null ? Infinity : Math.floor((at * grid.steps[cell]) / total);
-    const step = steps[Math.min(wanted, steps.length - 1)];
-    if (!step) return;
-    const [picture, x, y] = step;
-    canvas.getContext("2d").drawImage(picture, x, y, SIDE, SIDE, 0, 0, SIDE, SIDE);
+    const pictures = run.pictures[cell];
+    const wanted = at === null ? Infinity : Math.floor((at * run.cells[cell].steps) / total);
+    const greys = pictures[Math.min(wanted, pictures.length - 1)];
+    if (!greys || cells[cell].shown === greys) return;
+    cells[cell].shown = greys;
+    const pixels = new ImageData(SIDE, SIDE);
+    greys.forEach((grey, i) => pixels.data.set([grey, grey, grey, 255], 4 * i));
+    cells[cell].canvas.getContext("2d").putImageData(pixels, 0, 0);
   }
 
   function place() {
@@ -160,14 +129,14 @@ export function comparison({ element, props, trigger, watch, server }) {
   function play() {
     if (!cells.length) return;
     playing = true;
-    setPlayButton();
+    set_play_button();
     if (at === null || at >= total) show(0);
-    let shownAt = performance.now();
+    let shown_at = performance.now();
     requestAnimationFrame(function tick(now) {
-      if (!playing) return;
-      if (now - shownAt >= Math.min(FRAME_MS, WHOLE_MS / (total + 1))) {
+      if (!playing || !element.isConnected) return;
+      if (now - shown_at >= Math.min(FRAME_MS, WHOLE_MS / (total + 1))) {
         show(at + 1);
-        shownAt = now;
+        shown_at = now;
       }
       if (at >= total) pause();
       else requestAnimationFrame(tick);
@@ -176,10 +145,10 @@ export function comparison({ element, props, trigger, watch, server }) {
 
   function pause() {
     playing = false;
-    setPlayButton();
+    set_play_button();
   }
 
-  function setPlayButton() {
+  function set_play_button() {
     $(".play").setAttribute("aria-label", playing ? "Pause" : "Play");
     $(".play").toggleAttribute("data-playing", playing);
   }
@@ -197,89 +166,37 @@ export function comparison({ element, props, trigger, watch, server }) {
     if (cells.length) show(Number(scrubber.value));
   });
 
-  function offer(what, file, name) {
-    const anchor = $(`.grid-${what}`);
-    anchor.setAttribute("aria-disabled", !file);
-    if (file) Object.assign(anchor, { href: file.url, download: name });
-    else anchor.removeAttribute("href");
+  // Files and the link
+
+  for (const format of ["gif", "png", "mp4"]) {
+    const button = $(`.grid-${format}`);
+    button.hidden = !engine.formats.grid.includes(format);
+    button.addEventListener("click", () => download(engine, run.request, { format }, tell));
+  }
+  $(".grid-link").addEventListener("click", async () => {
+    const link = link_to(run.link);
+    tell((await copied(link)) ? "Link copied." : link); // else it is copied by hand
+  });
+
+  async function show_example() {
+    const { pictures, ...example } = await engine.data("compare");
+    if (store.run || !pictures) return;
+    const of_cells = example.cells.map(({ steps }, i) => {
+      const steps_of_cell = [];
+      steps_of_cell[steps] = bytes_of(pictures[i]);
+      return steps_of_cell;
+    });
+    const run = { ...example, request: example.link, pictures: of_cells, is_example: true };
+    store.set({ run, status: "An example. Press Compare to draw it step by step." });
   }
 
-  function setKeeps(isDone) {
-    $(".grid-link").setAttribute("aria-disabled", !isDone);
-    $(".grid-mp4").setAttribute("aria-disabled", !isDone);
-    $(".grid-mp4").hidden = !grid.has_mp4;
-  }
-
-  const link = (query) =>
-    `${location.origin}${location.pathname}?${new URLSearchParams(query)}`;
-  const say = (text) => ($(".grid-status").textContent = text);
-  const isOffered = (button) => button.getAttribute("aria-disabled") === "false";
-
-  $(".grid-link").addEventListener("click", async ({ currentTarget }) => {
-    if (!isOffered(currentTarget)) return;
-    try {
-      await navigator.clipboard.writeText(link(grid.link));
-      say("Link copied.");
-    } catch {
-      say(link(grid.link)); // no permission, as in a frame: to be copied by hand
-    }
-  });
-
-  $(".grid-mp4").addEventListener("click", async ({ currentTarget: button }) => {
-    if (!isOffered(button)) return;
-    const { run, name } = grid;
-    button.setAttribute("aria-disabled", true);
-    say("Making the MP4…");
-    let said;
-    try {
-      said = await server.film(grid.link);
-    } catch {
-      said = { refused: "The MP4 could not be made. Try again in a minute." };
-    }
-    if (said.mp4) make("a", { href: said.mp4, download: `${name}.mp4` }).click();
-    if (run !== grid.run || isBusy()) return;
-    setKeeps(true);
-    say(said.refused ?? "The MP4 is made.");
-  });
-
-  // Gradio cannot cancel a run before the server has answered, so Stop may have to wait for that.
-  function stop() {
-    stopping = root.dataset.state === "waiting";
-    if (stopping) setState("waiting", "Stopping…");
-    if (root.dataset.state !== "running") return;
-    trigger("cancel");
-    const drawn = cells.filter(({ steps }, i) => steps.length > grid.steps[i]).length;
-    setState("stopped", `Stopped: ${drawn} of ${count(cells.length)}. Compare starts it again.`);
-  }
-
-  document.addEventListener(
-    "click",
-    (event) => {
-      if (event.target.closest("#compare-stop")) stop();
-      if (!event.target.closest("#compare-go")) return;
-      if (isBusy()) return event.stopImmediatePropagation(); // it would be a second run
-      reason = null;
-      stopping = false;
-      setState("waiting", "Waiting for the model…");
-    },
-    { capture: true },
-  );
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || !event.target.closest("#compare-axes input")) return;
-    document.querySelector("#compare-go").click();
-  });
-  document.addEventListener("run-error", ({ detail }) => {
-    reason = detail?.replace("Generate", "Compare"); // the button that connection.js means
-  });
-  document.addEventListener("compare-failed", () => {
-    if (!isBusy()) return;
-    setState("failed", reason ?? "Something went wrong on the server. Its log says what.");
-  });
-  document.addEventListener("server-back", () => {
-    if (root.dataset.state !== "failed") return;
-    $(".grid-status").textContent = "The server is back. Press Compare.";
-  });
-
-  watch("value", () => receive(props.value));
-  setState("empty", "Choose a question above, or what differs, and press Compare.");
+  open();
+  say();
+  const ends = [
+    store.subscribe(["run"], open),
+    store.subscribe(["came", "ended"], receive),
+    store.subscribe(["state", "status"], say),
+  ];
+  if (!run) show_example().catch(() => {});
+  return () => ends.forEach((end) => end());
 }

@@ -1,65 +1,75 @@
 // The line that says how far the model has loaded, and whether the page works offline.
 
-import { keep_offline } from "./offline.js";
-
 const READY = "Ready.";
-const HERE = "The model runs in this browser.";
-const OFFLINE = "Works offline from now on.";
 
-export class Loading {
-  #box;
-  #load;
+// box: holds the line. engine: its `load` may be tried again. Returns {ready, is_ready}: ready waits
+// until the model is there, and loads it again after a failure; on_wait is told how far it is.
+export function loading(box, engine, on_wait) {
+  const $ = (selector) => box.querySelector(selector);
+  const state = { is_ready: false };
+  let loaded = null;
 
-  // box: #model. load: async function (function ({loaded, total})).
-  constructor(box, load) {
-    this.#box = box;
-    this.#load = load;
-    this.#$("button").addEventListener("click", () => this.start());
-    this.start();
+  function start() {
+    say("Loading the model");
+    box.toggleAttribute("data-failed", false);
+    $("button").hidden = true;
+    $("progress").hidden = false;
+    on_wait("Loading the model…");
+    const mine = (loaded = engine.load((at) => loaded === mine && progress(at)));
+    mine.then(done, failed);
   }
 
-  // `loaded` becomes a promise that the model is there, or of the reason why it is not; in the
-  // second case `has_failed` is true from then on.
-  start() {
-    this.#say("Loading the model");
-    this.#box.toggleAttribute("data-failed", false);
-    this.#$("button").hidden = true;
-    this.#$("progress").hidden = false;
-    this.percent = 0;
-    this.has_failed = false;
-    this.loaded = this.#load((bytes) => this.has_failed || this.#progress(bytes));
-    this.loaded.then(() => this.#done(), (error) => this.#failed(error));
+  function say(text, more = "") {
+    $(".said").textContent = text;
+    $(".bytes").textContent = more;
   }
 
-  #$(selector) {
-    return this.#box.querySelector(selector);
-  }
-
-  #say(text, more = "") {
-    this.#$(".said").textContent = text;
-    this.#$(".bytes").textContent = more;
-  }
-
-  #progress({ loaded, total }) {
+  function progress({ loaded, total }) {
     const [here, all] = [loaded, total].map((bytes) => (bytes / 1e6).toFixed(1));
-    this.#$(".bytes").textContent = `: ${here} of ${all} MB`;
-    this.#$("progress").value = loaded / total;
-    this.percent = Math.round((100 * loaded) / total);
-    const waits = `Loading the model: ${this.percent}%`;
-    document.dispatchEvent(new CustomEvent("run-waits", { detail: waits }));
+    $(".bytes").textContent = `: ${here} of ${all} MB`;
+    $("progress").value = loaded / total;
+    on_wait(`Loading the model: ${Math.round((100 * loaded) / total)}%`);
   }
 
-  #failed({ message }) {
-    this.has_failed = true; // other files may still be on their way
-    this.#say(message);
-    this.#box.toggleAttribute("data-failed", true);
-    this.#$("progress").hidden = true;
-    this.#$("button").hidden = false;
+  function failed({ message }) {
+    loaded = null; // other files may still be on their way
+    say(message);
+    box.toggleAttribute("data-failed", true);
+    $("progress").hidden = true;
+    $("button").hidden = false;
   }
 
-  async #done() {
-    this.#say(`${READY} ${HERE}`);
-    this.#$("progress").hidden = true;
-    if (await keep_offline()) this.#say(`${READY} ${OFFLINE}`);
+  async function done() {
+    state.is_ready = true;
+    say(`${READY} The model runs in this browser.`);
+    $("progress").hidden = true;
+    if (await keep_offline()) say(`${READY} Works offline from now on.`);
+  }
+
+  $("button").addEventListener("click", start);
+  start();
+  state.ready = () => {
+    if (!loaded) start();
+    return loaded;
+  };
+  return state;
+}
+
+// Keeps the site for visits without a connection (see sw.js). Resolves to true when all files are
+// kept; to false where a browser cannot do that, as on a page without https or in a private window,
+// or has no room.
+async function keep_offline() {
+  try {
+    const registration = await navigator.serviceWorker.register(new URL("../sw.js", import.meta.url));
+    if (registration.active) return true; // a newer version may follow
+    const worker = registration.installing ?? registration.waiting;
+    await new Promise((resolve) => {
+      const check = () => ["activated", "redundant"].includes(worker.state) && resolve();
+      worker.addEventListener("statechange", check);
+      check();
+    });
+    return worker.state === "activated";
+  } catch {
+    return false;
   }
 }

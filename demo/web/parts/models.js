@@ -1,68 +1,49 @@
-// The menu of models. While it is open it looks every few seconds which there are.
+// The menu of models. It looks which there are when it is opened.
 
-const LOOK_MS = 3000;
+import { reason } from "../runs.js";
 
-export function modelMenu({ element, props }) {
+// element: holds the markup of models.html.
+export function mount(element, { engine, about }) {
   const menu = element.querySelector(".models");
   const said = menu.querySelector("p");
   const list = menu.querySelector("ul");
-  // The first page of all may be at an address without a slash at its end.
-  const here = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
-  const first = new URL(props.up, here);
-  let shown = "";
-  let timer = 0;
+  menu.querySelector("b").textContent = about.model;
 
   async function look() {
-    clearTimeout(timer);
     if (!menu.open) return;
     try {
-      const answer = await fetch(new URL("models/", first), { cache: "no-store" });
-      if (!answer.ok) throw new Error(answer.statusText);
-      show(await answer.text());
-    } catch {
-      said.textContent = "The models cannot be listed now.";
+      const models = await engine.models();
+      const out = models.filter(({ problem }) => problem).length;
+      const count = models.length - out;
+      said.textContent = `${count} model${count === 1 ? "" : "s"}${out ? `, ${out} left out` : ""}`;
+      list.replaceChildren(...models.map(entry));
+    } catch (error) {
+      said.textContent = reason(error);
     }
-    clearTimeout(timer);
-    timer = setTimeout(look, LOOK_MS);
   }
 
-  function show(text) {
-    const models = JSON.parse(text);
-    const out = models.filter(({ path }) => path === null).length;
-    const count = models.length - out;
-    say(`${count} ${count === 1 ? "model" : "models"}${out ? `, ${out} left out` : ""}`);
-    if (text === shown) return; // or whoever is on a link would lose it
-    shown = text;
-    list.replaceChildren(...models.map(entry));
-  }
-
-  function say(text) {
-    if (said.textContent !== text) said.textContent = text;
-  }
-
-  function entry({ name, path, problem }) {
+  function entry({ name, problem }) {
     const item = document.createElement("li");
-    const title = document.createElement(path === null ? "span" : "a");
+    const title = document.createElement(problem ? "span" : "a");
     title.textContent = name;
-    if (path !== null) title.href = new URL(path, first);
-    if (name === props.model) title.setAttribute("aria-current", "page");
+    if (!problem) title.href = `?${new URLSearchParams({ model: name })}`;
+    if (name === about.model) title.setAttribute("aria-current", "page");
     item.append(title);
     if (problem) {
       const why = document.createElement("small");
-      why.textContent = path === null ? `Left out. ${problem}` : `As it was before: ${problem}`;
+      why.textContent = `Left out. ${problem}`;
       item.append(why);
     }
     return item;
   }
 
+  const close = ({ target }) => menu.contains(target) || (menu.open = false);
   menu.addEventListener("toggle", look);
-  window.addEventListener("focus", look);
   menu.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     menu.open = false;
     menu.querySelector("summary").focus();
   });
-  document.addEventListener("pointerdown", (event) => {
-    if (!menu.contains(event.target)) menu.open = false;
-  });
+  document.addEventListener("pointerdown", close);
+  return () => document.removeEventListener("pointerdown", close);
 }

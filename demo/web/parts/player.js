@@ -88,7 +88,7 @@ export function mount(element, { store, engine }) {
 
   function put(picture) {
     const { index, noise_level, caption } = picture;
-    const position = `${run.unit ?? "Step"} ${index} of ${run.steps}`;
+    const position = `${run.captions ? "Picture" : "Step"} ${index} of ${run.steps}`;
     const noise = caption ?? `${Math.round(100 * noise_level)}% noise`;
     shown = index;
     store.set({ shown });
@@ -107,7 +107,7 @@ export function mount(element, { store, engine }) {
     ticking = true;
     requestAnimationFrame(function step() {
       const is_last = shown >= run.pictures.length - 1;
-      const rests = playing && is_last && !run.unit; // a morph that loops goes on
+      const rests = playing && is_last && !run.captions; // a morph that loops goes on
       const waits = shownAt + (rests ? PAUSE_MS : pace()) > performance.now();
       if (playing && is_last && !is_looping()) pause();
       if (!element.isConnected || (!playing && (is_last || !following))) {

@@ -91,7 +91,7 @@ export function mount(element, { store, engine, tab, about }) {
 
   // What the person does
 
-  $(".choices").append(...engine.formats.map(choice));
+  $(".choices").append(...engine.formats.denoise.filter((format) => format !== "png").map(choice));
   $(".scale").append(...Object.entries(SIZES).map(([value, text]) => option(value, text)));
   $(".scale").value = "";
   $(".speed").append(...Object.entries(SPEEDS).map(([value, text]) => option(value, text)));

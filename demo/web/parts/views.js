@@ -3,6 +3,7 @@
 
 const FAR = 40; // grey levels at the top of the curve; a move this far changes what one sees
 const HEIGHT = 100; // of the curve, in its own units
+const OF_MORPH = { x_t: "The picture", x_0: "The noise that it began with" };
 
 // element: holds the markup of player.html.
 export function views(element) {
@@ -18,7 +19,8 @@ export function views(element) {
     is_kept = keeps;
     run = begun;
     if (!keeps) lay();
-    for (const [screen, caption] of Object.entries(run.captions ?? {})) {
+    if (!run.captions) return;
+    for (const [screen, caption] of Object.entries(OF_MORPH)) {
       $(`.${screen}`).alt = caption;
       $(`.${screen}`).closest("figure").querySelector("figcaption").textContent = caption;
     }
