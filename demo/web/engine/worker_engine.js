@@ -8,7 +8,7 @@
 // the model cannot be had, LostError where a worker failed (the next call starts new ones), UserError
 // for a run that left the numbers, AbortError for what was stopped.
 
-import { promptLanguage } from "../prompt.js";
+import { promptLanguage } from "./vocabulary.js";
 import { Calls } from "./calls.js";
 import { InputError, check_choice, check_whole } from "./checks.js";
 import { LATENT_SIZE } from "./config.js";
@@ -85,32 +85,37 @@ export class WorkerEngine {
     return (await this.#checked(given)).header();
   }
 
-  // Step by step, the start first: {index, steps, t, noise_level, x_t, x_0, latent}.
+  // What `check` says, then step by step, the start first: {index, steps, t, noise_level, x_t, x_0,
+  // latent}; of an edit in the end {remark}.
   //
   // index: 0 to steps. t: the time reached, down to 0. noise_level: sqrt(1 - alpha_bar). x_t, x_0:
   // greys (28, 28), the pictures of the latent and of the estimate that the step used; x_0 is null
-  // before there is one. latent: greys (4, 8, 8) of x_t itself. The last step of an edit has
-  // `remark`. signal: an AbortSignal; the worker stops within a step.
+  // before there is one. latent: greys (4, 8, 8) of x_t itself. signal: an AbortSignal; the worker stops
+  // within a step.
   async *denoise(given, signal = null) {
     const request = await this.#checked(given), steps = [];
+    yield request.header();
     for await (const step of this.#steps(request, signal)) {
-      const seen = await this.#seen(step, signal);
-      if (step.index === step.steps) Object.assign(seen, await this.#remark(request, signal));
-      steps.push(seen);
-      yield seen;
+      steps.push(await this.#seen(step, signal));
+      yield steps.at(-1);
     }
     this.#keep("denoise", request, steps);
+    const { start, options } = request.asks();
+    if (start?.invert !== undefined) yield { remark: await this.#remark(start, options, signal) };
   }
 
-  // One step of `denoise`: that with the index `at`, or the last one for null.
+  // One step of `denoise`, with what `check` says: that with the index `at`, or the last for null.
   async glance(given, at = null, signal = null) {
-    for await (const step of this.#steps(await this.#checked(given), signal))
-      if (step.index === Math.min(at ?? step.steps, step.steps)) return this.#seen(step, signal);
+    const request = await this.#checked(given);
+    for await (const step of this.#steps(request, signal))
+      if (step.index === Math.min(at ?? step.steps, step.steps))
+        return { ...request.header(), ...(await this.#seen(step, signal)) };
   }
 
-  // Every step of every cell of a comparison, as soon as it exists: {cells, index, pictures}.
+  // What `check` says, then every step of every cell, as soon as it exists: {cells, index, pictures}.
   async *grid(given, signal = null) {
     const grid = await this.#checked(given), made = grid.cells.map(() => []);
+    yield grid.header();
     for (const { cells, ...batch } of grid.batches())
       for await (const { index, x_t } of this.#stream("denoise", batch, signal)) {
         const pictures = split(await this.#ask(this.#decoder, "decode", x_t, signal));
@@ -120,11 +125,12 @@ export class WorkerEngine {
     this.#keep("grid", grid, made);
   }
 
-  // {index, steps} while it works, last {images, noises}: greys (28, 28), and (4, 8, 8) of the noise
-  // that each began with.
+  // What `check` says, {index, steps} while it works, last {images, noises}: greys (28, 28), and
+  // (4, 8, 8) of the noise that each began with.
   async *morph(given, signal = null) {
     const request = await this.#checked(given), images = [], noises = [];
     const parts = Math.ceil(request.count / TOGETHER);
+    yield request.header();
     for (let part = 0; part < parts; part++) {
       const asks = { ...request.asks(), part: [part * TOGETHER, (part + 1) * TOGETHER] };
       for await (const { index, steps, x_t } of this.#stream("morph", asks, signal)) {
@@ -204,11 +210,10 @@ export class WorkerEngine {
     return { ...step, x_t: await picture(x_t), x_0: await picture(x_0), latent: latent_greys(x_t) };
   }
 
-  async #remark(request, signal) {
-    const { start, options: { steps } } = request.asks();
-    if (start?.invert === undefined) return {};
-    const error = await this.#ask(this.#painter, "round_trip", { ...start, steps }, signal);
-    return { remark: `The round trip is off by ${error.toFixed(1)} grey levels on average.` };
+  async #remark({ picture, invert }, { steps }, signal) {
+    const asks = { picture, invert, steps };
+    const error = await this.#ask(this.#painter, "round_trip", asks, signal);
+    return `The round trip is off by ${error.toFixed(1)} grey levels on average.`;
   }
 
   // Have the painter run another network, which is fetched now unless it was before.

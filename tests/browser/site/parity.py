@@ -39,7 +39,7 @@ DRAW = """async (requests) => {
   for (const request of requests) {
     let last;
     const run = request.morph ? engine.morph(request) : engine.denoise(request);
-    for await (const step of run) last = step;
+    for await (const step of run) if (step.x_t || step.images) last = step;
     pictures.push((last.images ?? [last.x_t]).flatMap((picture) => [...picture]));
   }
   return pictures;
