@@ -10,7 +10,7 @@ from ldm_core.files.weights import save_unet, save_vae
 
 from ...conftest import ROOT
 
-# Loads the engine of the site that the page is on, and keeps it as `engine`. It is told here because
+# Loads the engine of the site that the page is on, and keeps it as `engine`. It stands here since
 # what a page evaluates is no module, and so has no imports.
 LOAD = """async ({ base, workers }) => {
   const { WorkerEngine } = await import(`${base}engine/worker_engine.js`);
