@@ -3,7 +3,7 @@
 // A message {id, call, given} asks for one of CALLS. The answers are {id, value}, as many as there
 // are, and in the end {id, done: true} or {id, error}. {id, call: "stop"} ends the call of that id.
 
-import { promptLanguage } from "../prompt.js";
+import { promptLanguage } from "./vocabulary.js";
 import { LatentDiffusion } from "./latent_diffusion.js";
 import { Networks } from "./networks.js";
 

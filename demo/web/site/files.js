@@ -3,7 +3,7 @@
 // is {id, gif, png}, Blobs, or {id, error}.
 
 import { GIFEncoder } from "../packages/gifenc.js";
-import { encode_png } from "./png.js";
+import { encode_png } from "../engine/png.js";
 
 const GREYS = Array.from({ length: 256 }, (_, grey) => [grey, grey, grey]);
 const BEFORE_COMMENT = 6 + 7 + 3 * 256; // signature, screen, palette

@@ -3,6 +3,7 @@
 
 const FAR = 40; // grey levels at the top of the curve; a move this far changes what one sees
 const HEIGHT = 100; // of the curve, in its own units
+const OF_MORPH = { x_t: "The picture", x_0: "The noise that it began with" };
 
 // element: holds the markup of player.html.
 export function views(element) {
@@ -10,17 +11,16 @@ export function views(element) {
   const player = $(".player");
   const tiles = $(".tiles");
   const scrubber = $(".scrubber");
-  let steps = 0;
-  let pictures = [];
-  let isKept = false;
+  let run = { steps: 0, pictures: [] };
+  let is_kept = false;
 
   // A run has begun. keeps: what the run before has drawn stays until other comes in its place.
-  function begin(ofRun, keeps) {
-    isKept = keeps;
-    pictures = ofRun.pictures;
-    steps = ofRun.steps;
+  function begin(begun, keeps) {
+    is_kept = keeps;
+    run = begun;
     if (!keeps) lay();
-    for (const [screen, caption] of Object.entries(ofRun.captions ?? {})) {
+    if (!run.captions) return;
+    for (const [screen, caption] of Object.entries(OF_MORPH)) {
       $(`.${screen}`).alt = caption;
       $(`.${screen}`).closest("figure").querySelector("figcaption").textContent = caption;
     }
@@ -32,9 +32,9 @@ export function views(element) {
     player.toggleAttribute("data-no-estimate", !x_0);
     player.toggleAttribute("data-no-latent", !latent);
     player.toggleAttribute("data-no-curve", noise_level === undefined);
-    if (latent) for (const channel of element.querySelectorAll(".latent img")) channel.src = latent;
+    if (latent) for (const map of element.querySelectorAll(".latent img")) map.src = latent;
     scrubber.style.setProperty("--picture", `url(${x_t})`);
-    $(".curve").style.setProperty("--at", steps ? index / steps : 0);
+    $(".curve").style.setProperty("--at", run.steps ? index / run.steps : 0);
     $(".left").textContent = noise_level === undefined ? "" : `${Math.round(100 * noise_level)}%`;
     $(".moves").textContent = moved == null ? "–" : moved.toFixed(1);
   }
@@ -44,38 +44,30 @@ export function views(element) {
   function lay() {
     const width = parseFloat(getComputedStyle(tiles).getPropertyValue("--tile"));
     const fitting = Math.floor((tiles.clientWidth + 2) / (width + 2));
-    const count = Math.max(2, Math.min(fitting, steps + 1));
+    const count = Math.max(2, Math.min(fitting, run.steps + 1));
     tiles.replaceChildren(
       ...Array.from({ length: count }, (_, k) => {
         const tile = document.createElement("img");
-        tile.dataset.index = Math.round((k * steps) / (count - 1));
+        tile.dataset.index = Math.round((k * run.steps) / (count - 1));
         tile.alt = "";
         return tile;
       }),
     );
-    pictures.forEach((_, index) => fill(index));
-    draw();
+    add();
   }
 
-  function fill(index) {
-    const tile = tiles.querySelector(`[data-index="${index}"]`);
-    if (tile) tile.src = pictures[index].x_t;
-  }
-
-  // A picture has come.
-  function add(index) {
-    fill(index);
-    draw();
-  }
-
-  // The curve: over the steps, how much noise is left, and how far the estimate still moves.
-
-  function draw() {
-    if (isKept && pictures.length <= steps) return;
+  // Pictures have come: into the tiles, and into the curve, which says over the steps how much noise
+  // is left, and how far the estimate still moves.
+  function add() {
+    for (const tile of tiles.children) {
+      const picture = run.pictures[tile.dataset.index];
+      if (picture && tile.src !== picture.x_t) tile.src = picture.x_t;
+    }
+    if (is_kept && run.pictures.length <= run.steps) return;
     const line = (height) =>
-      pictures
+      run.pictures
         .filter((picture) => height(picture) != null)
-        .map((picture) => [(100 * picture.index) / steps, HEIGHT * (1 - height(picture))].join())
+        .map((picture) => [(100 * picture.index) / run.steps, HEIGHT * (1 - height(picture))].join())
         .join(" ");
     $(".curve .noise-left").setAttribute("points", line(({ noise_level }) => noise_level));
     const move = ({ moved }) => moved && Math.min(moved / FAR, 1);

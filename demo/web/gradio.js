@@ -1,0 +1,139 @@
+// The page of Gradio: its controls hand their values over, and the parts show what the server draws.
+// What this exports is the page's only global, the promise `page`; Gradio's events call it.
+
+import { RemoteEngine } from "./engine/remote_engine.js";
+import { promptLanguage } from "./engine/vocabulary.js";
+import { lay_out, open_fold } from "./layout.js";
+import { follow_link } from "./links.js";
+import * as compare from "./parts/compare.js";
+import * as cost from "./parts/cost.js";
+import * as live from "./parts/live.js";
+import * as models from "./parts/models.js";
+import * as more from "./parts/more.js";
+import * as player from "./parts/player.js";
+import * as prompt from "./parts/prompt.js";
+import * as questions from "./parts/questions.js";
+import * as takeaway from "./parts/takeaway.js";
+import * as train from "./parts/train.js";
+import { Tab } from "./tab.js";
+
+const PARTS = { compare, cost, live, models, more, player, prompt, questions, takeaway, train };
+const base = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
+const model = new URLSearchParams(location.search).get("model");
+const about = model ? await about_of(model) : JSON.parse(document.querySelector("#about").textContent);
+const language = about.vocabulary && promptLanguage(about.vocabulary);
+const engine = new RemoteEngine(base, { model, formats: about.formats, on_back });
+const measure = lay_out();
+const mounted = {}; // by tab and part: what unmounts it
+const setters = {}; // by tab: asks Gradio for the values that `values` gives
+const waiting = {}; // by tab: values that Gradio has not taken yet, by name
+
+const tabs = {};
+for (const name of Object.keys(about.controls)) {
+  const write = (values) => {
+    waiting[name] = { ...waiting[name], ...values };
+    setters[name]?.();
+  };
+  tabs[name] = new Tab(name, { engine, about, language, write });
+}
+
+async function about_of(model) {
+  const address = new URL(`about.json?${new URLSearchParams({ model })}`, base);
+  const answer = await fetch(address);
+  if (answer.ok) return answer.json();
+  return JSON.parse(document.querySelector("#about").textContent);
+}
+
+// The server answers again.
+function on_back() {
+  for (const { store, name } of Object.values(tabs)) {
+    const button = name === "compare" ? "Compare" : "Generate";
+    if (store.state === "failed") store.set({ status: `The server is back. Press ${button}.` });
+  }
+}
+
+// Bring an element with the markup of a part to life. Gradio takes a tab away that is left, and puts
+// it in again when it is opened.
+export async function mount(element, name, part, trigger) {
+  const tab = tabs[name];
+  mounted[name + part]?.();
+  if (part === "player" || part === "compare") {
+    setters[name] = () => trigger("set");
+    measure(element.closest(".stage"));
+    requestAnimationFrame(() => mend_radios(element.closest(".tabitem") ?? document));
+    if (model) waiting[name] = { ...tab.store.controls, ...waiting[name] };
+    await tab.open();
+    if (waiting[name]) trigger("set");
+  }
+  const given = { store: tab?.store, engine, about, tab, language };
+  mounted[name + part] = await PARTS[part]?.mount(element, given);
+}
+
+// Gradio names each radio differently, so that arrow keys do not move between them, and leaves their
+// group without a name.
+function mend_radios(root) {
+  for (const keys of root.querySelectorAll(".keys")) {
+    keys.setAttribute("role", "radiogroup");
+    const title = keys.querySelector("[data-testid=block-info]");
+    if (title) keys.setAttribute("aria-label", title.textContent.trim());
+    for (const input of keys.querySelectorAll("input")) input.name = keys.id;
+  }
+}
+
+// What Gradio tells
+
+const by_name = (name, values) => {
+  const names = about.controls[name];
+  const taken = names.map((one, i) => [one, values[i]]).filter(([one]) => !(one in (waiting[name] ?? {})));
+  return Object.fromEntries(taken);
+};
+// Gradio may be one letter behind in these; their parts read the fields.
+const TEXTS = ["prompt", "negative_prompt"];
+const without_texts = (name, values) => {
+  const given = by_name(name, values);
+  if (name === "watch") for (const text of TEXTS) delete given[text];
+  return given;
+};
+
+export function changed(name, control, values) {
+  if (name === "watch" && TEXTS.includes(control)) return;
+  tabs[name].changed(control, without_texts(name, values));
+}
+
+export function generate(name, values) {
+  const tab = tabs[name];
+  tab.store.controls = { ...tab.store.controls, ...without_texts(name, values) };
+  tab.generate();
+}
+
+export const stop = (name) => tabs[name].stop();
+export const dice = (name) => tabs[name].dice();
+
+// The values that Gradio is to put into the controls of a tab, in their order.
+export function values(name) {
+  const { [name]: given = {} } = waiting;
+  delete waiting[name];
+  const about_control = (one) => about.values.find((value) => value.name === one);
+  return about.controls[name].map((one) => {
+    const update = { __type__: "update" };
+    if (one in given) update.value = given[one];
+    const choices = about_control(one)?.choices;
+    if (model && choices) update.choices = choices.map(([text, title]) => [title, text]);
+    return update;
+  });
+}
+
+// All controls of the first tab are there.
+export async function start() {
+  for (const fold of document.querySelectorAll(".fold")) open_fold(fold, false);
+  mend_radios(document);
+  const open = (name) => {
+    const title = name[0].toUpperCase() + name.slice(1);
+    [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent.trim() === title)?.click();
+  };
+  document.querySelector("#seed")?.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") tabs.watch.generate();
+  });
+  document.body.toggleAttribute("data-ready", true);
+  await follow_link({ about, engine, tabs, open });
+}
