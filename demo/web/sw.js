@@ -20,13 +20,18 @@ async function keep_all() {
   await Promise.all(Object.keys(FILES).map((path) => keep(path, cache)));
 }
 
+// Some hosts redirect index.html to its folder, and browsers take no redirected answer for a page: a
+// copy of the bytes is kept, also in place of an answer that was kept before.
 async function keep(path, cache) {
-  if (await cache.match(key(path))) return; // the engine puts large files there itself
+  const kept = await cache.match(key(path)); // the engine puts large files there itself
+  if (kept && !kept.redirected) return;
   const response = await fetch(SCOPE + path, { cache: "no-cache" });
-  const hash = await crypto.subtle.digest("SHA-256", await response.clone().arrayBuffer());
+  const bytes = await response.arrayBuffer();
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
   const hex = Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, "0"));
   if (!response.ok || hex.join("") !== FILES[path]) throw new Error(`${path} is another file`);
-  await cache.put(key(path), response);
+  const type = response.headers.get("Content-Type");
+  await cache.put(key(path), new Response(bytes, { headers: { "Content-Type": type } }));
 }
 
 async function tidy() {
