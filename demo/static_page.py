@@ -25,8 +25,11 @@ from ldm_core.files.weights import weights_of
 from ldm_core.inputs import MAX_SEED
 from ldm_core.output.file_settings import SCALE, stored_settings
 
+from . import drawings
+from .compare import compares_of, values_of
 from .layout import WEB, read
 from .markup import controls
+from .morphs import MorphRequest, Points, Whether
 from .prompts import MAX_PROMPT, Amount, Words, asks_of
 from .requests import OF_WORDS, Choice, Label, Number, Request, Whole, labels
 from .runs import LARGE, Runner
@@ -56,6 +59,11 @@ KINDS = {
     Amount: "number",
     Whole: "whole",
     Number: "number",
+    drawings.Picture: "picture",
+    drawings.Mask: "mask",
+    drawings.Shown: "shown",
+    Points: "points",
+    Whether: "flag",
 }
 
 
@@ -196,7 +204,19 @@ def what_the_page_knows(model: LatentDiffusion, asks: type[Request]) -> dict[str
     config = model.config.to_dict()
     blank = asks.check(model, {}).file_settings(model)
     return {
-        "values": [_described(name, asks, model) for name in asks.values()],
+        "values": [
+            _described(name, kind, model)
+            for kind in (compares_of(asks), drawings.asks_of(model), MorphRequest)
+            for name in kind.values()
+            if kind is not drawings.asks_of(model) or name not in asks.values()
+            if kind is not MorphRequest or name not in asks.values()
+        ],
+        "requests": {
+            "denoise": list(asks.values()),
+            "draw": list(drawings.asks_of(model).values()),
+            "grid": list(values_of(model)),
+            "morph": list(MorphRequest.values()),
+        },
         "left_out": asks.left_out(model),
         "of_words": OF_WORDS,
         "labels": list(labels(model)),
@@ -218,6 +238,7 @@ def _described(name: str, asks: type[Request], model: LatentDiffusion) -> dict[s
     about = {
         "name": name,
         "title": value.title,
+        "info": value.info,
         "kind": next(word for cls, word in KINDS.items() if isinstance(kind, cls)),
         "start": asks.start(model)[name],
         "in_line": value.in_line,
@@ -226,5 +247,5 @@ def _described(name: str, asks: type[Request], model: LatentDiffusion) -> dict[s
     if isinstance(kind, Number):
         about |= {"low": kind.low, "high": kind.high}
     if isinstance(kind, Choice):
-        about |= {"choices": list(kind.titles(model))}
+        about |= {"choices": list(kind.titles(model).items())}
     return about

@@ -12,7 +12,7 @@ const ADVISED = 3; // unknown words that an error names
 
 export class TextConditioning {
   // class_names: of the model. vocabulary: `Vocabulary.to_dict()`. language: what `promptLanguage`
-  // in demo/web/prompt.js makes of it; it reads prompts.
+  // in vocabulary.js makes of it; it reads prompts.
   constructor(class_names, vocabulary, language) {
     Object.assign(this, { class_names, vocabulary, language });
   }

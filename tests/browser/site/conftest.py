@@ -10,11 +10,14 @@ from ldm_core.files.weights import save_unet, save_vae
 
 from ...conftest import ROOT
 
-# Loads the engine of the site that the page is on. It is told here because what a page evaluates
-# is no module, and so has no imports.
+# Loads the engine of the site that the page is on, and keeps it as `engine`. It stands here since
+# what a page evaluates is no module, and so has no imports.
 LOAD = """async ({ base, workers }) => {
-  const { Engine } = await import(`${base}engine/client.js`);
-  window.engine = new Engine(`${base}model/`, { workers });
+  const { WorkerEngine } = await import(`${base}engine/worker_engine.js`);
+  const html = await (await fetch(base)).text();
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const about = JSON.parse(page.querySelector("#about").textContent);
+  window.engine = new WorkerEngine(`${base}model/`, about, { workers });
   window.progress = [];
   try {
     await engine.load((at) => progress.push(at));
