@@ -13,11 +13,12 @@ from demo.draw import draw_request_type
 from demo.morph import MorphRequest
 from demo.request import request_type
 from demo.run import Runner
-from ldm_core import InputError
+from ldm_core import InputError, LatentDiffusion
 from ldm_core.files.weights import weights_of
 from ldm_core.output.file_settings import stored_settings
 
-from ...demo.values import with_words
+from ...conftest import small_parts
+from .conftest import ENGINE
 
 LARGE = 16  # a scale of files
 ANSWERS = """async ({ Requests }, { about, cases, base }) => {
@@ -37,7 +38,23 @@ ANSWERS = """async ({ Requests }, { about, cases, base }) => {
 GREYS = "Q" * 1045 + "A=="  # 784 greys, of which the last is another
 HALF = "/" * 522 + "8" + "A" * 523 + "=="
 VALUES = {  # of each name, the first half right
-    "label": ["7", "3", "any", "*", "ANY", "07", "4-4", 7, "12", "0-3", "b", "é", "e\u0301", "", 1.5],
+    "label": [
+        "7",
+        "3",
+        "any",
+        "*",
+        "ANY",
+        "07",
+        "4-4",
+        7,
+        "12",
+        "0-3",
+        "b",
+        "é",
+        "e\u0301",
+        "",
+        1.5,
+    ],
     "guidance_scale": [3.5, 0, 1, 2, 0.25, 11, -1, "x", True],
     "steps": [12, 1, 3, 100, 0, 101, 2.5, "many"],
     "sampler": ["ddim", "heun", "unipc", "dpmpp_2m_sde", "DDIM", "best", ""],
@@ -69,7 +86,7 @@ MODELS = [tuple("0123456789"), ("medium", "b"), ("é", "B", "any"), None]
 
 
 def random_values(draw, values):
-    names = draw.sample(list(values), draw.choice([0, 1, 1, 2, 3]))
+    names = draw.sample(list(values), min(len(values), draw.choice([0, 1, 1, 2, 3])))
     few = [1, 2, 4, 20]  # mostly right ones, or nearly all would be wrong
     return {name: draw.choice(values[name][: draw.choice(few)]) for name in names}
 
@@ -85,7 +102,7 @@ def random_case(draw):
         points = draw.sample(["3:1", "7:2", "seven:3", "b:4", "any:5", "bold:6", "9:", "x"], 3)
         names = ("guidance_scale", "steps", "sampler")
         given = {name: value for name, value in given.items() if name in names}
-        more = {"frames": [2, 24, 25], "loop": [True, False, 1]}
+        more = {"frames": [2, 24, 25], "loop": [True, False]}
         return {"morph": points[: draw.choice([1, 2, 2, 2, 3])]} | given | random_values(draw, more)
     across, down = draw.sample(list(AXES), 2) if draw.random() < 0.9 else ("seed", "seed")
     grid = {"across": across, "across_values": draw.choice(AXES[across][: draw.choice([1, 2, 4])])}
@@ -114,21 +131,21 @@ def answer(model, given):
 
 @pytest.mark.parametrize("class_names", MODELS, ids=lambda names: names[0] if names else "labels")
 def test_a_request_means_what_it_means_on_the_server(node, label_model, class_names):
-    model = with_words(class_names) if class_names else label_model
+    model = LatentDiffusion(small_parts(class_names)) if class_names else label_model
     draw = random.Random(0)
     cases = [random_case(draw) for _ in range(600)]
-    from .conftest import ENGINE
-
     given = {"about": about(Runner(model)), "cases": cases, "base": ENGINE.as_uri()}
     found = node("requests.js", ANSWERS, json.loads(json.dumps(given)))
-    right = 0
-    for case, one in zip(cases, found, strict=True):
-        wanted = json.loads(json.dumps(answer(model, case)))
-        if isinstance(wanted, str):
-            assert one == wanted, case
-            continue
-        right += 1
-        assert isinstance(one, dict), (case, one)
-        for name, value in wanted.items():
-            assert one[name] == value, (name, case)
-    assert 60 < right < 540
+    wanted = [json.loads(json.dumps(answer(model, case))) for case in cases]
+    wrong = [
+        (case, one, answer)
+        for case, one, answer in zip(cases, found, wanted, strict=True)
+        if one != answer and not (isinstance(one, dict) and same(one, answer))
+    ]
+    assert not wrong
+    assert 60 < sum(isinstance(one, dict) for one in found) < 540
+
+
+def same(one, answer):
+    """All that the server says of it."""
+    return isinstance(answer, dict) and all(one[name] == answer[name] for name in answer)
