@@ -12,7 +12,7 @@ const ADVISED = 3; // unknown words that an error names
 
 export class TextConditioning {
   // class_names: of the model. vocabulary: `Vocabulary.to_dict()`. language: what `promptLanguage`
-  // in demo/web/prompt.js makes of it; it reads prompts.
+  // in vocabulary.js makes of it; it reads prompts.
   constructor(class_names, vocabulary, language) {
     Object.assign(this, { class_names, vocabulary, language });
   }
@@ -154,14 +154,9 @@ function check_label(label, class_names) {
   }
 }
 
-// The problems of a prompt in the words of `Vocabulary.read`, which stops at the first word that
-// may be two, and names all unknown ones before anything else.
+// The problems of a prompt in the words of `Vocabulary.read`, which names all unknown words before
+// anything else.
 function what_is_wrong(problems) {
-  const ambiguous = problems.find(({ kind }) => kind === "ambiguous");
-  if (ambiguous) {
-    const { word, text } = ambiguous;
-    return `The word ${shown(word)}${text.slice(text.indexOf(" may be "))}`;
-  }
   const unknown = problems.filter(({ kind }) => kind === "unknown");
   if (!unknown.length) return problems[0].text;
   const nearest = new Map(unknown.map(({ word, nearest }) => [word, nearest]));

@@ -17,7 +17,7 @@ import { SamplingSettings } from "./settings.js";
 import { inverted_start, noise_start, noised_start, path, slerp } from "./starts.js";
 
 export const MAX_SEED = 2 ** 32 - 1;
-const RESAMPLE = 5;
+export const RESAMPLE = 5;
 // See `invert`.
 const INVERSION = { sampler: "ddim", steps: 25, guidance_scale: 1, spacing: "time", eta: 0 };
 

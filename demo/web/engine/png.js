@@ -12,28 +12,28 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
 
 // A small picture (side, side) as an address, at once: it is stored without being compressed.
 export function data_uri(pixels, side) {
-  const bytes = png(side, stored(rows_of(pixels, side)));
+  const bytes = png(side, side, stored(rows_of(pixels, side)));
   return `data:image/png;base64,${btoa(String.fromCharCode(...bytes))}`;
 }
 
-// The bytes of a picture (side, side), with a text of ASCII letters in it.
-export async function encode_png(pixels, side, text) {
-  const rows = new Blob([rows_of(pixels, side)]).stream();
+// The bytes of a picture of this width, with a text of ASCII letters in it.
+export async function encode_png(pixels, width, text) {
+  const rows = new Blob([rows_of(pixels, width)]).stream();
   const packed = rows.pipeThrough(new CompressionStream("deflate")); // zlib's format, as in a PNG
   const data = new Uint8Array(await new Response(packed).arrayBuffer());
-  return png(side, data, chunk("tEXt", ascii(`${KEYWORD}\0${text}`)));
+  return png(width, pixels.length / width, data, chunk("tEXt", ascii(`${KEYWORD}\0${text}`)));
 }
 
-function png(side, data, text = []) {
-  const header = chunk("IHDR", [...big_endian(side), ...big_endian(side), ...GREY_8_BIT]);
+function png(width, height, data, text = []) {
+  const header = chunk("IHDR", [...big_endian(width), ...big_endian(height), ...GREY_8_BIT]);
   return joined(SIGNATURE, header, text, chunk("IDAT", data), chunk("IEND", []));
 }
 
 // Each row after the number of its filter: none.
-function rows_of(pixels, side) {
-  const rows = new Uint8Array(side * (side + 1));
-  for (let y = 0; y < side; y++)
-    rows.set(pixels.subarray(y * side, (y + 1) * side), y * (side + 1) + 1);
+function rows_of(pixels, width) {
+  const height = pixels.length / width, rows = new Uint8Array(height * (width + 1));
+  for (let y = 0; y < height; y++)
+    rows.set(pixels.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
   return rows;
 }
 

@@ -1,7 +1,7 @@
 // A model whose networks are closed formulas, the same as in made_up.py.
 
 import { LatentDiffusion } from "../../../demo/web/engine/latent_diffusion.js";
-import { promptLanguage } from "../../../demo/web/prompt.js";
+import { promptLanguage } from "../../../demo/web/engine/vocabulary.js";
 
 export { guided_denoiser } from "../../../demo/web/engine/guidance.js";
 

@@ -1,24 +1,23 @@
 """Static sites that the export makes, served as any host would, with their engine in Chromium."""
 
-import os
 from contextlib import contextmanager
 
 import pytest
 
 from hosting.browser import launch
-from ldm_core import UserError
 from ldm_core.export.__main__ import main
-from ldm_core.export.npm_packages import package_files
-from ldm_core.export.web_format import packages
 from ldm_core.files.weights import save_unet, save_vae
 
 from ...conftest import ROOT
 
-# Loads the engine of the site that the page is on. It is told here because what a page evaluates
-# is no module, and so has no imports.
+# Loads the engine of the site that the page is on, and keeps it as `engine`. It stands here since
+# what a page evaluates is no module, and so has no imports.
 LOAD = """async ({ base, workers }) => {
-  const { Engine } = await import(`${base}engine/client.js`);
-  window.engine = new Engine(`${base}model/`, { workers });
+  const { WorkerEngine } = await import(`${base}engine/worker_engine.js`);
+  const html = await (await fetch(base)).text();
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const about = JSON.parse(page.querySelector("#about").textContent);
+  window.engine = new WorkerEngine(`${base}model/`, about, { workers });
   window.progress = [];
   try {
     await engine.load((at) => progress.push(at));
@@ -29,23 +28,13 @@ LOAD = """async ({ base, workers }) => {
 
 
 @pytest.fixture(scope="session")
-def npm():
-    """The npm packages are there, from now on also without a connection."""
-    try:
-        for package, _ in packages():
-            package_files(package)
-    except UserError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-
-
-@pytest.fixture(scope="session")
-def export(npm, tmp_path_factory):
+def export(packages, tmp_path_factory):
     """export(weights): the folder of a site with them."""
 
     def export(weights):
         folder = tmp_path_factory.mktemp("site")
-        line = ["--format", "web", "--weights", str(weights), "--out", str(folder)]
-        assert main(line) == 0
+        line = ["--format", "web", "--weights", weights, "--out", folder, "--runtime", packages]
+        assert main(map(str, line)) == 0
         return folder
 
     return export
