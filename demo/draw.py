@@ -1,11 +1,11 @@
-"""What may be asked beside a drawing: how the run starts from it, and what of it stays."""
+"""What may be asked beside a drawing: how the run starts from it, and which part of it stays."""
 
 import base64
 import binascii
 import dataclasses
 import re
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from ldm_core import InputError, LatentDiffusion
 from ldm_core.data.drawings import as_digit, as_mask, read_digit, read_mask
 from ldm_core.output.file_settings import picture_text
 from ldm_core.output.steps import round_trip_error
+from ldm_core.output.views import latent_greys
 
-from .prompts import PromptRequest, Words
-from .requests import Label, Number, Request, described, labels
+from .request import Label, PromptRequest, Request, labels
+from .values import Kind, Number, Words, described
 
 SIDE = 28
 MAX_TEXT = 1_400_000  # characters of a picture: 1 MB in base64; the page sends much less
@@ -28,19 +29,10 @@ FIRST_STRENGTH = 0.7
 
 
 @dataclass(frozen=True)
-class Text:
-    """Text that `check` reads; None where it may be left out."""
-
-    def read(self, text: str) -> str:
-        return text
-
-    def nearest(self, value: Any) -> Any:
-        return value
-
-
-@dataclass(frozen=True)
-class Picture(Text):
+class Picture(Kind):
     """A picture of a digit: a file as a data URI, or its 784 greys in base64, as it is stored."""
+
+    word = "picture"
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> str:
         if value is None or value == "":
@@ -49,15 +41,17 @@ class Picture(Text):
 
 
 @dataclass(frozen=True)
-class Mask(Text):
-    """What of the picture stays: light is kept, dark is drawn anew; None keeps nothing apart."""
+class Mask(Kind):
+    """White is kept, black is redrawn; None means no mask."""
+
+    word = "mask"
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> str | None:
         if value is None or value == "":
             return None
         mask = as_mask(_greys(title, value, read_mask))
         if mask.all():
-            raise InputError("Nothing is rubbed out yet: rub out what is to be drawn anew.")
+            raise InputError("Nothing is rubbed out yet: rub out the part to be redrawn.")
         if not mask.any():
             raise InputError("All of the picture is rubbed out: leave a part of it.")
         return picture_text(mask)
@@ -72,15 +66,17 @@ class Strength(Number):
     step: float = 0.05
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> float | None:
-        return None if value is None else float(super().check(title, value, model))
+        return None if value is None else super().check(title, value, model)
 
     def nearest(self, value: float | None) -> float | None:
         return value
 
 
 @dataclass(frozen=True)
-class Shown(Text):
+class Shown(Kind):
     """What the picture shows: a label, or a prompt where the model knows words."""
+
+    word = "shown"
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> str | None:
         if value is None:
@@ -92,18 +88,14 @@ class Shown(Text):
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """The values that a request from a picture has more than one from noise.
+class _Drawn:
+    """The Draw tab's extra values: picture, strength, mask, inversion.
 
     With a mask the picture is completed, with invert it is edited, else it is re-imagined.
     """
 
     start_from: str = described(
-        title="Picture",
-        info="The digit to start from.",
-        kind=Picture(),
-        start=lambda model: "",
-        in_line="",
+        title="Picture", info="The digit to start from.", kind=Picture(), start=lambda model: ""
     )
     strength: float | None = described(
         title="Strength",
@@ -114,17 +106,15 @@ class Drawn:
     )
     mask: str | None = described(
         title="Mask",
-        info="Light is kept, dark is drawn anew.",
+        info="White is kept, black is redrawn.",
         kind=Mask(),
         start=lambda model: None,
-        in_line="",
     )
     invert: str | None = described(
         title="It shows",
         info="What the digit is now; empty leaves it open.",
         kind=Shown(),
         start=lambda model: None,
-        in_line="",
     )
 
     def settled(self, model: LatentDiffusion) -> Request:
@@ -133,28 +123,14 @@ class Drawn:
             return dataclasses.replace(request, strength=FIRST_STRENGTH)
         return request
 
-    @property
-    def way(self) -> str:
-        if self.mask is not None:
-            return "completed"
-        return "re-imagined" if self.invert is None else "edited"
-
     def settings(self) -> dict[str, Any]:
         """Without what says nothing."""
-        said = super().settings()
         own = ("strength", "mask", "invert")
-        return {name: value for name, value in said.items() if name not in own or value is not None}
+        return {n: v for n, v in super().settings().items() if n not in own or v is not None}
 
     def line(self) -> str:
-        values, said = self.values(), self.settings()
-        words = [values[name].words(value) for name, value in said.items() if values[name].in_line]
-        return " · ".join([f"a digit {self.way}", *words])
-
-    def remark(self, model: LatentDiffusion) -> str:
-        if self.invert is None:
-            return ""
-        error = round_trip_error(model, self.file_settings(model))
-        return f"The round trip is off by {error:.1f} grey levels on average."
+        way = "completed" if self.mask else "re-imagined" if self.invert is None else "edited"
+        return f"a digit {way} · {super().line()}"
 
     def check_together(self, model: LatentDiffusion) -> None:
         super().check_together(model)
@@ -162,31 +138,42 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class DrawnRequest(Drawn, Request):
-    """Of a model that knows labels only."""
+class DrawRequest(_Drawn, Request):
+    """A request from a picture to a model that knows labels only."""
 
 
 @dataclass(frozen=True)
-class DrawnPromptRequest(Drawn, PromptRequest):
-    """Of a model that knows words."""
+class DrawPromptRequest(_Drawn, PromptRequest):
+    """A request from a picture to a model that knows words."""
 
 
-def asks_of(model: LatentDiffusion) -> type[Request]:
+def draw_request_type(model: LatentDiffusion) -> type[Request]:
     """What may be asked of this model beside a picture."""
-    return DrawnPromptRequest if model.vocabulary else DrawnRequest
+    return DrawPromptRequest if model.vocabulary else DrawRequest
 
 
-def seen(model: LatentDiffusion, given: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """A picture as MNIST would have it uint8 (28, 28), its latent float (4, 8, 8), what the VAE
-    makes of that uint8 (28, 28), and the mean distance of the two pictures in grey levels.
+def remark(model: LatentDiffusion, request: Request) -> str:
+    """What there is to say when the run is over."""
+    if getattr(request, "invert", None) is None:
+        return ""
+    error = round_trip_error(model, request.file_settings(model))
+    return f"The round trip is off by {error:.1f} grey levels on average."
 
-    given: as `Picture` takes it; raises InputError.
+
+def look(model: LatentDiffusion, picture: Any) -> dict[str, Any]:
+    """What the VAE makes of a picture, in greys: the digit as MNIST would have it, its latent, that
+    decoded, and the mean distance of the two pictures in grey levels.
+
+    picture: as `Picture` takes it; raises InputError.
     """
-    digit = _greys("Picture", Picture().check("Picture", given, model))
+    text = Picture().check("Picture", picture, model)
+    digit = _greys("Picture", text)
     latent = model.encode(torch.from_numpy(digit.copy())[None])
     back = model.decode(latent)[0].cpu().numpy()
     error = float(np.abs(back.astype(float) - digit).mean())
-    return digit, latent[0].cpu().numpy(), back, error
+    greys = latent_greys(latent[0].cpu().numpy())
+    texts = {"digit": text, "latent": picture_text(greys), "back": picture_text(back)}
+    return texts | {"error": round(error, 1)}
 
 
 def _greys(title: str, value: Any, read: Callable[[Path], np.ndarray] = read_digit) -> np.ndarray:
@@ -216,27 +203,3 @@ def _read(content: bytes, read: Callable[[Path], np.ndarray]) -> np.ndarray:
             said = said[2:] if said.startswith(": ") else f"The file{said}"
             raise InputError(said) from error
     return greys * np.uint8(255) if greys.dtype == bool else greys
-
-
-def given_by_page(
-    asks: type[Request], model: LatentDiffusion, names: Sequence[str], values: Sequence[Any]
-) -> Request:
-    """The request for what stands on the tab: easel, way, and the controls called names, in order.
-
-    Raises InputError.
-    """
-    easel, way, *rest = values
-    easel = easel if isinstance(easel, Mapping) else {}
-    given = dict(zip(names, rest, strict=True)) | {"start_from": easel.get("digit")}
-    strength, invert = given.pop("strength"), given.pop("invert")
-    if way == "complete":
-        # One that is not there yet would be a picture that is to be re-imagined.
-        given["mask"] = easel.get("mask") or picture_text(np.ones((SIDE, SIDE), bool))
-    elif way == "edit":
-        given |= {"invert": invert, "sampler": "ddim"}  # it is what inversion undoes
-    else:
-        given["strength"] = strength
-    if "prompt" in given:
-        *_, nothing = labels(model)
-        given["label"] = None if given["prompt"] else nothing
-    return asks.check(model, given)
