@@ -59,7 +59,7 @@ export async function mount(element, name, part, trigger) {
   mounted[name + part]?.();
   if (part === "player" || part === "compare") {
     setters[name] = () => trigger("set");
-    measure(element.closest(".stage"));
+    measure(element);
     requestAnimationFrame(() => mend_radios(element.closest(".tabitem") ?? document));
     if (model) waiting[name] = { ...tab.store.controls, ...waiting[name] };
     await tab.open();
