@@ -7,9 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from demo.compare import Grid
 from demo.grid_files import messages
 from demo.runs import Runner
+
+from demo.compare import Grid
 from ldm_core import LatentDiffusion
 
 SIDE = 8  # cells

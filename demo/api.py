@@ -138,7 +138,11 @@ class _Events(StreamingResponse):
 
 
 def _event(message: Message) -> bytes:
-    return b"data: " + json.dumps(message, separators=(",", ":")).encode() + b"\n\n"
+    return (
+        b"data: "
+        + json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+        + b"\n\n"
+    )
 
 
 def _merged(messages: list[Message]) -> list[Message]:

@@ -70,7 +70,8 @@ def build(models: Models) -> tuple[gr.Blocks, dict]:
 def _launch_options(api: Api) -> dict:
     known = script_json(about(api.models.first, api.models.several))
     head = [
-        f"<style>{''.join(map(read, (*STYLES, 'gradio.css')))}</style>",  # `css` would rewrite selectors
+        # `css` would rewrite selectors
+        f"<style>{''.join(map(read, (*STYLES, 'gradio.css')))}</style>",
         *(f'<link rel="modulepreload" href="web/{name}">' for name in modules(ENTRY)),
         f'<script type="application/json" id="about">{known}</script>',
         f"<script>{PAGE}</script>",

@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageSequence
-
 from demo.requests import Request
 from demo.runs import LARGE, Runner
+from PIL import Image, ImageSequence
+
 from ldm_core import Keep, LatentDiffusion, SamplingSettings, read_settings
 from ldm_core.config import ConditioningConfig
 from ldm_core.data.drawings import read_digit, read_mask

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from demo.runs import data_uri
 from gradio_client import Client
 from PIL import Image
 
-from demo.runs import data_uri
 from ldm_core.data.drawings import as_digit
 
 from .actions import pixels

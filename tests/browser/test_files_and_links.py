@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from demo.requests import FIRST_SEED, Request
 from PIL import Image, ImageSequence
 
-from demo.requests import FIRST_SEED, Request
 from ldm_core import read_settings
 
 from ..conftest import ROOT

@@ -7,10 +7,10 @@ import urllib.request
 
 import numpy as np
 import pytest
+from demo.requests import FIRST_SEED
 from gradio_client import Client
 from PIL import Image
 
-from demo.requests import FIRST_SEED
 from ldm_core import read_settings
 
 from .actions import STEPS, generate, pixels

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-
 from demo.prompts import PromptRequest
 
 from .actions import generate

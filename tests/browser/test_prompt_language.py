@@ -5,8 +5,8 @@ import re
 import unicodedata
 
 import pytest
-
 from demo.layout import script
+
 from ldm_core import InputError
 from ldm_core.checks import shown
 from ldm_core.model.vocabulary import ADVISED, STYLES, Vocabulary, make_vocabulary

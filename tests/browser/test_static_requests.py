@@ -7,9 +7,9 @@ import re
 from urllib.parse import urlencode
 
 import pytest
-
 from demo.layout import WEB
 from demo.prompts import asks_of
+
 from demo.static_page import what_the_page_knows
 from ldm_core import InputError
 from ldm_core.files.weights import weights_of

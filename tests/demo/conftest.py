@@ -1,5 +1,4 @@
 import pytest
-
 from demo.runs import Runner
 
 

@@ -7,14 +7,14 @@ from urllib.parse import parse_qsl
 import gradio as gr
 import numpy as np
 import pytest
-from PIL import Image
-
-from demo import app, compare, grid_files
-from demo.compare import MAX_CELLS, Grid, draw_grid
 from demo.grid_files import all_pictures, grid_frames, messages, save
 from demo.prompts import asks_of
 from demo.requests import Request
 from demo.runs import FilesNotWritten, Runner
+from PIL import Image
+
+from demo import app, compare, grid_files
+from demo.compare import MAX_CELLS, Grid, draw_grid
 from demo.tabs import compare as tab
 from ldm_core import InputError, LatentDiffusion, UserError, read_settings
 from ldm_core.runtime.backends import make_backend

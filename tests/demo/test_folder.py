@@ -4,10 +4,10 @@ import os
 import tempfile
 
 import pytest
-
-from demo import folder as folders
 from demo.folder import own_folder, tidy
 from demo.requests import Request
+
+from demo import folder as folders
 from ldm_core import UserError
 
 from .values import make_older

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from demo.parts import cores
+from demo.requests import Request
 from PIL import Image
 
 from demo import app, live
-from demo.parts import cores
-from demo.requests import Request
 from demo.tabs import watch
 
 from .values import GOOD

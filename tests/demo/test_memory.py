@@ -4,9 +4,9 @@ import json
 
 import httpx
 import pytest
+from demo.runs import Runner
 
 from demo import app
-from demo.runs import Runner
 from demo.serving import forget_removed_files
 
 

@@ -4,10 +4,10 @@ import shutil
 
 import httpx
 import pytest
+from demo.model_pages import UP, ModelPages
 from gradio_client import Client
 
 from demo import app
-from demo.model_pages import UP, ModelPages
 from demo.models import ModelFolder, holds_several
 from demo.tabs import train, watch
 from ldm_core import LatentDiffusion, UserError

@@ -4,10 +4,10 @@ import copy
 
 import numpy as np
 import pytest
-from PIL import Image
-
 from demo.morphs import MorphRequest, drawn, example, given_by_page, messages
 from demo.runs import Runner
+from PIL import Image
+
 from ldm_core import InputError, LatentDiffusion, UserError, read_settings
 from ldm_core.runtime.backends import make_backend
 

@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import gradio as gr
 import orjson
 import pytest
-
-from demo import app, parts
 from demo.endpoint import add_endpoint
 from demo.parts import shown_to_people
 from demo.prompts import PromptRequest
 from demo.requests import Request
 from demo.runs import Runner
+
+from demo import app, parts
 from demo.tabs import watch
 from ldm_core import LatentDiffusion, UserError
 

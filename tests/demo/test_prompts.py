@@ -5,10 +5,10 @@ import math
 import re
 
 import pytest
-
 from demo.prompts import MAX_PROMPT, PromptRequest, asks_of
 from demo.requests import OF_WORDS, Request
 from demo.runs import Runner
+
 from ldm_core import InputError
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.sample import main

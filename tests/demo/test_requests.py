@@ -5,8 +5,8 @@ import math
 import re
 
 import pytest
-
 from demo.requests import Request, labels
+
 from ldm_core import SAMPLERS, InputError, LatentDiffusion, SamplingSettings
 from ldm_core.inputs import MAX_SEED
 

@@ -6,11 +6,11 @@ import io
 import gradio as gr
 import numpy as np
 import pytest
-from PIL import Image
-
 from demo.endpoint import add_endpoint
 from demo.requests import Request
 from demo.runs import Runner, denoise
+from PIL import Image
+
 from ldm_core import LatentDiffusion, UserError, read_settings
 
 from ..conftest import small_parts

@@ -5,11 +5,11 @@ import re
 from html import unescape
 
 import pytest
-
-from demo import static_page
 from demo.layout import FOLD, GENERATE, NEW_SEED, STOP, WEB
 from demo.prompts import asks_of
 from demo.runs import Runner
+
+from demo import static_page
 from demo.static_page import node_modules
 from ldm_core import UserError
 

@@ -5,7 +5,6 @@ import shlex
 
 import numpy as np
 import pytest
-
 from demo.more import COUNT, more, next_seeds
 from demo.prompts import PromptRequest
 from demo.runs import FilesNotWritten, Runner
@@ -20,6 +19,7 @@ from demo.takeaway import (
     request_of,
     save,
 )
+
 from ldm_core import InputError, LatentDiffusion, UserError, read_settings
 from ldm_core.files.animation import write_gif
 from ldm_core.output.file_settings import picture_text

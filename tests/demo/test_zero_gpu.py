@@ -12,11 +12,11 @@ import sys
 
 import numpy as np
 import pytest
+from demo.requests import Request
+from demo.runs import Runner
 
 from demo import app
 from demo.environment import zero_gpu_package
-from demo.requests import Request
-from demo.runs import Runner
 from demo.zero_gpu import DURATION_S, drawn_on_lent_gpu
 from ldm_core import LatentDiffusion
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-
 from demo.requests import Number, Request, described
+
 from ldm_core import LatentDiffusion
 
 from ..conftest import randomised, small_parts
