@@ -18,9 +18,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ldm_core import MAX_SEED, SCALE, LatentDiffusion, UserError, stored_settings, weights_of
+from ldm_core import LatentDiffusion, UserError
 from ldm_core.export.graphs import graphs
 from ldm_core.export.model_json import model_json
+from ldm_core.files.weights import weights_of
+from ldm_core.inputs import MAX_SEED
+from ldm_core.output.file_settings import SCALE, stored_settings
 
 from .layout import WEB, read
 from .markup import controls

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import ldm_core
+
 from .conftest import ROOT
 
 CORE = ROOT / "ldm_core"
@@ -23,10 +25,7 @@ ALLOWED = {
     "inputs": {"checks", "config", "model"},
     "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files", "inputs"},
     "output": {"checks", "config", "diffusion", "files", "inputs", "latent_diffusion", "model"},
-    "__init__": {
-        *("checks", "model", "data", "diffusion", "runtime", "files", "inputs"),
-        *("latent_diffusion", "output"),
-    },
+    "__init__": {"checks", "diffusion", "runtime", "files", "inputs", "latent_diffusion"},
     "evaluation": {
         *("checks", "config", "model", "data", "diffusion", "files", "inputs", "latent_diffusion"),
     },
@@ -46,6 +45,14 @@ ALLOWED = {
     "evaluate": {
         *("checks", "data", "diffusion", "files", "inputs", "latent_diffusion", "evaluation"),
         "command_line",
+    },
+}
+# The same for the folders outside, beside the names that `ldm_core` itself offers.
+OUTSIDE = {
+    "demo": {"checks", "data", "export", "files", "inputs", "model", "output"},
+    "hosting": {"command_line", "model"},
+    "benchmarks": {
+        *("data", "diffusion", "evaluation", "export", "files", "model", "output", "runtime"),
     },
 }
 # What a network and its mathematics must be readable, and usable, without.
@@ -138,15 +145,21 @@ def test_the_core_knows_no_page(path):
     assert not {name for name in imports(path) if name.split(".")[0] in ("gradio", "demo")}
 
 
+@pytest.mark.parametrize("folder", OUTSIDE)
+def test_folders_outside_import_what_the_table_allows_and_nothing_else(folder):
+    known = set().union(*map(known_places, (ROOT / folder).rglob("*.py")))
+    assert known == OUTSIDE[folder]
+
+
+def test_the_library_has_one_door():
+    assert len(ldm_core.__all__) <= 15
+    assert all(hasattr(ldm_core, name) for name in ldm_core.__all__)
+
+
 def test_only_the_export_looks_for_modules_that_it_does_not_know():
     """Its formats register themselves."""
     found = [path for path in MODULES if UNKNOWN in imports(path)]
     assert found == [CORE / "export" / "__main__.py"]
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "demo").rglob("*.py")), ids=lambda p: p.stem)
-def test_the_page_uses_the_public_api_only(path):
-    assert known_places(path) == ({"export"} if path.stem == "static_page" else set())
 
 
 def test_the_library_loads_without_what_only_training_needs():

@@ -161,9 +161,10 @@ def test_a_failure_midway_leaves_what_was_there(tmp_path, movie, ending, error):
 
 def test_imageio_waits_until_a_file_needs_it(tmp_path):
     code = (
-        "import sys, numpy, ldm_core; frames = numpy.zeros((2, 8, 8), numpy.uint8); "
-        "ldm_core.write_gif('a.gif', frames, settings={}); print('imageio' in sys.modules); "
-        "ldm_core.write_animation('a.webp', frames, settings={}); print('imageio' in sys.modules)"
+        "import sys, numpy; from ldm_core.files import animation; "
+        "frames = numpy.zeros((2, 8, 8), numpy.uint8); "
+        "animation.write_gif('a.gif', frames, settings={}); print('imageio' in sys.modules); "
+        "animation.write_animation('a.webp', frames, settings={}); print('imageio' in sys.modules)"
     )
     said = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
