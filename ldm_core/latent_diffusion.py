@@ -97,9 +97,11 @@ class LatentDiffusion(nn.Module):
         """Load folder/vae.safetensors and folder/unet.safetensors, ready to sample.
 
         device: "cpu", "cuda", "cuda:N", or "auto": a GPU if there is one. backend: what runs the
-        networks, a name from `BACKENDS`. Raises CheckpointError if a file is missing, damaged, not
-        ours, or for another VAE; InputError for a device or a backend that is unknown or not
-        available here.
+        networks while sampling, a name from `BACKENDS`. "torch" runs the modules themselves;
+        "onnxruntime" copies the weights into its graphs, and again after an operation of PyTorch
+        has changed them (it may miss what is written into their `.data`). Raises CheckpointError if
+        a file is missing, damaged, not ours, or for another VAE; InputError for a device or a
+        backend that is unknown or not available here.
         """
         place = choose_device(str(device))
         vae = load_vae(Path(folder) / "vae.safetensors")

@@ -24,8 +24,8 @@ from .command_line import (
     given_options,
     say,
 )
-from .data.drawings import read_digit, read_mask
 from .files.animation import ENCODERS, FRAME_MS, HOLD_MS, check_ending
+from .files.drawings import read_digit, read_mask
 from .files.metadata import read_settings
 from .files.weights import weights_of
 from .inputs import RESAMPLE

@@ -15,8 +15,8 @@ from demo.requests import Request
 from demo.runs import LARGE, Runner
 from ldm_core import Keep, LatentDiffusion, SamplingSettings, checks, read_settings
 from ldm_core.config import ConditioningConfig
-from ldm_core.data.drawings import read_digit, read_mask
 from ldm_core.files.animation import write_gif
+from ldm_core.files.drawings import read_digit, read_mask
 from ldm_core.files.pictures import lay_out
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.output.file_settings import BLANK, FileSettings

@@ -1,11 +1,11 @@
-"""Drawings and photographs become what MNIST is."""
+"""Drawings and photographs become MNIST-style images."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ldm_core.checks import InputError
-from ldm_core.data.drawings import as_digit, as_mask, read_digit, read_mask
+from ldm_core.files.drawings import as_digit, as_mask, read_digit, read_mask
 
 SIDE = 28
 
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
     (tmp_path / "a.png").write_text("<html>")
     Image.new("L", (100, 100)).save(tmp_path / "blank.png")
     for name, message in (
-        ("a.png", "a.png cannot be read as a picture: an HTML page."),
+        ("a.png", "a.png cannot be read as a picture: no picture of a format"),
         ("blank.png", "blank.png: The picture is blank"),
     ):
         with pytest.raises(InputError, match=message):
@@ -148,10 +148,19 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("times", [1, 3, 10])
-def test_of_a_mask_what_is_light_is_kept(tmp_path, times):
+def test_the_light_part_of_a_mask_is_kept(tmp_path, times):
     mask = np.random.default_rng(0).random((SIDE, SIDE)) > 0.5
     Image.fromarray(mask).resize((SIDE * times, SIDE * times), 0).save(tmp_path / "mask.png")
     assert np.array_equal(read_mask(tmp_path / "mask.png"), mask)
+
+
+@pytest.mark.parametrize("times", [4, 8, 9, 11, 13, 18, 36])
+def test_a_jpeg_mask_has_the_size_that_its_file_has(tmp_path, times):
+    """Pillow can decode a JPEG of 252 x 252 as 126 x 126, which is no multiple of 28."""
+    mask = np.arange(SIDE)[:, None] * np.ones(SIDE) > 12
+    large = Image.fromarray(mask).convert("L").resize((SIDE * times, SIDE * times), 0)
+    large.save(tmp_path / "mask.jpg", quality=95)
+    assert np.array_equal(read_mask(tmp_path / "mask.jpg"), mask)
 
 
 @pytest.mark.parametrize("shape", [(28, 56), (30, 30), (27, 27), (14, 14)])
