@@ -395,7 +395,10 @@ def test_what_is_only_said_does_not_fail(weights, tmp_path):
         ("--out a.png --morph 3:7 8:1 --strip", "--strip has no effect on this .png file: leave"),
         ("--out a.npz --scale 2", "--scale has no effect on this .npz file: leave it out"),
         ("--out a.gif --device tpu", "device must be auto, cpu, cuda or cuda:N, not 'tpu'"),
-        ("--out a.gif --backend magic", "backend must be one of auto, onnxruntime, torch, torch-b"),
+        (
+            "--out a.gif --backend magic",
+            "backend must be one of auto, onnxruntime, torch, not 'magic'",
+        ),
         ("--out a.gif --like missing.gif", "missing.gif: No such file or directory"),
         ("--out a.gif --like text.gif", "text.gif holds no settings"),
         ("--out a.gif --like foreign.gif", "Settings of a file have no made_by; they have"),
