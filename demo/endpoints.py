@@ -150,7 +150,8 @@ def _of_request(api: Api, type_of: Callable, about: str) -> Callable:
             return *files, header(runner, request)["settings"]
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
-    hints, defaults = get_type_hints(asks), asks.left_out(first)
+    of_fields, defaults = get_type_hints(asks), asks.left_out(first)
+    hints = {name: of_fields[name] for name in asks.values()}
     if api.models.several:
         hints, defaults = hints | {"model": str}, defaults | {"model": ""}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -62,8 +62,8 @@ class Number(Kind):
     def limit(self, title: str, value: float) -> None:
         if not self.low <= value <= self.high:
             kind = "a whole number" if isinstance(self, Whole) else "a number"
-            limits = f"from {self.low:g} to {self.high:g}"
-            raise InputError(f"{title} must be {kind} {limits}, not {value:g}.")
+            found = f"{value:g}" if isinstance(value, float) else value
+            raise InputError(f"{title} must be {kind} from {self.low} to {self.high}, not {found}.")
 
     def nearest(self, value: float) -> float:
         return min(max(value, self.low), self.high)
