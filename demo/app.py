@@ -61,6 +61,8 @@ def build(models: Models) -> tuple[gr.Blocks, dict]:
         api = Api(models, Path(page.GRADIO_CACHE) / "runs")
         build_tabs(models.first.model, models.several)
         add_endpoints(api)
+        started = "() => { page.then((page) => page.start()) }"
+        page.load(None, js=started, queue=False, api_visibility="private")
     page.queue(api_open=False)
     return page, _launch_options(api)
 

@@ -59,7 +59,7 @@ export async function mount(element, name, part, trigger) {
   mounted[name + part]?.();
   if (part === "player" || part === "compare") {
     setters[name] = () => trigger("set");
-    measure(element.closest(".stage"));
+    measure(element);
     requestAnimationFrame(() => mend_radios(element.closest(".tabitem") ?? document));
     if (model) waiting[name] = { ...tab.store.controls, ...waiting[name] };
     await tab.open();
@@ -82,28 +82,35 @@ function mend_radios(root) {
 
 // What Gradio tells
 
-const by_name = (name, values) => {
-  const names = about.controls[name];
-  const taken = names.map((one, i) => [one, values[i]]).filter(([one]) => !(one in (waiting[name] ?? {})));
-  return Object.fromEntries(taken);
-};
-// Gradio may be one letter behind in these; their parts read the fields.
-const TEXTS = ["prompt", "negative_prompt"];
-const without_texts = (name, values) => {
-  const given = by_name(name, values);
-  if (name === "watch") for (const text of TEXTS) delete given[text];
-  return given;
-};
-
-export function changed(name, control, values) {
-  if (name === "watch" && TEXTS.includes(control)) return;
-  tabs[name].changed(control, without_texts(name, values));
+// The field of a text, if the control is one: Gradio's value of it may be one letter behind.
+function field_of(name, control) {
+  const id = name === "watch" ? control : `${name}-${control}`;
+  return document.querySelector(`#${id} :is(textarea, input:not([type], [role=combobox]), [type=text])`);
 }
 
+// The values of all controls, in Gradio's order -> by name, but for those that Gradio has yet to take.
+function by_name(name, values) {
+  const known = about.controls[name].map((control, i) => [control, values[i]]);
+  const taken = known.filter(([control]) => !(control in (waiting[name] ?? {})));
+  return Object.fromEntries(
+    taken.map(([control, value]) => [control, field_of(name, control)?.value ?? value]),
+  );
+}
+
+export const changed = (name, control, values) => tabs[name].changed(control, by_name(name, values));
+
+// Its own event of a text knows keys, and no pasting.
+document.addEventListener("input", ({ target }) => {
+  const [, name = "watch", control] =
+    /^(?:(draw|compare|morph)-)?(\w+)$/.exec(target.closest?.(".block[id]")?.id) ?? [];
+  if (control && tabs[name] && field_of(name, control) === target)
+    tabs[name].changed(control, { [control]: target.value });
+});
+
 export function generate(name, values) {
-  const tab = tabs[name];
-  tab.store.controls = { ...tab.store.controls, ...without_texts(name, values) };
-  tab.generate();
+  const { store } = tabs[name];
+  store.set({ controls: { ...store.controls, ...by_name(name, values) } });
+  tabs[name].generate();
 }
 
 export const stop = (name) => tabs[name].stop();

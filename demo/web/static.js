@@ -27,7 +27,7 @@ for (const name of Object.keys(about.controls)) {
   const changed = (control, values) => tab.changed(control, values);
   const set = controls(panel, { about, tab: name, changed });
   tabs[name] = tab;
-  measure($(".stage", panel));
+  measure($("[data-part=player], [data-part=compare]", panel));
   const on = (selector, press) => $(selector, panel)?.addEventListener("click", press);
   on(".go", () => tab.generate());
   on(".halt", () => tab.stop());

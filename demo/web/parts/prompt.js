@@ -67,21 +67,15 @@ export function mount(element, { store, tab, about, language }) {
     .querySelector(".examples")
     .replaceChildren(...examples.map((text) => button(text, () => write("prompt", text))));
 
-  // Gradio may put the fields in later, and its own event of them knows keys, and no pasting.
+  // Gradio may put the fields in later.
   const name_of = ({ target }) => names.find((name) => target === input(name));
-  const on_input = (event) => {
-    const name = name_of(event);
-    if (!name) return;
-    tab.changed(name, { [name]: event.target.value });
-    note(name);
-  };
   const on_blur = (event) => name_of(event) && note(name_of(event));
   const on_key = (event) => {
     if (event.key === "Enter" && !event.isComposing && name_of(event)) tab.generate();
   };
   // A press on a word under a field does not take the focus from the field: the notes stay.
   const on_mouse = (event) => event.target.closest(".notes") && event.preventDefault();
-  const listeners = { input: on_input, focusout: on_blur, keydown: on_key, mousedown: on_mouse };
+  const listeners = { focusout: on_blur, keydown: on_key, mousedown: on_mouse };
   for (const [event, hear] of Object.entries(listeners)) document.addEventListener(event, hear);
 
   // No run starts from a prompt with a mistake.
