@@ -214,15 +214,17 @@ class Values:
             file = FileSettings.from_dict(said)
         except InputError:
             for name, value in values.items():
-                if said.get(name) is not None:
+                if name in said:
                     value.kind.refuse(value.title, said[name])
             raise
         flat, numbers = file.to_dict(), {}
         for name, value in values.items():
-            if isinstance(value.kind, Number):
+            if isinstance(value.kind, Number) and getattr(request, name) is not None:
                 numbers[name] = flat[name]
-                if flat[name] is not None and not value.kind.low <= flat[name] <= value.kind.high:
+                if not value.kind.low <= flat[name] <= value.kind.high:
                     value.kind.refuse(value.title, flat[name])
+            elif isinstance(value.kind, Number) and value.start(model) is not None:
+                value.kind.refuse(value.title, None)
         request = dataclasses.replace(request, file=file, **numbers)
         request.begin(model)
         return request
