@@ -25,7 +25,7 @@ from ldm_core.output.steps import steps_of, steps_of_morph
 from ...conftest import ROOT
 from .hosting import Handler, hosting
 
-WAIT_S = 400
+WAIT_S = 900
 
 PROMPTS = [
     "a bold seven leaning left",
