@@ -16,7 +16,9 @@ from pathlib import Path
 
 import torch
 
-from ldm_core import LatentDiffusion, step_pictures, write_gif
+from ldm_core import LatentDiffusion
+from ldm_core.files.animation import write_gif
+from ldm_core.output.views import step_pictures
 
 from .browser import measure as measure_browser
 from .grids import measure as measure_grids

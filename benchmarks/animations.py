@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ldm_core import LatentDiffusion, enlarge, lay_out, step_pictures, write_animation
+from ldm_core import LatentDiffusion, write_animation
+from ldm_core.files.pictures import enlarge, lay_out
 from ldm_core.files.whole_file import whole_file
+from ldm_core.output.views import step_pictures
 
 from .measure import in_turn
 

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ldm_core import InputError, LatentDiffusion, UserError, find_label
+from ldm_core import InputError, LatentDiffusion, UserError
+from ldm_core.model.class_names import find_label
 
 from .prompts import Amount, asks_of
 from .requests import OF_WORDS, Choice, Number, Request, Value, described

@@ -13,16 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from ldm_core import (
-    InputError,
-    LatentDiffusion,
-    as_digit,
-    as_mask,
-    picture_text,
-    read_digit,
-    read_mask,
-    round_trip_error,
-)
+from ldm_core import InputError, LatentDiffusion
+from ldm_core.data.drawings import as_digit, as_mask, read_digit, read_mask
+from ldm_core.output.file_settings import picture_text
+from ldm_core.output.steps import round_trip_error
 
 from .prompts import PromptRequest, Words
 from .requests import Label, Number, Request, described, labels

@@ -14,7 +14,9 @@ from urllib.parse import urlencode
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ldm_core import LatentDiffusion, enlarge, write_animation, write_gif, write_png
+from ldm_core import LatentDiffusion, write_animation, write_png
+from ldm_core.files.animation import write_gif
+from ldm_core.files.pictures import enlarge
 
 from .compare import Grid, Piece, draw_grid
 from .folder import tidy

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from ldm_core import STYLES
+from ldm_core.model.vocabulary import STYLES
 
 WEB = Path(__file__).parent / "web"
 GENERATE, STOP, NEW_SEED = "Generate", "Stop", "New seed"

@@ -3,7 +3,8 @@
 from collections import deque
 from typing import Any
 
-from ldm_core import MAX_SEED, check_whole
+from ldm_core.checks import check_whole
+from ldm_core.inputs import MAX_SEED
 
 from .requests import Request
 from .runs import Runner, data_uri, in_time

@@ -12,18 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ldm_core import (
-    SCALE,
-    FileSettings,
-    InputError,
-    LatentDiffusion,
-    UserError,
-    lay_out,
-    steps_of_morph,
-    stored_settings,
-    write_gif,
-    write_png,
-)
+from ldm_core import InputError, LatentDiffusion, UserError, write_png
+from ldm_core.files.animation import write_gif
+from ldm_core.files.pictures import lay_out
+from ldm_core.output.file_settings import SCALE, FileSettings, stored_settings
+from ldm_core.output.steps import steps_of_morph
 
 from .folder import tidy
 from .prompts import Words

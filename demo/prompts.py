@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ldm_core import InputError, LatentDiffusion, label_text
+from ldm_core import InputError, LatentDiffusion
+from ldm_core.model.class_names import label_text
 
 from .requests import (
     FIRST_LABEL,

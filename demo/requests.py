@@ -12,21 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from ldm_core import (
-    ANY,
-    MAX_SEED,
-    SAMPLERS,
-    SCALE,
-    STYLES,
-    FileSettings,
-    InputError,
-    LatentDiffusion,
-    check_choice,
-    check_number,
-    check_whole,
-    find_label,
-    label_text,
-)
+from ldm_core import SAMPLERS, InputError, LatentDiffusion
+from ldm_core.checks import check_choice, check_number, check_whole
+from ldm_core.inputs import MAX_SEED
+from ldm_core.model.class_names import ANY, find_label, label_text
+from ldm_core.model.vocabulary import STYLES
+from ldm_core.output.file_settings import SCALE, FileSettings
 
 MAX_NAME_BYTES = 80  # of a label or a prompt in the name of a file; file systems take 255 in all
 OF_WORDS = ("prompt", "negative_prompt", *STYLES)  # see `prompts.py`

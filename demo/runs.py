@@ -16,18 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ldm_core import (
-    SCALE,
-    DenoisingStep,
-    LatentDiffusion,
-    UserError,
-    latent_greys,
-    steps_of,
-    stored_settings,
-    weights_of,
-    write_gif,
-    write_png,
-)
+from ldm_core import DenoisingStep, LatentDiffusion, UserError, write_png
+from ldm_core.files.animation import write_gif
+from ldm_core.files.weights import weights_of
+from ldm_core.output.file_settings import SCALE, stored_settings
+from ldm_core.output.steps import steps_of
+from ldm_core.output.views import latent_greys
 
 from .folder import tidy
 from .requests import Request, class_label

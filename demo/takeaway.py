@@ -14,19 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ldm_core import (
-    STYLES,
-    FileSettings,
-    InputError,
-    LatentDiffusion,
-    UserError,
-    asked_of,
-    check_choice,
-    check_whole,
-    label_text,
-    settings_in,
-    write_samples,
-)
+from ldm_core import InputError, LatentDiffusion, UserError
+from ldm_core.checks import check_choice, check_whole
+from ldm_core.files.metadata import settings_in
+from ldm_core.model.class_names import label_text
+from ldm_core.model.vocabulary import STYLES
+from ldm_core.output.file_settings import FileSettings, asked_of
+from ldm_core.output.sample_files import write_samples
 
 from .folder import tidy
 from .prompts import asks_of

@@ -22,8 +22,9 @@ from gradio_client import Client
 from PIL import Image
 
 from demo.environment import proxies_set_aside
-from ldm_core import LatentDiffusion, UserError, find_label
+from ldm_core import LatentDiffusion, UserError
 from ldm_core.command_line import Parser, exit_status, say
+from ldm_core.model.class_names import find_label
 
 from .checks import (
     LINK,

@@ -101,9 +101,11 @@ class LatentDiffusion(nn.Module):
         """The model in folder/vae.safetensors and folder/unet.safetensors, ready to sample.
 
         device: "cpu", "cuda", "cuda:N", or "auto": a GPU if there is one. backend: what runs the
-        model, a name from `BACKENDS`. Raises CheckpointError if a file is missing, damaged,
-        foreign, or belongs to another VAE; InputError for a device or a backend that is unknown or
-        not possible here.
+        networks while sampling, a name from `BACKENDS`. "torch" runs the modules themselves;
+        "onnxruntime" copies the weights into its graphs, and again after an operation of PyTorch
+        has changed them (it may miss what is written into their `.data`). Raises CheckpointError if
+        a file is missing, damaged, foreign, or belongs to another VAE; InputError for a device or a
+        backend that is unknown or not possible here.
         """
         place = choose_device(str(device))
         vae = load_vae(Path(folder) / "vae.safetensors")

@@ -13,17 +13,11 @@ from PIL import Image, ImageSequence
 
 from demo.requests import Request
 from demo.runs import LARGE, Runner
-from ldm_core import (
-    Keep,
-    LatentDiffusion,
-    SamplingSettings,
-    lay_out,
-    read_digit,
-    read_mask,
-    read_settings,
-    write_gif,
-)
+from ldm_core import Keep, LatentDiffusion, SamplingSettings, read_settings
 from ldm_core.config import ConditioningConfig
+from ldm_core.data.drawings import read_digit, read_mask
+from ldm_core.files.animation import write_gif
+from ldm_core.files.pictures import lay_out
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.sample import ENDINGS, FileSettings, main
 

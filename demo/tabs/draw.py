@@ -6,7 +6,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from ldm_core import InputError, LatentDiffusion, latent_greys, picture_text
+from ldm_core import InputError, LatentDiffusion
+from ldm_core.output.file_settings import picture_text
+from ldm_core.output.views import latent_greys
 
 from ..drawings import FIRST_STRENGTH, asks_of, given_by_page, seen
 from ..endpoint import RETURNS, add_endpoint

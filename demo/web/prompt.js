@@ -18,7 +18,7 @@ export function promptLanguage({ rows, n_classes, places, styles, small }) {
   const spellings = rows.flatMap((row, index) => row.map((spelling) => [spelling, index]));
   const length = (text) => [...text].length; // in characters, as Python counts
   const composed = (text) => text.normalize("NFC");
-  const tables = [String, composed, folded].map((form) => [form, table(form)]);
+  const tables = [composed, folded].map((form) => [form, table(form)]);
   const known = pattern();
   // The last word of a phrase decides: its row -> property and third.
   const meaning = new Map();
@@ -69,12 +69,10 @@ export function promptLanguage({ rows, n_classes, places, styles, small }) {
     const tokens = [];
     for (let at = 0; at < prompt.length; ) {
       const match = matchAt(known, prompt, at);
-      const found = match ? rowsOf(match) : [];
-      if (found.length) {
-        const token = { row: found[0], text: match, start: at, end: at + match.length };
-        if (found.length > 1) Object.assign(token, { row: null, problem: ambiguous(match, found) });
-        tokens.push(token);
-        at = token.end;
+      const row = match ? rowOf(match) : null;
+      if (row) {
+        tokens.push({ row, text: match, start: at, end: at + match.length });
+        at += match.length;
       } else if (matchAt(separator, prompt, at)) {
         at += 1;
       } else {
@@ -89,23 +87,18 @@ export function promptLanguage({ rows, n_classes, places, styles, small }) {
     return tokens;
   }
 
-  function ambiguous(word, found) {
-    const names = found.map((row) => rows[row].at(-1)).join(" or ");
-    return { kind: "ambiguous", text: `“${word}” may be ${names}: write it exactly so.`, word };
-  }
-
   function matchAt(regexp, text, at) {
     regexp.lastIndex = at;
     return regexp.exec(text)?.[0];
   }
 
-  // The row of a spelling; several where it could be one as well as the other, none if it is new.
-  function rowsOf(spelling) {
+  // The row of a spelling; null if it is new, or if two classes differ from it in case alone.
+  function rowOf(spelling) {
     for (const [form, found] of tables) {
-      const ofIt = found.get(form(spelling));
-      if (ofIt) return ofIt;
+      const rows = found.get(form(spelling)) ?? [];
+      if (rows.length === 1) return rows[0];
     }
-    return [];
+    return null;
   }
 
   function table(form) {
@@ -297,10 +290,10 @@ export function promptLanguage({ rows, n_classes, places, styles, small }) {
   return { read, problems, typed, pressed, moved, settled, examples, isBeginning };
 }
 
-// Python's casefold, up to what NFKC makes equal. One letter at a time, because the end of a word
-// changes what becomes of a sigma; a dotless i is a letter of its own.
+// Python's casefold of the NFC form. One letter at a time, because the end of a word changes what
+// becomes of a sigma; a dotless i is a letter of its own.
 export function folded(text) {
   const fold = (letter) =>
     letter === "ı" ? letter : letter.toLowerCase().toUpperCase().toLowerCase();
-  return [...text.normalize("NFKC")].map(fold).join("").normalize("NFKC");
+  return [...text.normalize("NFC")].map(fold).join("");
 }

@@ -1,16 +1,18 @@
 """Write the model for other programs: python -m ldm_core.export --format NAME --out DIR."""
 
 import argparse
+import importlib
+import pkgutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from ..command_line import Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
 from .diffusers_format import write_diffusers
 from .folder import whole_folder
 from .onnx_format import write_onnx
-from .web_format import write_web
 
 PROGRAM = "python -m ldm_core.export"
 # Each writes a model into an empty folder; args: the command line.
@@ -18,31 +20,43 @@ Format = Callable[[LatentDiffusion, Path, argparse.Namespace], None]
 FORMATS: dict[str, Format] = {
     "diffusers": write_diffusers,
     "onnx": write_onnx,
-    "web": write_web,
 }
+# A program that uses this library registers a format by the name of a top-level module, for example
+# ldm_core_export_web. It has `write`, a Format, and `add_options`, which gets the parser.
+REGISTERED = "ldm_core_export_"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status (see `command_line.exit_status`)."""
-    args = _parser().parse_args(argv)
-    return exit_status(PROGRAM, lambda: _export(args), file=args.out)
+    others = _registered()
+    args = _parser(others).parse_args(argv)
+    formats = FORMATS | {name: module.write for name, module in others.items()}
+    return exit_status(PROGRAM, lambda: _export(formats[args.format], args), file=args.out)
 
 
-def _export(args: argparse.Namespace) -> None:
+def _export(write: Format, args: argparse.Namespace) -> None:
     model = LatentDiffusion.load(args.weights, backend="torch")
     with whole_folder(args.out, may_replace=args.force) as folder:
-        FORMATS[args.format](model, folder, args)
+        write(model, folder, args)
     say(f"wrote {args.out}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _registered() -> dict[str, ModuleType]:
+    """The modules of other formats, by the format's name."""
+    names = [found.name for found in pkgutil.iter_modules() if found.name.startswith(REGISTERED)]
+    return {name.removeprefix(REGISTERED): importlib.import_module(name) for name in names}
+
+
+def _parser(others: Mapping[str, ModuleType]) -> argparse.ArgumentParser:
     parser = Parser(prog=PROGRAM, description=__doc__, allow_abbrev=False)
     add = parser.add_argument
-    add("--format", required=True, choices=FORMATS, help="what it is for")
+    names = (*FORMATS, *others)
+    add("--format", required=True, choices=names, help="web needs a copy of the repository")
     add("--out", required=True, type=Path, help="folder to write to")
     add("--weights", type=Path, default=Path("weights"), help="folder of the checkpoints (weights)")
     add("--force", action="store_true", help="replace files of the same name in the folder")
-    add("--runtime", type=Path, help="for web: a node_modules folder, instead of fetching packages")
+    for module in others.values():
+        module.add_options(parser)
     return parser
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
-from ..config import ModelConfig, VAEConfig
+from ..config import VAEConfig
 from ..diffusion.settings import SamplingSettings
 from ..model.vae import VAE
 from .checkpoint import (
@@ -20,19 +20,7 @@ from .checkpoint import (
     save_module,
 )
 
-
-class Model(Protocol):
-    """What a `LatentDiffusion` is made of."""
-
-    config: ModelConfig
-    vae: VAE
-    unet: nn.Module
-    conditioning: nn.Module
-    defaults: SamplingSettings
-    records: dict[str, Any]
-
-
-AnyModel = TypeVar("AnyModel", bound=Model)
+Model = TypeVar("Model", bound=nn.Module)  # a `LatentDiffusion`
 
 
 def save_vae(path: str | Path, vae: VAE, training: dict[str, Any]) -> None:
@@ -56,7 +44,7 @@ def save_unet(path: str | Path, model: Model, training: dict[str, Any]) -> None:
     save_checkpoint(path, "unet", _denoising_parts(model).state_dict(), about)
 
 
-def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], AnyModel]) -> AnyModel:
+def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], Model]) -> Model:
     """The model `around(vae, config)` with the weights and the defaults of a file, and the records
     of both.
 
@@ -82,6 +70,6 @@ def weights_of(model: nn.Module) -> str:
     return fingerprint(model)[:16]
 
 
-def _denoising_parts(model: Model) -> nn.ModuleDict:
+def _denoising_parts(model: nn.Module) -> nn.ModuleDict:
     """What unet.safetensors holds: all that learns to denoise."""
     return nn.ModuleDict({"unet": model.unet, "conditioning": model.conditioning})

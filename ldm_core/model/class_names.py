@@ -1,13 +1,12 @@
-"""From what people write to what a model is asked: the one rule for all entrances.
+"""Find the class that a text names, by one rule for every entrance. The first line that fits wins:
 
-1. The exact name of a class is that class.
-2. "*" is no label. So is "any", in letters of either case, where no class is called so.
-3. A name that differs from the text only in case or in Unicode form is that class, if no other
-   name does so too.
+1. The exact name of a class is that class, in any Unicode form; "*" is no label.
+2. A name that differs only in case is that class.
+3. "any", in any case, is no label.
 4. A number and a range, such as 3 and 0-4, mean names where names of classes are numbers, and
    otherwise count the classes from 0.
 
-Everything else is refused, and so is what could mean two things.
+Everything else is refused. Classes whose names differ only in case need their exact names.
 """
 
 import re
@@ -22,33 +21,29 @@ NUMBER = r"[0-9]{1,9}"
 
 
 def find_labels(text: str, class_names: Sequence[str]) -> list[int | None]:
-    """The indices of the classes that a text asks for, one or a range; None stands for no label.
+    """The indices of the classes that a text names, one or a range; None stands for no label.
 
-    Raises InputError naming the classes, or saying between what the text does not decide.
+    Raises InputError, which names the classes.
     """
     text, class_names = written(text), list(map(written, class_names))
     if text == NO_LABEL:
         return [None]
     if text in class_names:
         return [class_names.index(text)]
-    alike = _alike(text, class_names)
-    if text.casefold() == ANY:
-        if alike:
-            name = class_names[alike[0]]
-            raise InputError(f"label {shown(text)} may be {name} or no label: write {name} or *.")
-        return [None]
-    if alike:
+    alike = [i for i, name in enumerate(class_names) if folded(name) == folded(text)]
+    if len(alike) == 1:
         return alike
+    if text.casefold() == ANY and not alike:
+        return [None]
     if match := re.fullmatch(f"({NUMBER})(?:-({NUMBER}))?", text):
         first, last = int(match[1]), int(match[2] or match[1])
-        found = _numbered(first, last, class_names)
-        if found:
+        if found := _numbered(first, last, class_names):
             return found
     raise InputError(f"label must be {_allowed(class_names)}, not {shown(text)}.")
 
 
 def find_label(text: str, class_names: Sequence[str]) -> int | None:
-    """The one class that a text asks for, None for no label; errors as for `find_labels`."""
+    """The one class that a text names, None for no label; errors as for `find_labels`."""
     found = find_labels(text, class_names)
     if len(found) > 1:
         raise InputError(f"label must be one class, not the range {shown(text)}.")
@@ -56,35 +51,30 @@ def find_label(text: str, class_names: Sequence[str]) -> int | None:
 
 
 def label_text(label: int | None, class_names: Sequence[str]) -> str:
-    """The text for which `find_label` gives this label: what files and links store."""
+    """The text that `find_label` reads as this label; files and links store it."""
     if label is None:
         return NO_LABEL if ANY in map(str.casefold, class_names) else ANY
     return written(class_names[label])
 
 
 def written(name: str) -> str:
-    """A name as text that can be shown and sent: a folder may have one that is no text."""
-    return name.encode(errors="backslashreplace").decode()
+    """A name as text that can be shown and sent, in Unicode form NFC. A folder's name may hold
+    bytes that are no UTF-8."""
+    return composed(name.encode(errors="backslashreplace").decode())
 
 
-def _alike(text: str, class_names: Sequence[str]) -> list[int]:
-    """The class whose name differs in Unicode form only, else in case too."""
-    for form in (lambda t: unicodedata.normalize("NFC", t), folded):
-        found = [i for i, name in enumerate(class_names) if form(name) == form(text)]
-        if len(found) > 1:
-            names = " or ".join(class_names[i] for i in found)
-            raise InputError(f"label {shown(text)} may be {names}: write the name exactly so.")
-        if found:
-            return found
-    return []
+def composed(text: str) -> str:
+    """Unicode form NFC: each accented letter is one character."""
+    return unicodedata.normalize("NFC", text)
 
 
 def folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    """The same for two texts that differ only in case or Unicode form."""
+    return composed(text).casefold()
 
 
 def _numbered(first: int, last: int, class_names: Sequence[str]) -> list[int]:
-    """The classes from number first to number last; none where that is no range of this model."""
+    """The classes from number first to number last; [] if this model lacks one of them."""
     numbers = [int(name) if re.fullmatch(NUMBER, name) else None for name in class_names]
     if all(number is None for number in numbers):
         return list(range(first, last + 1)) if first <= last < len(class_names) else []

@@ -9,10 +9,11 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..checks import InputError, shown
-from .class_names import folded, written
+from .class_names import composed, folded, written
 
 EMPTY = 0  # the row of an empty place
 LOW, MIDDLE, HIGH = -1, 0, 1  # the thirds of a measurement; a slider ends at LOW and at HIGH
@@ -58,9 +59,12 @@ def make_vocabulary(class_names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """The rows of a model for these classes, each with its spellings, first the one to write.
 
     The names of classes go first: a word of style or a small word with the same letters is left
-    out, so that a word never has two meanings.
+    out, so that a word never has two meanings. Raises InputError for two names that differ in
+    their Unicode form only.
     """
     names = list(map(written, class_names))
+    if twins := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"Two classes are both called {shown(twins[0])}: rename one.")
     alike = set(map(folded, names))
     number_word = {n: word for n, word in NUMBER_WORDS.items() if word not in alike}
     classes = [(number_word[name], name) if name in number_word else (name,) for name in names]
@@ -86,8 +90,8 @@ class Vocabulary:
     def __init__(self, rows: Sequence[Sequence[str]], n_classes: int, places: int):
         self.rows, self.n_classes, self.places = rows, n_classes, places
         spellings = [(spelling, i) for i, row in enumerate(rows) for spelling in row]
-        # Two classes may differ only in case or in Unicode form: the exact spelling goes first.
-        self._tables = [(form, _table(form, spellings)) for form in (str, _composed, folded)]
+        # Two classes may differ only in case: the exact spelling goes first.
+        self._tables = [(form, _table(form, spellings)) for form in (composed, folded)]
         self._known = _pattern(spelling for spelling, _ in spellings)
         self._phrases = {
             (name, third): found
@@ -178,10 +182,7 @@ class Vocabulary:
     def _row(self, spelling: str) -> int | None:
         for form, table in self._tables:
             found = table.get(form(spelling), [])
-            if len(found) > 1:
-                names = " or ".join(self.rows[row][-1] for row in found)
-                raise InputError(f"The word {shown(spelling)} may be {names}: write it exactly so.")
-            if found:
+            if len(found) == 1:
                 return found[0]
         return None
 
@@ -217,14 +218,7 @@ def _table(form, spellings: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
 def _pattern(spellings) -> re.Pattern:
     """Any of the spellings as a whole word, in any case and Unicode form. The longest goes first: a
     class "boot" must not hide a class "ankle boot"."""
-    forms = {form(spelling) for spelling in spellings for form in (_composed, _decomposed, folded)}
+    decomposed = partial(unicodedata.normalize, "NFD")
+    forms = {form(spelling) for spelling in spellings for form in (composed, decomposed, folded)}
     ordered = sorted(forms, key=len, reverse=True)
     return re.compile(f"(?:{'|'.join(map(re.escape, ordered))})(?={SEPARATOR}|$)", re.IGNORECASE)
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
-def _decomposed(text: str) -> str:
-    return unicodedata.normalize("NFD", text)

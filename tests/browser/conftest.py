@@ -12,7 +12,9 @@ import pytest
 from playwright.sync_api import Error as BrowserError
 from playwright.sync_api import sync_playwright
 
+from demo.static_page import node_modules
 from hosting.browser import launch
+from ldm_core import UserError
 from ldm_core.files.weights import save_unet, save_vae
 
 from ..conftest import ROOT
@@ -43,6 +45,16 @@ def word_server(word_weights, tmp_path_factory):
     """The address of the page of a model that knows words."""
     with serving(tmp_path_factory.mktemp("server"), "--weights", word_weights) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def packages():
+    """A node_modules folder with the npm packages of the page and of its tests."""
+    try:
+        with node_modules() as folder:
+            yield folder
+    except UserError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
 
 
 @contextmanager

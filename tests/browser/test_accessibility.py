@@ -1,20 +1,10 @@
 """Every tab for everybody: by axe-core, on a small phone, by finger, by keyboard."""
 
-import os
-
 import pytest
 
 from demo.tabs import TABS
-from ldm_core import UserError
-from ldm_core.export.npm_packages import Package, package_files
 
 from .test_looks import PHONE
-
-AXE = Package(
-    "axe-core",
-    "4.14.1",
-    {"axe.min.js": "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"},
-)
 
 # Puts `a11y` into the page. What it returns are short texts that say which elements are at fault.
 SCRIPT = """window.a11y = {
@@ -103,11 +93,8 @@ document.addEventListener("focusin", ({ target }) => {
 
 
 @pytest.fixture(scope="session")
-def axe():
-    try:
-        return package_files(AXE)["axe.min.js"].decode()
-    except UserError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+def axe(packages):
+    return (packages / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 def opened_tabs(page):

@@ -10,8 +10,10 @@ import pytest
 
 from demo.layout import WEB
 from demo.prompts import asks_of
-from demo.site import what_the_page_knows
-from ldm_core import InputError, stored_settings, weights_of
+from demo.static_page import what_the_page_knows
+from ldm_core import InputError
+from ldm_core.files.weights import weights_of
+from ldm_core.output.file_settings import stored_settings
 
 from ..demo.values import with_words
 from .engine.conftest import node  # noqa: F401  (a fixture)

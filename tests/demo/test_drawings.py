@@ -10,7 +10,9 @@ from PIL import Image
 
 from demo.drawings import EMPTY, asks_of, given_by_page, seen
 from demo.runs import Runner, data_uri
-from ldm_core import InputError, as_digit, picture_text, read_settings
+from ldm_core import InputError, read_settings
+from ldm_core.data.drawings import as_digit
+from ldm_core.output.file_settings import picture_text
 
 from .values import with_words
 

@@ -10,8 +10,8 @@ from demo import app
 from demo.model_pages import UP, ModelPages
 from demo.models import ModelFolder, holds_several
 from demo.tabs import train, watch
-from ldm_core import LatentDiffusion, UserError, weights_of
-from ldm_core.files.weights import save_unet, save_vae
+from ldm_core import LatentDiffusion, UserError
+from ldm_core.files.weights import save_unet, save_vae, weights_of
 
 from .values import with_words
 

@@ -1,5 +1,7 @@
 """A morph: what may be asked, its messages, its files."""
 
+import copy
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,6 +9,7 @@ from PIL import Image
 from demo.morphs import MorphRequest, drawn, example, given_by_page, messages
 from demo.runs import Runner
 from ldm_core import InputError, LatentDiffusion, UserError, read_settings
+from ldm_core.runtime.backends import make_backend
 
 from .values import with_words
 
@@ -31,19 +34,23 @@ def ask(model):
     return ask
 
 
-def test_a_point_is_the_picture_of_its_own_request(runner, ask):
-    request = ask("3:1", "8:2", loop=False)
+@pytest.mark.parametrize("backend, greys", [("torch", 1), ("onnxruntime", 0)])
+def test_a_point_is_the_picture_of_its_own_request(model, tmp_path, ask, backend, greys):
+    """To the bit with ONNX Runtime; with PyTorch, a grey may round to the next one in a batch."""
+    model = copy.copy(model)
+    model.backend = make_backend(backend, model, model.device)
+    runner, request = Runner(model, tmp_path), ask("3:1", "8:2", loop=False)
     *_, last = messages(runner, request)
     assert len(last["pictures"]) == request.count == last["steps"] + 1 == 4
     images = np.asarray(Image.open(last["png"]["path"]))
     options = {name: SETTINGS[name] for name in ("steps", "guidance_scale", "sampler")}
     for at, label, seed in ((0, 3, 1), (3, 8, 2)):
-        alone = runner.model.generate([label], seeds=[seed], **options)[0].numpy()
+        alone = model.generate([label], seeds=[seed], **options)[0].numpy().astype(int)
         scale = images.shape[0] // 28
         strip = images[::scale, ::scale]
         gap = (strip.shape[1] - 4 * 28) // 3
         left = at * (28 + gap)
-        assert (strip[:, left : left + 28] == alone).all()
+        assert np.abs(strip[:, left : left + 28] - alone).max() <= greys
 
 
 def test_messages(runner, ask):

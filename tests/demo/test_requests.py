@@ -7,7 +7,8 @@ import re
 import pytest
 
 from demo.requests import Request, labels
-from ldm_core import MAX_SEED, SAMPLERS, InputError, LatentDiffusion, SamplingSettings
+from ldm_core import SAMPLERS, InputError, LatentDiffusion, SamplingSettings
+from ldm_core.inputs import MAX_SEED
 
 from ..conftest import small_parts
 from .values import GOOD, WithEta

@@ -20,7 +20,9 @@ from demo.takeaway import (
     request_of,
     save,
 )
-from ldm_core import InputError, LatentDiffusion, UserError, picture_text, read_settings, write_gif
+from ldm_core import InputError, LatentDiffusion, UserError, read_settings
+from ldm_core.files.animation import write_gif
+from ldm_core.output.file_settings import picture_text
 from ldm_core.sample import main
 
 from ..browser.actions import pixels

@@ -9,8 +9,9 @@ import pytest
 from demo.curves import curve
 from demo.training import read_story
 from demo.training_markup import story_html
-from ldm_core import LatentDiffusion, weights_of, write_gif
-from ldm_core.files.weights import save_unet, save_vae
+from ldm_core import LatentDiffusion
+from ldm_core.files.animation import write_gif
+from ldm_core.files.weights import save_unet, save_vae, weights_of
 
 from ..conftest import ROOT
 

@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 import time
 import zipfile
 from struct import pack, unpack
@@ -87,8 +88,10 @@ def box(name: bytes, content: bytes, size: int | None = None) -> bytes:
         box(b"ftyp", b"isom") + box(b"moov", b"", size=4),
         box(b"ftyp", b"isom") + box(b"moov", b"", size=2**31),
         box(b"ftyp", b"isom") + pack(">I4sQ", 1, b"moov", 3),
+        box(b"ftyp", b"isom") + pack(">I4s", 8, b"moov") * 10**6,
+        box(b"ftyp", b"isom") + b"".join(pack(">I4s", 8 * i, b"moov") for i in range(9999, 0, -1)),
     ],
-    ids=["zeros", "many", "too small", "too large", "long and too small"],
+    ids=["zeros", "many", "too small", "too large", "long, too small", "empty", "nested"],
 )
 def test_an_mp4_whose_boxes_make_no_sense_ends_soon(tmp_path, content):
     path = tmp_path / "a.mp4"
@@ -125,11 +128,14 @@ def test_what_is_not_a_file_is_not_waited_for(tmp_path):
     for path in (tmp_path / "pipe.gif", tmp_path):
         with pytest.raises(InputError, match="is not a file"):
             read_settings(path)
-
-
-def test_a_missing_file_is_missing(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_settings(tmp_path / "a.gif")
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mutagen.mp4", None)  # as if it were not installed
+    with pytest.raises(InputError, match="pip install mutagen"):
+        read_settings(OLD[".mp4"])
 
 
 @pytest.mark.parametrize("path", OLD.values(), ids=OLD)

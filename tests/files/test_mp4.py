@@ -84,20 +84,6 @@ def test_an_error_leaves_no_ffmpeg_even_while_someone_holds_it(tmp_path, movie, 
     assert ffmpegs_writing_to(tmp_path) == []
 
 
-def test_frames_come_one_by_one(tmp_path):
-    """Those of an endless stream are written until it fails."""
-
-    def frames():
-        while not any(path.stat().st_size for path in tmp_path.glob(".a.*.mp4")):
-            yield np.random.default_rng().integers(0, 256, (64, 64), dtype=np.uint8)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_animation(tmp_path / "a.mp4", frames(), settings={}, scale=4)
-    assert ffmpegs_writing_to(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("limit", [100, 20_000])
 def test_a_full_disk_is_an_error_even_where_ffmpeg_meets_it_at_the_end(tmp_path, limit):
     noise = np.random.default_rng(0).integers(0, 256, (6, 64, 64), dtype=np.uint8)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ldm_core import UserError, step_pictures
+from ldm_core import UserError
 from ldm_core.latent_diffusion import DenoisingStep
+from ldm_core.output.views import step_pictures
 
 
 def test_pictures_are_the_decoded_steps(small_model):

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 
 import train as command
-from ldm_core import LatentDiffusion, SamplingSettings, read_settings, weights_of
+from ldm_core import LatentDiffusion, SamplingSettings, read_settings
 from ldm_core.checks import InputError
 from ldm_core.files.checkpoint import read_checkpoint
+from ldm_core.files.weights import weights_of
 from ldm_core.model.pixels import to_image
 from ldm_core.training.defaults import suited_defaults
 from ldm_core.training.processes import ALONE

@@ -154,14 +154,9 @@ function check_label(label, class_names) {
   }
 }
 
-// The problems of a prompt in the words of `Vocabulary.read`, which stops at the first word that
-// may be two, and names all unknown ones before anything else.
+// The problems of a prompt in the words of `Vocabulary.read`, which names all unknown words before
+// anything else.
 function what_is_wrong(problems) {
-  const ambiguous = problems.find(({ kind }) => kind === "ambiguous");
-  if (ambiguous) {
-    const { word, text } = ambiguous;
-    return `The word ${shown(word)}${text.slice(text.indexOf(" may be "))}`;
-  }
   const unknown = problems.filter(({ kind }) => kind === "unknown");
   if (!unknown.length) return problems[0].text;
   const nearest = new Map(unknown.map(({ word, nearest }) => [word, nearest]));

@@ -4,7 +4,7 @@ export class Controls {
   #root;
   #values; // by name
 
-  // values: as `what_the_page_knows` in demo/site.py describes them. on_input: called with the name
+  // values: as `what_the_page_knows` in demo/static_page.py describes them. on_input: called with the name
   // of a control that somebody has changed.
   constructor(root, values, on_input) {
     this.#root = root;

@@ -6,25 +6,15 @@ const NO_LABEL = "*";
 const ANY = "any";
 const NUMBER = /^[0-9]{1,9}$/;
 
-// The index of the one class that a text asks for, null for no label; undefined for what is refused:
-// what is unknown, what may be two classes, and a range.
+// The index of the one class that a text names, null for no label; undefined for what is refused:
+// what is unknown, what differs from two names in case alone, and a range.
 export function find_label(text, class_names) {
   if (text === NO_LABEL) return null;
-  if (class_names.includes(text)) return class_names.indexOf(text);
-  const alike = like(text, class_names);
-  const is_any = text.toLowerCase() === ANY;
-  if (alike.length) return alike.length > 1 || is_any ? undefined : alike[0];
-  if (is_any) return null;
-  return numbered(text, class_names);
-}
-
-// The classes whose names differ in Unicode form only, else in case too.
-function like(text, class_names) {
-  for (const form of [(name) => name.normalize("NFC"), folded]) {
-    const found = class_names.flatMap((name, i) => (form(name) === form(text) ? [i] : []));
-    if (found.length) return found;
-  }
-  return [];
+  const exact = class_names.findIndex((name) => name.normalize("NFC") === text.normalize("NFC"));
+  if (exact >= 0) return exact;
+  const alike = class_names.flatMap((name, i) => (folded(name) === folded(text) ? [i] : []));
+  if (alike.length) return alike.length > 1 ? undefined : alike[0];
+  return text.toLowerCase() === ANY ? null : numbered(text, class_names);
 }
 
 // By a number, or by a range with one number in it.

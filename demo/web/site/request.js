@@ -9,7 +9,7 @@ const MAX_NAME_BYTES = 80;
 const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const ENDLESS = /^([+-]?)(inf|infinity|nan)$/i;
 
-// The requests to one model. about: what `what_the_page_knows` in demo/site.py says. language:
+// The requests to one model. about: what `what_the_page_knows` in demo/static_page.py says. language:
 // `promptLanguage(about.vocabulary)`, null for a model that knows labels only.
 export class Requests {
   constructor(about, language) {

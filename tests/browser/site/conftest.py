@@ -1,15 +1,11 @@
 """Static sites that the export makes, served as any host would, with their engine in Chromium."""
 
-import os
 from contextlib import contextmanager
 
 import pytest
 
 from hosting.browser import launch
-from ldm_core import UserError
 from ldm_core.export.__main__ import main
-from ldm_core.export.npm_packages import package_files
-from ldm_core.export.web_format import packages
 from ldm_core.files.weights import save_unet, save_vae
 
 from ...conftest import ROOT
@@ -29,23 +25,13 @@ LOAD = """async ({ base, workers }) => {
 
 
 @pytest.fixture(scope="session")
-def npm():
-    """The npm packages are there, from now on also without a connection."""
-    try:
-        for package, _ in packages():
-            package_files(package)
-    except UserError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
-
-
-@pytest.fixture(scope="session")
-def export(npm, tmp_path_factory):
+def export(packages, tmp_path_factory):
     """export(weights): the folder of a site with them."""
 
     def export(weights):
         folder = tmp_path_factory.mktemp("site")
-        line = ["--format", "web", "--weights", str(weights), "--out", str(folder)]
-        assert main(line) == 0
+        line = ["--format", "web", "--weights", weights, "--out", folder, "--runtime", packages]
+        assert main(map(str, line)) == 0
         return folder
 
     return export

@@ -1,18 +1,13 @@
 """The folder of a site: what every host needs, and nothing that only one host has."""
 
-import argparse
 import gzip
 import hashlib
 import json
 import re
 
 import onnxruntime
-import pytest
 
-from ldm_core import UserError
-from ldm_core.export import web_format
-from ldm_core.export.npm_packages import package_files
-from ldm_core.export.web_format import packages, write_web
+from demo.static_page import PACKAGES, WEB
 
 OUTSIDE = re.compile(rb"""(?:from|import\(?|fetch\(|src=|href=|url\()\s*["'`](https?:|/)""")
 
@@ -47,17 +42,19 @@ def test_the_model_says_what_its_files_must_be(small_site, small_model):
     assert (small_site / "model" / files["runtime"]["path"]).is_file()
 
 
-def test_packages_are_there_unchanged(small_site):
-    for package, places in packages():
-        for path, content in package_files(package).items():
-            found = (small_site / places[path]).read_bytes()
-            assert (gzip.decompress(found) if places[path].endswith(".bin") else found) == content
+def test_packages_are_there_unchanged(small_site, packages):
+    for source, target in PACKAGES.items():
+        found = (small_site / target).read_bytes()
+        found = gzip.decompress(found) if target.endswith(".bin") else found
+        assert found == (packages / source).read_bytes()
 
 
 def test_what_it_consists_of_is_named(small_site):
     licenses = (small_site / "licenses.txt").read_text()
-    for package, _ in packages():
-        assert f"{package.name} {package.version} " in licenses
+    versions = json.loads((WEB / "package.json").read_text())["dependencies"]
+    assert {source.partition("/")[0] for source in PACKAGES} == versions.keys()
+    for name, version in versions.items():
+        assert f"{name} {version} " in licenses
 
 
 def test_a_static_space_is_told_what_it_is(small_site):
@@ -78,10 +75,3 @@ def test_the_same_weights_make_the_same_site(export, weights, small_site):
     assert served(again) == served(small_site)
     for name in served(again):
         assert (again / name).read_bytes() == (small_site / name).read_bytes(), name
-
-
-def test_without_the_repository_there_is_no_page(small_model, tmp_path, monkeypatch):
-    monkeypatch.setattr(web_format, "SITE", tmp_path / "absent")
-    with pytest.raises(UserError, match="Export from a copy of the repository."):
-        write_web(small_model, tmp_path, argparse.Namespace(runtime=None))
-    assert not list(tmp_path.iterdir())
