@@ -59,12 +59,11 @@ def train(
     place.
     """
     loss_at = processes.shared_loss(learner.module, learner.loss_at)
-    on_cpu = next(learner.module.parameters()).device.type == "cpu"
-    threads = Threads(torch.get_num_threads() if adapt_threads and on_cpu else 1)
+    threads = Threads(torch.get_num_threads() if adapt_threads else 1)
     share, stopped = processes.agree(share_at(learner.done), False)
     if share >= 1 and not learner.done:
         raise InputError(
-            f"There was no time left for the {learner.name}. Give more --minutes,"
+            f"There was no time left for {learner.name}. Give more --minutes,"
             " or train it by itself with --stage."
         )
     try:
@@ -78,7 +77,8 @@ def train(
             share, stopped = processes.agree(min(1.0, share_at(learner.done)), stop())
             threads.after_step(share, time.perf_counter() - began)
             read = None
-            if on_cpu or learner.done % GPU_CHECK_STEPS == 0 or share == 1 or stopped:
+            on_cpu, due = loss.device.type == "cpu", learner.done % GPU_CHECK_STEPS == 0
+            if on_cpu or due or share == 1 or stopped:
                 read = learner.losses[-1].item()
                 if not math.isfinite(read):
                     raise NonFiniteLoss(_not_finite(learner, f"the loss became {read}"))

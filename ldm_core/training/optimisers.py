@@ -49,9 +49,13 @@ class Optimisers:
         self.each = [torch.optim.AdamW(others, betas=(0.9, 0.99), fused=True, **options)]
         if matrices:
             self.each.append(Muon(matrices, matrix_learning_rate, weight_decay=weight_decay))
-        self.groups = [group for optimiser in self.each for group in optimiser.param_groups]
         for group in self.groups:
             group["initial_lr"] = group["lr"]
+
+    @property
+    def groups(self) -> list[dict]:
+        """The optimisers' own, which they replace when a state is loaded."""
+        return [group for optimiser in self.each for group in optimiser.param_groups]
 
     def step(self, factor: float) -> None:
         """Take a step at `factor` times the peak learning rates, and forget the gradients."""

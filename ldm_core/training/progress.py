@@ -10,7 +10,7 @@ from tqdm import tqdm
 from ..files.animation import write_gif
 from ..files.pictures import lay_out, write_png
 from ..files.weights import weights_of
-from .loop import TrainingStep
+from .loop import TrainingStep, check_weights
 from .stages import Stage
 from .state import Learner
 
@@ -48,7 +48,9 @@ class Progress:
         self.bar.update()
 
     def show(self) -> None:
-        """Draw a grid, if the stage has one, with the average of the weights."""
+        """Draw a grid, if the stage has one, with the average of the weights; raises NonFiniteLoss
+        where they are not finite."""
+        check_weights(self.learner)
         with self.learner.average.in_place():
             drawn = self.stage.draw()
         if drawn is not None:

@@ -177,7 +177,8 @@ class TrainingRun:
             self._remove_states(self.names[: self.names.index(stage.name)])
         share_at, saved_at, interrupted = self.share_at(stage, begin), clock.seconds(), False
         grids = int(GRIDS * share_at(learner.done))
-        adapt = alone and not options.steps  # the bits of a number of steps do not depend on speed
+        # A number of steps makes the weights a function of the seed: then nothing may be chosen.
+        adapt = alone and not options.steps and self.device.type == "cpu"
         with closing(progress.bar), ctrl_c_as_flag(ignore_repeats=not alone) as stop:
             for step in train(learner, share_at, processes, stop=stop, adapt_threads=adapt):
                 interrupted = step.stopped and step.share < 1

@@ -58,8 +58,8 @@ class Materials:
 class Stage:
     """One stage of a run. Making one makes its module, with initial weights from the run's seed.
 
-    module: what learns. batch: examples of a step. share: of the time that is left, for a stage that
-    others follow. animated: its grids become the training animation. compiled: it is compiled.
+    module: what learns. batch: examples of a step. share: of the time that is left, if others
+    follow. animated: its grids become the training animation. compiled: it is compiled.
     """
 
     name: str
