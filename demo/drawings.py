@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ldm_core import InputError, LatentDiffusion
-from ldm_core.data.drawings import as_digit, as_mask, read_digit, read_mask
+from ldm_core.files.drawings import as_digit, as_mask, read_digit, read_mask
 from ldm_core.output.file_settings import picture_text
 from ldm_core.output.steps import round_trip_error
 

@@ -1,6 +1,6 @@
-"""How good are the samples: python -m ldm_core.evaluate makes unpicked samples and prints a table.
+"""Measure samples: python -m ldm_core.evaluate makes unpicked samples and prints a table.
 
-The judge is classifier.safetensors in the folder of the weights, which sampling never uses.
+The judge is classifier.safetensors in the folder of the weights. Sampling never uses it.
 """
 
 import argparse

@@ -15,7 +15,7 @@ REFERENCES = 10_000  # training pictures for precision, recall, density and cove
 
 @dataclass(frozen=True)
 class Judge:
-    """classifier: takes no part in making samples; training, test: the two sets of real pictures.
+    """classifier: plays no part in making samples; training, test: the two sets of real pictures.
 
     Raises InputError unless there are enough pictures to say how far apart they lie.
     """

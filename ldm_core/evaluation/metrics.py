@@ -1,6 +1,6 @@
-"""How close two sets of images are, measured on the features of a classifier.
+"""The distance between two sets of images, measured on the features of a classifier.
 
-A score means something only beside the score of as many real images that the model has never seen.
+Compare a score only with the score of as many real images that the model has never seen.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ from ..checks import InputError
 
 
 def check_installed() -> None:
-    """Raise InputError where the package torchmetrics is missing: before the work, not after it."""
+    """Raise InputError if the package torchmetrics is missing: before the work, not after it."""
     if importlib.util.find_spec("torchmetrics") is None:
         raise InputError(
             "Evaluation needs the package torchmetrics. Install it with: pip install torchmetrics"
@@ -25,7 +25,7 @@ def share(right: Tensor) -> float | None:
 
 
 class _Features(nn.Identity):
-    """Lets torchmetrics take features, computed already, in the place of images."""
+    """Let torchmetrics take features that are computed already, instead of images."""
 
     def __init__(self, d: int):
         super().__init__()

@@ -1,7 +1,4 @@
-"""How good are the samples: unpicked ones are made and judged.
-
-Every figure stands beside the score of as many real test images.
-"""
+"""Make unpicked samples and judge them. Every figure stands beside that of real test images."""
 
 import torch
 

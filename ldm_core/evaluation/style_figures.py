@@ -1,7 +1,7 @@
-"""How far pictures have the style that was asked for: the arithmetic of `obedience`.
+"""Measure whether pictures have the style of their prompts: the arithmetic of `obedience`.
 
 "Bold" means the highest third of the stroke thickness within a class of the training set, so every
-picture is ranked among the training pictures of the class that was asked for.
+picture is ranked among the training pictures of the class in its prompt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ Said = Mapping[str, int]  # property -> LOW or HIGH: the words of style in a pro
 
 
 class Judged(NamedTuple):
-    """N pictures. labels: int64 (N,), the classes that were asked for; measured: each property of
+    """N pictures. labels: int64 (N,), the classes of their prompts; measured: each property of
     `Measurements`, float32 (N,); right: bool (N,), whether the judge sees the class."""
 
     labels: Tensor
@@ -53,11 +53,11 @@ class TrainingStyles:
 
 
 def style_scores(training: TrainingStyles, said: Said, judged: Judged) -> dict:
-    """How often pictures are as said; shares from 0 to 1, None where there are no pictures.
+    """How often pictures follow their prompts: shares from 0 to 1, None for no pictures.
 
-    right_side: on the side of the class's training median that each word asks for;
+    right_side: on the side of the training median of the class that each word names;
     right_side_each: the same for each word alone; asked_third: in the third of the class that each
-    word asks for; label_accuracy: of the class that was asked for, as the judge sees it.
+    word names; label_accuracy: of the class in the prompt, as the classifier sees it.
     """
     ranks = [
         (training.ranks(name, judged.measured[name], judged.labels), third)

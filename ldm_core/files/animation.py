@@ -17,7 +17,7 @@ from .pictures import check_size, enlarge
 from .whole_file import whole_file
 
 FRAME_MS, HOLD_MS = 80, 1500
-MIN_MS, MAX_MS = 20, 60_000  # browsers show for 100 ms what is to be shown for less than 20
+MIN_MS, MAX_MS = 20, 60_000  # browsers show shorter frames for 100 ms
 APNG_MAX_MS = 65_535
 
 Timed = Iterator[tuple[np.ndarray, int]]  # frames uint8 (H, W), each with its time in ms
@@ -57,7 +57,7 @@ def write_gif(path: str | Path, frames: Iterable[np.ndarray | torch.Tensor], **o
 
 
 def check_ending(ending: str) -> str:
-    """The ending in small letters; raises InputError where it is unknown or needs a package."""
+    """Return the ending in lower case; raises InputError if it is unknown or needs a package."""
     ending = ending.lower()
     check_choice("the ending of an animation", ending, ENCODERS)
     if ending == ".mp4":
@@ -72,7 +72,8 @@ def check_times(frame_ms: int, hold_ms: int) -> None:
 
 
 def _timed(frames: Iterable, scale: int, frame_ms: int, hold_ms: int) -> Timed:
-    """Raises InputError for frames that are not uint8 (H, W), not all of one size, or none."""
+    """Pair frames with their times; raises InputError unless they are uint8 (H, W), all of one
+    size, and at least one."""
     before = None
     for frame in map(np.asarray, frames):
         if frame.ndim != 2 or frame.dtype != np.uint8:
@@ -90,8 +91,8 @@ def _timed(frames: Iterable, scale: int, frame_ms: int, hold_ms: int) -> Timed:
 
 
 def _encode_webp(path: Path, frames: Timed, settings: str, scale: int) -> None:
-    # Every pixel is kept: method and quality say how long the encoder searches. Method 0, which is
-    # Pillow's choice, doubles the size; a higher quality saves nothing and takes longer.
+    # Lossless: method and quality only say how long the encoder searches. Method 0, the default of
+    # Pillow, doubles the size; a higher quality saves nothing and takes longer.
     options = {"lossless": True, "method": 4, "quality": 50}
     _save(path, "WEBP", *_merged(frames, scale), exif=webp_exif(settings), **options)
 
@@ -107,8 +108,7 @@ def _encode_apng(path: Path, frames: Timed, settings: str, scale: int) -> None:
 
 
 def _merged(frames: Timed, scale: int) -> tuple[list[Image.Image], list[int]]:
-    """Enlarged pictures and their times; of equal ones in a row the first, as Pillow writes no
-    others."""
+    """Enlarged pictures and their times; equal frames in a row become one, as in Pillow."""
     pictures, durations, before = [], [], None
     for frame, ms in frames:
         if before is not None and np.array_equal(frame, before):

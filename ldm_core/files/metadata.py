@@ -1,4 +1,4 @@
-"""Settings inside files: JSON, in the place where each format keeps a comment."""
+"""Settings inside files: JSON in the comment of each format."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from ..checks import InputError
 
 PNG_KEYWORD = "Comment"
-KINDS = ("GIF", "PNG", "WEBP")  # that Pillow reads for us; it knows others, which are not ours
+KINDS = ("GIF", "PNG", "WEBP")  # the formats of ours that Pillow reads
 EXIF_DESCRIPTION = 0x010E  # the EXIF field ImageDescription, which holds a WebP's settings
 MP4_COMMENT = "\xa9cmt"
 
@@ -34,17 +34,17 @@ def webp_exif(settings: str) -> bytes:
     """For Pillow's writer of WebP."""
     exif = Image.Exif()
     exif[EXIF_DESCRIPTION] = settings
-    # The prefix belongs to JPEG; of an animation, Pillow would not take it off.
+    # The prefix belongs to JPEG; in an animation, Pillow would not remove it.
     return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """The settings stored in any file that this package writes, whatever its name.
+    """Read the settings from any file that this package writes; its ending does not matter.
 
     Raises InputError for a file that holds none, OSError for one that cannot be read.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # a pipe, say, might keep us waiting for ever
+    if path.exists() and not path.is_file():  # a pipe, for example, could make us wait for ever
         raise InputError(f"{path} is not a file.")
     with path.open("rb") as file:
         return settings_in(file, str(path))
@@ -54,7 +54,7 @@ def settings_in(file: BinaryIO, name: str) -> dict[str, Any]:
     """`read_settings` of an open file; errors call it by this name."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, of damaged files: ours says it all
+            warnings.simplefilter("ignore")  # Pillow warns of damaged files; one error is enough
             settings = json.loads(_stored_text(file))
             if not isinstance(settings, dict):
                 raise ValueError("not settings")
@@ -66,7 +66,7 @@ def settings_in(file: BinaryIO, name: str) -> dict[str, Any]:
 
 
 def _stored_text(file: BinaryIO) -> str | bytes:
-    """The text in the place where the format of a file keeps settings."""
+    """The comment of a file, found by its format."""
     start = file.read(12)
     file.seek(0)
     if start.startswith(b"PK"):
@@ -98,8 +98,8 @@ def _mp4_comment(file: BinaryIO) -> str:
 
 
 class _Limited:
-    """A file that a search soon ends in: mutagen would look at millions of boxes of no content, and
-    read as many bytes as a damaged size says."""
+    """A file with a limit on reading: mutagen would visit millions of empty boxes, and read as
+    many bytes as a damaged size says."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.reads = file, 0

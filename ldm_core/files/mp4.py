@@ -31,12 +31,14 @@ def encode_mp4(
 ) -> None:
     """Write frames uint8 (H, W), each with its time in ms, as they come; settings as the comment.
 
-    H.264, yuv420p and even sides are what every player takes. Many players ignore the time of the
-    last frame, so a frame that is shown for longer is repeated; repeats take next to no room.
+    Every player accepts H.264 with yuv420p and even sides. Many players ignore the time of the last
+    frame, so a frame that is shown for longer is repeated; repeats take almost no space.
     """
     import imageio_ffmpeg
 
-    path = path.absolute()  # or a colon in its name would make it an address, a dash an option
+    path = (
+        path.absolute()
+    )  # or ffmpeg takes a name with a colon for an address, and a dash for an option
     first, frame_ms = next(frames)
     written = 0
     output = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-crf", str(CRF), "-preset", "veryslow"]
@@ -70,5 +72,5 @@ def encode_mp4(
         complete = imageio_ffmpeg.count_frames_and_secs(path)[0] == written
     except RuntimeError:  # it is no video
         complete = False
-    if not complete:  # nobody asked ffmpeg whether it succeeded
+    if not complete:  # imageio_ffmpeg does not report whether ffmpeg succeeded
         raise OSError(FAILED)

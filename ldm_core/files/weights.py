@@ -28,13 +28,13 @@ def save_vae(path: str | Path, vae: VAE, training: dict[str, Any]) -> None:
 
 
 def load_vae(path: str | Path) -> VAE:
-    """Raises CheckpointError for a file that is missing, damaged or no VAE of this code."""
+    """Read a VAE; raises CheckpointError if the file is missing, damaged or something else."""
     return load_module(path, "vae", lambda config: VAE(VAEConfig.from_dict(config)))
 
 
 def save_unet(path: str | Path, model: Model, training: dict[str, Any]) -> None:
-    """Write all that learns to denoise, the settings that suit it, and which VAE's latents it
-    denoises."""
+    """Write all parts that learn to denoise, their default settings, and which VAE's latents they
+    denoise."""
     about = {
         "config": {name: part for name, part in model.config.to_dict().items() if name != "vae"},
         "vae": fingerprint(model.vae),
@@ -45,10 +45,10 @@ def save_unet(path: str | Path, model: Model, training: dict[str, Any]) -> None:
 
 
 def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], Model]) -> Model:
-    """The model `around(vae, config)` with the weights and the defaults of a file, and the records
-    of both.
+    """Build the model `around(vae, config)` with the weights and the defaults of a file, and the
+    records of both.
 
-    Files from before there were defaults in them get those of `SamplingSettings`. Raises
+    Older files have no defaults; they get those of `SamplingSettings`. Raises
     CheckpointError if the file is missing, damaged, foreign, or was trained with another VAE.
     """
     tensors, about = read_checkpoint(path, "unet")
@@ -66,10 +66,10 @@ def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], Model]) 
 
 
 def weights_of(model: nn.Module) -> str:
-    """Which weights made an image: a fingerprint, short enough for any file."""
+    """A short fingerprint of a model, which files store: it says which weights made an image."""
     return fingerprint(model)[:16]
 
 
 def _denoising_parts(model: nn.Module) -> nn.ModuleDict:
-    """What unet.safetensors holds: all that learns to denoise."""
+    """The parts in unet.safetensors: all that learn to denoise."""
     return nn.ModuleDict({"unet": model.unet, "conditioning": model.conditioning})

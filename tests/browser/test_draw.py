@@ -6,7 +6,7 @@ from gradio_client import Client
 from PIL import Image
 
 from demo.runs import data_uri
-from ldm_core.data.drawings import as_digit
+from ldm_core.files.drawings import as_digit
 
 from .actions import pixels
 

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 import zipfile
-from struct import pack, unpack
+from struct import pack
 
 import numpy as np
 import pytest
@@ -46,19 +46,16 @@ def test_a_foreign_file_is_named(tmp_path, name, content):
 
 
 def damaged(content: bytes, random: np.random.Generator) -> bytes:
-    """A flipped bit, a byte that is anything, an end that is missing, or a part that is zero."""
-    data = bytearray(content)
-    at = int(random.integers(len(data)))
-    match int(random.integers(4)):
+    """With a flipped bit, some bytes of zero, or an end that is missing."""
+    data, at = bytearray(content), int(random.integers(len(content)))
+    match int(random.integers(3)):
         case 0:
             data[at] ^= 1 << int(random.integers(8))
         case 1:
-            data[at] = int(random.integers(256))
+            end = min(len(data), at + int(random.integers(64)))
+            data[at:end] = bytes(end - at)
         case 2:
             del data[at:]
-        case 3:
-            end = at + int(random.integers(64))
-            data[at:end] = bytes(len(data[at:end]))
     return bytes(data)
 
 
@@ -100,17 +97,6 @@ def test_an_mp4_whose_boxes_make_no_sense_ends_soon(tmp_path, content):
     with pytest.raises(InputError, match="holds no settings"):
         read_settings(path)
     assert time.monotonic() - started < 1
-
-
-def test_a_long_box_of_an_mp4_is_read(tmp_path):
-    """A box of more than 4 GB has its size in 8 bytes of its own; any box may."""
-    content = OLD[".mp4"].read_bytes()
-    at = content.index(b"moov") - 4
-    (size,) = unpack(">I", content[at : at + 4])
-    long = pack(">I4sQ", 1, b"moov", size + 8)
-    path = tmp_path / "a.mp4"
-    path.write_bytes(content[:at] + long + content[at + 8 :])
-    assert read_settings(path)["label"] == "7"
 
 
 def test_an_npz_that_claims_much_is_refused_unread(tmp_path):

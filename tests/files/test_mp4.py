@@ -17,14 +17,7 @@ from ldm_core.files.animation import write_animation
 from ldm_core.files.metadata import read_settings
 
 from ..conftest import ROOT
-from .test_animation import enlarged
-
-
-def ffmpeg_frames(path, height, width) -> np.ndarray:
-    command = [get_ffmpeg_exe(), "-loglevel", "error", "-i", str(path), "-fps_mode", "passthrough"]
-    command += ["-f", "rawvideo", "-pix_fmt", "gray", "-"]
-    raw = subprocess.run(command, capture_output=True, check=True).stdout
-    return np.frombuffer(raw, np.uint8).reshape(-1, height, width)
+from .test_animation import enlarged, ffmpeg_frames
 
 
 def ffmpegs_writing_to(folder: Path) -> list[str]:
