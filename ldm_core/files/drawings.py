@@ -1,7 +1,8 @@
 """Turn a drawing, scan or photograph of a digit into an MNIST-style image, and read masks."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 
 from ..checks import InputError
 from ..config import PICTURE_SIDE
-from .greys import PictureError, printable, read_grey
+from .greys import PictureError, printable, read_grey, read_picture
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
 CENTRE = PICTURE_SIDE // 2  # the pixel where MNIST has the centre of mass
@@ -46,7 +47,8 @@ def read_digit(path: str | Path) -> np.ndarray:
 
     Raises InputError, which names the file, and OSError if it cannot be opened.
     """
-    return _made(path, as_digit, full_size=False)
+    with _naming(path):
+        return as_digit(read_grey(Path(path), frame=0, full_size=False))
 
 
 def as_mask(grey: np.ndarray) -> np.ndarray:
@@ -65,19 +67,25 @@ def as_mask(grey: np.ndarray) -> np.ndarray:
 
 
 def read_mask(path: str | Path) -> np.ndarray:
-    """`as_mask` of a picture file; errors as for `read_digit`."""
-    return _made(path, as_mask, full_size=True)
+    """`as_mask` of a picture file; errors as for `read_digit`.
+
+    If a part of it is transparent, as in the masks of other programs, that part is redrawn and the
+    colours do not count.
+    """
+    with _naming(path):
+        image = read_picture(Path(path), frame=0)
+        alpha = image.getchannel("A") if image.mode == "LA" else None
+        has_transparent_part = alpha is not None and alpha.getextrema()[0] < 255
+        return as_mask(np.asarray(alpha if has_transparent_part else image.getchannel("L")))
 
 
-def _made(
-    path: str | Path, make: Callable[[np.ndarray], np.ndarray], *, full_size: bool
-) -> np.ndarray:
+@contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Name the file in each InputError."""
     try:
-        grey = read_grey(Path(path), frame=0, full_size=full_size)
+        yield
     except PictureError as error:
         raise InputError(f"{printable(path)} cannot be read as a picture: {error}.") from error
-    try:
-        return make(grey)
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
 

@@ -169,3 +169,21 @@ def test_a_mask_of_another_size_is_refused(tmp_path, shape):
     message = f"mask.png: A mask must be 28 x 28 pixels, .* not {shape[1]} x {shape[0]}."
     with pytest.raises(InputError, match=message):
         read_mask(tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_the_transparent_part_of_a_mask_is_drawn_anew(tmp_path, ink):
+    """As in other programs: alpha decides, whatever the colour is."""
+    opaque = np.arange(SIDE)[:, None] * np.ones(SIDE) < 14
+    alpha = Image.fromarray((opaque * 255).astype(np.uint8))
+    grey = Image.new("L", (SIDE, SIDE), ink)
+    for name, image in (
+        ("rgba.png", Image.merge("RGBA", [grey] * 3 + [alpha])),
+        ("la.webp", Image.merge("LA", [grey, alpha])),
+    ):
+        image.resize((SIDE * 3, SIDE * 3), 0).save(tmp_path / name, lossless=True)
+        assert np.array_equal(read_mask(tmp_path / name), opaque)
+    # without a transparent part, the colour decides
+    black = Image.fromarray(opaque).convert("RGBA")
+    black.save(tmp_path / "opaque.png")
+    assert np.array_equal(read_mask(tmp_path / "opaque.png"), opaque)
