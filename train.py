@@ -65,12 +65,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
-        "--log-dir", type=Path, help="write TensorBoard logs there (needs: pip install tensorboard)"
-    )
-    parser.add_argument(
         "--save-seconds",
         type=positive(float),
-        help="how often to save what --resume goes on from (30, or less often where that is slow)",
+        default=30.0,
+        help="how often to save what --resume goes on from (default 30)",
     )
     again = parser.add_mutually_exclusive_group()
     again.add_argument(

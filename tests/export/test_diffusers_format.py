@@ -22,7 +22,7 @@ from ldm_core.export.__main__ import main
 from ldm_core.export.diffusers import assemble
 from ldm_core.export.diffusers.bundle import bundle
 from ldm_core.files.weights import save_unet, save_vae
-from ldm_core.training.defaults import suited_defaults
+from ldm_core.training.stages import suited_defaults
 
 from ..conftest import ROOT
 
