@@ -52,7 +52,7 @@ REFUSED = {  # the arguments, what the error says
     "a word for a label": ({"label": "7"}, "A label is the index of a class, not '7'."),
     "a number for a prompt": ({"prompt": [7]}, "A prompt is a text, not 7."),
     "both": ({"prompt": "seven", "label": 7}, "Give a prompt or a label, not both."),
-    "nothing": ({"label": []}, "Nothing is asked"),
+    "nothing": ({"label": []}, "There is no prompt"),
     "too much guidance": ({"guidance_scale": 31}, "guidance_scale must be a number from 0 to 30"),
     "one time": ({"guidance_interval": 0.5}, "guidance_interval must be a pair of times"),
     "times upside down": ({"guidance_interval": [0.7, 0.4]}, "must have low <= high."),

@@ -64,7 +64,7 @@ def test_labels_of_numpy_and_pytorch_are_numbers_too_and_minus_one_is_none():
 
 @pytest.mark.parametrize("nothing", [[], (), np.array([], int), torch.tensor([])])
 def test_to_ask_for_nothing_at_all_is_refused(nothing):
-    with pytest.raises(ValueError, match="Nothing is asked"):
+    with pytest.raises(ValueError, match="There is no prompt"):
         CONDITIONING.ids(nothing)
 
 

@@ -11,7 +11,7 @@ from ldm_core.config import TrainingConfig
 from ldm_core.data.captions import Captions
 from ldm_core.data.datasets import LabelledImages
 from ldm_core.data.morphometrics import Measurements
-from ldm_core.model.text import as_places
+from ldm_core.model.text import as_positions
 from ldm_core.model.vae import VAE, LatentDistribution
 from ldm_core.model.vocabulary import EMPTY
 from ldm_core.training.loop import train
@@ -74,7 +74,7 @@ class OneCaption:
 
     def draw(self, indices, chance):
         self.drawn.append((indices, chance.random()))
-        return as_places([[(5, 1.0), (7, 0.4)]] * len(indices), 12)
+        return as_positions([[(5, 1.0), (7, 0.4)]] * len(indices), 12)
 
 
 @pytest.fixture

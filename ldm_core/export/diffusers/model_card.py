@@ -104,7 +104,7 @@ def _words(model: LatentDiffusion) -> str:
     words = ", ".join("/".join(row) for row in vocabulary.rows if row)
     styles = ", ".join(f'"{name}"' for name in vocabulary.styles) or "nothing"
     return (
-        f"at most {vocabulary.places} words out of these: {words}. So does `negative_prompt`. "
+        f"at most {vocabulary.n_positions} words out of these: {words}. So does `negative_prompt`. "
         f"`style` takes an amount from -1 to 1 for each of {styles}."
     )
 
