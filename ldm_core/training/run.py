@@ -1,11 +1,11 @@
 """A run of training, from options to checkpoints: a few stages, one after the other."""
 
+import argparse
 import ctypes
 import platform
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,24 +42,6 @@ LOSSES_KEPT = 100  # about, in a checkpoint's record, in equal distances
 LAST_LOSSES = 100  # their mean is the final loss
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What `train.py --help` explains."""
-
-    stage: str
-    dataset: str
-    data_dir: Path
-    out: Path
-    minutes: float
-    steps: int | None
-    seed: int
-    device: str
-    compile: bool
-    save_seconds: float
-    resume: bool
-    force: bool
-
-
 class Clock:
     """Seconds that a run has taken, with those before it was stopped and resumed."""
 
@@ -74,12 +56,14 @@ class Clock:
 
 
 class TrainingRun:
-    """One run: its options, its data, and the stages that are left of it.
+    """One run: its options (see train.py --help), its data, and the stages that are left of it.
 
     Raises InputError, CheckpointError or OSError, before any training, for what cannot be done.
     """
 
-    def __init__(self, options: RunOptions, processes: Processes, clock: Clock | None = None):
+    def __init__(
+        self, options: argparse.Namespace, processes: Processes, clock: Clock | None = None
+    ):
         self.options, self.processes, self.clock = options, processes, clock or Clock()
         self.device = device_of(options.device, processes)
         config = TrainingConfig(seed=options.seed)
