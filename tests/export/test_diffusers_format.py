@@ -26,7 +26,7 @@ from ldm_core.export.diffusers import assemble
 from ldm_core.export.diffusers.bundle import bundle
 from ldm_core.export.diffusers.miniature_pipeline import MiniaturePipeline
 from ldm_core.files.weights import save_unet, save_vae
-from ldm_core.training.defaults import suited_defaults
+from ldm_core.training.stages import suited_defaults
 
 from ..conftest import ROOT
 
@@ -54,7 +54,7 @@ REFUSED = {  # the arguments, what the error says
     "an unknown word": ({"prompt": "a blue seven"}, "the unknown word 'blue'"),
     "no class": ({"label": 10}, "label must be None or one of 0 (0), 1 (1)"),
     "both": ({"prompt": "seven", "label": 7}, "Give a prompt or a label, not both."),
-    "nothing": ({"label": []}, "Nothing is asked"),
+    "nothing": ({"label": []}, "There is no prompt"),
     "too much guidance": ({"guidance_scale": 31}, "guidance_scale must be a number from 0 to 30"),
     "one time": ({"guidance_interval": 0.5}, "guidance_interval must be a pair of times"),
     "times upside down": (
@@ -265,6 +265,7 @@ def test_the_card_says_what_is_there(folder, short_folder, short_model):
         "tags": [],
     }
     assert "pipe(prompt='bold zero')" in card
+    assert "at most 12 words" in card
     assert "These settings and DPMSolverMultistepScheduler are those that suit" in card
     assert "labels only" in (short_folder / "README.md").read_text()
 

@@ -34,7 +34,7 @@ pipe = DiffusionPipeline.from_pretrained("this-folder", trust_remote_code=True)
 {% endif %}pictures = pipe(label=[0, None], num_inference_steps=16).images
 ```
 {% if words %}
-`prompt` takes at most {{ words.places }} words out of these:
+`prompt` takes at most {{ words.n_positions }} words out of these:
 {% for row in words.rows if row %}{{ row | join("/") }}{{ ", " if not loop.last }}{% endfor %}.
 `negative_prompt` takes the same. `style` takes a number from -1 to 1 for each of
 {{ words.styles | join(", ") or "nothing" }}.
