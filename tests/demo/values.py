@@ -2,11 +2,9 @@
 
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from demo.requests import Number, Request, described
 
 from ldm_core import LatentDiffusion
 
@@ -14,19 +12,6 @@ from ..conftest import randomised, small_parts
 
 GOOD = {"label": "7", "guidance_scale": 1.5, "steps": 3, "sampler": "ddim", "seed": 5}
 DIGITS = tuple("0123456789")
-
-
-@dataclass(frozen=True)
-class WithEta(Request):
-    """A request with one value more: this class is all that it takes."""
-
-    eta: float = described(
-        title="Fresh noise",
-        info="How much noise each step adds.",
-        kind=Number(0, 1, step=0.05),
-        start=lambda model: model.defaults.eta,
-        in_line="eta {}",
-    )
 
 
 def with_words(class_names: tuple[str, ...] = DIGITS) -> LatentDiffusion:

@@ -12,7 +12,7 @@ from ldm_core.files.metadata import settings_in
 from ldm_core.output.file_settings import FileSettings, picture_text
 
 from .conftest import engine_page
-from .hosting import hosting
+from ..hosting import hosting
 
 # What a call gives, as JSON: arrays as lists, with the names of their types.
 GIVES = """async ([kind, request, ...more]) => {

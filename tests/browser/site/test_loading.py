@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from .conftest import engine_page, load_engine
-from .hosting import hosting
+from ..hosting import hosting
 
 # A browser that takes no notice of the type of a worker.
 OLD = "window.Worker = class { terminate() {} };"

@@ -3,7 +3,7 @@
 import shutil
 
 from .conftest import load_engine
-from .hosting import hosting
+from ..hosting import hosting
 from .parity import DRAW
 
 KEEP = "(base) => import(`${base}site/offline.js`).then(({ keep_offline }) => keep_offline())"

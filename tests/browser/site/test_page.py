@@ -17,7 +17,7 @@ from ..actions import RECORD, choose_label, generate, open_fold, pixels, set_ste
 from ..conftest import pages
 from ..test_looks import CONTRASTS, PHONE, SHIFT
 from ..test_prompts import slide, wait_for_values, write
-from .hosting import hosting
+from ..hosting import hosting
 
 SEED = 6  # what the page starts with
 # As somebody would who sets each control back. The picture follows.
