@@ -32,7 +32,7 @@ def about(runner: Runner, several: bool = False) -> dict[str, Any]:
     drawn = draw_request_type(model)
     values = cells.values() | drawn.values() | MorphRequest.values()
     start = cells.start(model) | drawn.start(model) | MorphRequest.start(model)
-    stored = asks.check(model, {}).file_settings(model)
+    stored = asks.check(model, {}).shown(scale=SCALE)
     return {
         "values": [_described(name, value, runner, start) for name, value in values.items()],
         "requests": {

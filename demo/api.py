@@ -20,6 +20,7 @@ from gradio.context import LocalContext
 from starlette.requests import Request as Call
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from ldm_core import InputError, UserError
@@ -35,7 +36,7 @@ from .reproduce import Wanted, checked, opened
 from .request import Request
 from .run import Runner, header_of
 from .values import Values
-from .web_files import WebFiles
+from .web_files import WEB
 
 MAX_BODY = 6_000_000  # bytes of a call: a file to be opened has at most 4 MB, and 4/3 of it here
 AT_FAULT = "Something went wrong on the server. Its log says what."
@@ -154,6 +155,20 @@ def _merged(messages: list[Message]) -> list[Message]:
         else:
             merged.append(message)
     return merged
+
+
+class WebFiles(StaticFiles):
+    """Serves demo/web. Browsers keep the files, and ask whether they have changed."""
+
+    def __init__(self):
+        super().__init__(directory=WEB)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        if path.endswith(".js"):  # Windows may know it by another type, which browsers refuse
+            response.headers["Content-Type"] = "text/javascript; charset=utf-8"
+        return response
 
 
 class Api:

@@ -5,7 +5,6 @@ is asked and the seed are drawn together, in one batch.
 """
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -246,7 +245,7 @@ def draw_grid(runner: Runner, grid: Grid) -> Iterator[tuple[list[int], int, np.n
     for cells, options in _batches(model, grid.cells):
         requests = [grid.cells[cell] for cell in cells]
         prompts = [request.prompted(model) for request in requests]
-        negative = [request.file_settings(model).negative_prompt for request in requests]
+        negative = [request.file.words.negative_prompt for request in requests]
         seeds = [request.seed for request in requests]
         for step in model.denoise(prompts, seeds=seeds, negative=negative, **options):
             if time.monotonic() > ends_at:
@@ -273,9 +272,9 @@ def _batches(
     """The cells that can be drawn together, and the options that they share."""
     batches: dict[str, tuple[list[int], dict[str, Any]]] = {}
     for cell, request in enumerate(cells):
-        options = request.file_settings(model).options
+        options = dict(request.file.options)
         del options["negative"]  # each image has its own, as it has its seed
-        batches.setdefault(json.dumps(options), ([], options))[0].append(cell)
+        batches.setdefault(repr(options), ([], options))[0].append(cell)
     return list(batches.values())
 
 

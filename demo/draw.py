@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ldm_core import InputError, LatentDiffusion
-from ldm_core.data.drawings import as_digit, as_mask, read_digit, read_mask
+from ldm_core.files.drawings import as_digit, as_mask, read_digit, read_mask
 from ldm_core.output.file_settings import picture_text
 from ldm_core.output.steps import round_trip_error
 from ldm_core.output.views import latent_greys
@@ -64,9 +64,6 @@ class Strength(Number):
     low: float = 0
     high: float = 1
     step: float = 0.05
-
-    def check(self, title: str, value: Any, model: LatentDiffusion) -> float | None:
-        return None if value is None else super().check(title, value, model)
 
     def nearest(self, value: float | None) -> float | None:
         return value
@@ -132,10 +129,6 @@ class _Drawn:
         way = "completed" if self.mask else "re-imagined" if self.invert is None else "edited"
         return f"a digit {way} · {super().line()}"
 
-    def check_together(self, model: LatentDiffusion) -> None:
-        super().check_together(model)
-        self.file_settings(model)  # refuses strength beside invert
-
 
 @dataclass(frozen=True)
 class DrawRequest(_Drawn, Request):
@@ -156,7 +149,7 @@ def remark(model: LatentDiffusion, request: Request) -> str:
     """What there is to say when the run is over."""
     if getattr(request, "invert", None) is None:
         return ""
-    error = round_trip_error(model, request.file_settings(model))
+    error = round_trip_error(model, request.file)
     return f"The round trip is off by {error:.1f} grey levels on average."
 
 

@@ -173,13 +173,11 @@ def _files(api: Api, runner: Runner, request: Values | Grid) -> tuple[dict, dict
         for path in (png, gif):
             write_grid(path, runner, request, frames)
     elif isinstance(request, MorphRequest):
-        settings = request.file_settings(runner.model, None)
         for path in (png, gif):
-            Wanted(request, path.suffix, settings).write(runner, path)
+            Wanted(request, path.suffix, request.file).write(runner, path)
     else:
         frames = [step.x_t for step in runner.steps(request)]
-        settings = lambda scale: request.file_settings(runner.model, scale)
-        stored = lambda scale: stored_settings(settings(scale), runner.weights)
+        stored = lambda scale: stored_settings(request.shown(scale=scale), runner.weights)
         write_gif(gif, frames, settings=stored(SCALE), scale=SCALE)
         write_png(png, frames[-1], settings=stored(1), scale=1)
     return _file_data(png), _file_data(gif)

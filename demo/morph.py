@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ldm_core import InputError, LatentDiffusion
+from ldm_core import DenoisingStep, InputError, LatentDiffusion
 from ldm_core.output.file_settings import picture_text
 from ldm_core.output.steps import steps_of_morph
 from ldm_core.output.views import latent_greys
@@ -75,13 +75,13 @@ class MorphRequest(Values):
     steps: int = _as_in_request("steps")
     sampler: str = _as_in_request("sampler")
 
-    def check_together(self, model: LatentDiffusion) -> None:
-        steps_of_morph(model, self.file_settings(model))  # the call does no step
+    def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
+        return steps_of_morph(model, self.file)
 
     @property
     def count(self) -> int:
         """How many images lie on the way."""
-        return self.frames * (len(self.morph) - (not self.loop)) + (not self.loop)
+        return self.file.images.count
 
     def line(self) -> str:
         closed = (self.morph[0],) if self.loop else ()
@@ -98,8 +98,7 @@ def messages(runner: Runner, request: MorphRequest) -> Iterator[dict[str, Any]]:
     """
     model = runner.model
     noise = None
-    steps = steps_of_morph(model, request.file_settings(model))
-    for step in in_time(steps, runner.deadline_s):
+    for step in in_time(request.begin(model), runner.deadline_s):
         if step.index == 0:
             noise = latent_greys(step.x_t.float().cpu().numpy())
         yield {"index": step.index, "steps": step.steps}

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import dataclasses
 import importlib.util
 import io
 import tempfile
@@ -14,9 +13,10 @@ from typing import Any
 
 from ldm_core import InputError, LatentDiffusion
 from ldm_core.checks import check_choice, check_whole
+from ldm_core.files.animation import FRAME_MS
 from ldm_core.files.metadata import settings_in
 from ldm_core.model.class_names import label_text
-from ldm_core.output.file_settings import FileSettings, asked_of
+from ldm_core.output.file_settings import FileSettings, Morph
 from ldm_core.output.sample_files import write_samples
 
 from .compare import Grid
@@ -36,7 +36,6 @@ OF_KIND = {  # the formats of what is drawn
 }
 LARGE = 16  # scale of a picture for people, and the largest: a WebP holds all its frames, enlarged
 MAX_FILE = 4_000_000  # bytes of a file whose settings are wanted
-FRAME_MS = FileSettings().frame_ms
 
 
 def formats() -> dict[str, list[str]]:
@@ -93,7 +92,7 @@ class Wanted:
         elif format == "png" and kind == "denoise":
             scale = LARGE
         about = {"show": show, "scale": scale, "frame_ms": frame_ms, "strip": format == "strip"}
-        return cls(request, format, dataclasses.replace(request.file_settings(model), **about))
+        return cls(request, format, request.shown(**about))
 
     def name(self) -> str:
         return self.request.file_name() + ENDINGS[self.format]
@@ -146,7 +145,7 @@ def opened(runner: Runner, data: Any, name: Any) -> dict[str, Any]:
             tab, request = _request_of(runner.model, made)
             settings = request.settings()
             show = _shown_by(made, Path(name).suffix)
-            if tab != "morph" and (made.count is None or made.count > 1):
+            if tab != "morph" and made.images.count != 1:
                 said.append("Of its images, this is the first.")
             if other := _without_control(runner.model, made, request):
                 said.append(f"The page has no control for {other}, so the picture is not the same.")
@@ -159,25 +158,27 @@ def opened(runner: Runner, data: Any, name: Any) -> dict[str, Any]:
 
 def _request_of(model: LatentDiffusion, made: FileSettings) -> tuple[str, Values]:
     """The tab and the request for a file: of its images, for the first; raises InputError."""
-    if made.morph is not None:
+    given = made.to_dict()
+    if isinstance(made.images, Morph):
         names = MorphRequest.values()
-        return "morph", MorphRequest.check(model, {name: getattr(made, name) for name in names})
-    type_ = request_type(model) if made.start_from is None else draw_request_type(model)
+        return "morph", MorphRequest.check(model, {name: given[name] for name in names})
+    is_drawn = made.images.start is not None
+    type_ = draw_request_type(model) if is_drawn else request_type(model)
     values = type_.values()
-    given = {name: getattr(made, name) for name in (*values, *OF_WORDS)}
     refuse_unknown({name: given[name] for name in OF_WORDS if given[name]}, values)
-    first = asked_of(made, model.class_names)[0]
+    first = made.images.prompts(model.class_names)[0]
     if isinstance(first, str) and not model.vocabulary.read(first).rows:  # it says nothing
         given["prompt"] = first = None
     if not isinstance(first, str):
         given["label"] = label_text(first, model.class_names)
-    tab = "watch" if made.start_from is None else "draw"
-    return tab, type_.check(model, {name: given[name] for name in values})
+    request = type_.check(model, {name: given[name] for name in values})
+    return "draw" if is_drawn else "watch", request
 
 
 def _shown_by(made: FileSettings, ending: str) -> dict[str, Any]:
-    show = {"show": made.show, "scale": made.scale, "frame_ms": made.frame_ms}
-    format = "strip" if made.strip else ending.lower().removeprefix(".")
+    look = made.look
+    show = {"show": look.show, "scale": look.scale, "frame_ms": look.frame_ms}
+    format = "strip" if look.strip else ending.lower().removeprefix(".")
     return show | ({"format": format} if format in formats()["denoise"] else {})
 
 
@@ -186,7 +187,8 @@ def _without_control(model: LatentDiffusion, made: FileSettings, request: Values
     changed = [
         name
         for name, usual in model.defaults.to_dict().items()
-        if name not in request.values() and getattr(made, name) != usual
+        if name not in request.values() and getattr(made.sampling, name) != usual
     ]
     text = lambda v: " to ".join(f"{x:g}" for x in v) if isinstance(v, tuple) else str(v)
-    return " and ".join(f"{name.replace('_', ' ')} {text(getattr(made, name))}" for name in changed)
+    values = [(name.replace("_", " "), getattr(made.sampling, name)) for name in changed]
+    return " and ".join(f"{name} {text(value)}" for name, value in values)

@@ -2,14 +2,16 @@
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from ldm_core import SAMPLERS, InputError, LatentDiffusion
+from ldm_core import SAMPLERS, DenoisingStep, InputError, LatentDiffusion
 from ldm_core.inputs import MAX_SEED
 from ldm_core.model.class_names import ANY, find_label, label_text
-from ldm_core.output.file_settings import SCALE, FileSettings
+from ldm_core.model.conditioning import Prompt
+from ldm_core.output.steps import steps_of
 
 from .values import OF_WORDS, Amount, Choice, Number, Values, Whole, Words, described
 
@@ -100,16 +102,14 @@ class Request(Values):
         in_line="seed {}",
     )
 
-    def check_together(self, model: LatentDiffusion) -> None:
-        options = self.file_settings(model).options
-        model.denoise([self.prompted(model)], seeds=[self.seed], **options)
+    of_file: ClassVar[dict[str, Any]] = {"count": 1}
 
-    def prompted(self, model: LatentDiffusion) -> int | str | None:
+    def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
+        return steps_of(model, self.file, [self.prompted(model)], [self.seed])
+
+    def prompted(self, model: LatentDiffusion) -> Prompt:
         """What `model.denoise` is to draw: the index of a class, None for no label, or a prompt."""
-        return find_label(self.label, model.class_names)
-
-    def file_settings(self, model: LatentDiffusion, scale: int | None = SCALE) -> FileSettings:
-        return dataclasses.replace(super().file_settings(model, scale), count=1)
+        return self.file.images.prompts(model.class_names)[0]
 
     def file_name(self) -> str:
         return f"{name_part(self.what())}-seed-{self.seed}"
@@ -193,9 +193,6 @@ class PromptRequest(Request):
         if self.prompt:
             del said["label"]
         return {name: value for name, value in said.items() if value or name not in OF_WORDS}
-
-    def prompted(self, model: LatentDiffusion) -> int | str | None:
-        return self.prompt or super().prompted(model)
 
     def what(self) -> str:
         return self.prompt or self.label

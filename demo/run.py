@@ -14,7 +14,6 @@ import numpy as np
 from ldm_core import DenoisingStep, LatentDiffusion, UserError
 from ldm_core.files.weights import weights_of
 from ldm_core.output.file_settings import picture_text
-from ldm_core.output.steps import steps_of
 from ldm_core.output.views import latent_greys
 
 from .request import Request
@@ -69,9 +68,7 @@ def denoise(model: LatentDiffusion, request: Request, deadline_s: float) -> Iter
 
     Raises UserError when that takes too long.
     """
-    settings = request.file_settings(model)
-    steps = steps_of(model, settings, [request.prompted(model)], [request.seed])
-    yield from in_time(steps, deadline_s)
+    yield from in_time(request.begin(model), deadline_s)
 
 
 def in_time(steps: Iterable[DenoisingStep], deadline_s: float) -> Iterator[DenoisingStep]:
@@ -138,8 +135,8 @@ class Runner:
     def images(self, request: Request, seeds: list[int]) -> np.ndarray:
         """Draw the finished images with these seeds in one batch, uint8 (N, 28, 28)."""
         asked = [request.prompted(self.model)] * len(seeds)
-        options = request.file_settings(self.model).options
-        steps = in_time(self.model.denoise(asked, seeds=seeds, **options), self.deadline_s)
+        steps = self.model.denoise(asked, seeds=seeds, **request.file.options)
+        steps = in_time(steps, self.deadline_s)
         return self.model.decode(deque(steps, maxlen=1).pop().x_t).cpu().numpy()
 
 

@@ -6,15 +6,15 @@ all made from the fields of a `Values`. A new value is a new field; its name is 
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ldm_core import InputError, LatentDiffusion
-from ldm_core.checks import check_choice, check_number, check_whole
+from ldm_core import DenoisingStep, InputError, LatentDiffusion
+from ldm_core.checks import check_choice
 from ldm_core.model.vocabulary import STYLES
-from ldm_core.output.file_settings import SCALE, FileSettings
+from ldm_core.output.file_settings import FileSettings, Look
 
 MAX_PROMPT = 500  # characters; a prompt has room for about a dozen words
 OF_WORDS = ("prompt", "negative_prompt", *STYLES)  # only models that know words have these
@@ -27,8 +27,14 @@ class Kind:
     word: ClassVar[str]
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> Any:
-        """Check a value of any type that JSON has; raises InputError, which calls it by title."""
-        raise NotImplementedError
+        """Check what `FileSettings` cannot, as it knows no model; return what it takes.
+
+        value: of any type that JSON has. Raises InputError, which calls it by title.
+        """
+        return value
+
+    def limit(self, title: str, value: Any) -> None:
+        """Raise InputError for a value that `FileSettings` allows, and the page does not."""
 
     def read(self, text: str) -> Any:
         """Read a value from text, such as that of a link. Unreadable text is left to `check`."""
@@ -53,9 +59,11 @@ class Number(Kind):
             return float(text)
         return text
 
-    def check(self, title: str, value: Any, model: LatentDiffusion) -> float:
-        # + 0.0, since files are the same to the byte only where 1 and -0.0 are 1.0 and 0.0
-        return float(check_number(title, value, self.low, self.high)) + 0.0
+    def limit(self, title: str, value: float) -> None:
+        if not self.low <= value <= self.high:
+            kind = "a whole number" if isinstance(self, Whole) else "a number"
+            limits = f"from {self.low:g} to {self.high:g}"
+            raise InputError(f"{title} must be {kind} {limits}, not {value:g}.")
 
     def nearest(self, value: float) -> float:
         return min(max(value, self.low), self.high)
@@ -71,9 +79,8 @@ class Whole(Number):
     step: int = 1
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> int:
-        if isinstance(value, float) and value.is_integer():  # JSON does not tell 20.0 from 20
-            value = int(value)
-        return check_whole(title, value, self.low, self.high)
+        is_whole = isinstance(value, float) and value.is_integer()
+        return int(value) if is_whole else value  # JSON does not tell 20.0 from 20
 
 
 @dataclass(frozen=True)
@@ -84,11 +91,6 @@ class Boolean(Kind):
 
     def read(self, text: str) -> bool | str:
         return {"true": True, "false": False}.get(text.lower(), text)
-
-    def check(self, title: str, value: Any, model: LatentDiffusion) -> bool:
-        if not isinstance(value, bool):
-            raise InputError(f"{title} must be true or false, not {type(value).__name__}.")
-        return value
 
 
 @dataclass(frozen=True)
@@ -166,12 +168,20 @@ def described(**description) -> Any:
 
 @dataclass(frozen=True)
 class Values:
-    """Values, checked together for one model; `check` makes them."""
+    """A request: values for one model, as `check` makes it.
+
+    file: the same as settings of a file, which are checked when they are made, and passed on.
+    """
+
+    file: FileSettings = dataclasses.field(kw_only=True, default=FileSettings(), repr=False)
+
+    of_file: ClassVar[dict[str, Any]] = {}  # settings of a file that are no values of a request
 
     @classmethod
     def values(cls) -> dict[str, Value]:
         """All values that can be asked for, by name, in the order of controls and endpoint."""
-        return {field.name: field.metadata[Value] for field in dataclasses.fields(cls)}
+        described = {field.name: field.metadata.get(Value) for field in dataclasses.fields(cls)}
+        return {name: value for name, value in described.items() if value}
 
     @classmethod
     def start(cls, model: LatentDiffusion) -> dict[str, Any]:
@@ -191,31 +201,39 @@ class Values:
         """
         values = cls.values()
         if not isinstance(given, Mapping):
-            raise InputError(
-                "The settings must be values by their names, as /generate returns them."
-            )
+            raise InputError("Settings must be values by their names, as /generate returns them.")
         refuse_unknown(given, values)
         given = cls.left_out(model) | dict(given)
-        checked = {n: value.kind.check(value.title, given[n], model) for n, value in values.items()}
-        request = cls(**checked).settled(model)
-        request.check_together(model)
+        asked = {n: value.kind.check(value.title, given[n], model) for n, value in values.items()}
+        request = cls(**asked).settled(model)
+        said = model.defaults.to_dict() | request.settings() | cls.of_file
+        file = FileSettings.from_dict(said)
+        flat = file.to_dict()
+        for name, value in values.items():
+            if flat[name] is not None:
+                value.kind.limit(value.title, flat[name])
+        numbers = {n: flat[n] for n, value in values.items() if isinstance(value.kind, Number)}
+        request = dataclasses.replace(request, file=file, **numbers)
+        request.begin(model)
         return request
 
     def settled(self, model: LatentDiffusion) -> "Values":
         """The same request, written in the one way in which it is stored; raises InputError."""
         return self
 
-    def check_together(self, model: LatentDiffusion) -> None:
-        """Raise InputError where two values are allowed, but not together; no step is done."""
+    def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
+        """Begin to draw, without a step. Raises InputError where values are allowed, but not
+        together."""
+        raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:
         """The values that make this request again, in the order in which people read them."""
         values = sorted(self.values().items(), key=lambda item: not item[1].says_what)
         return {name: getattr(self, name) for name, _ in values}
 
-    def file_settings(self, model: LatentDiffusion, scale: int | None = SCALE) -> FileSettings:
-        """All that makes a file of this request; what it does not say is as the model says."""
-        return FileSettings.from_dict(model.defaults.to_dict() | self.settings() | {"scale": scale})
+    def shown(self, **look: Any) -> FileSettings:
+        """The settings of a file that shows this request. look: fields of `Look`."""
+        return dataclasses.replace(self.file, look=Look(**look))
 
     def line(self) -> str:
         """The values as one line of text."""

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from markupsafe import Markup
 
 WEB = Path(__file__).parent / "web"
 STYLES = (  # of both pages, in the order in which they count
@@ -35,34 +33,20 @@ def render(name: str, **known) -> str:
     return TEMPLATES.get_template(name).render(**known)
 
 
-def script_json(value: Any) -> str:
+def script_json(value: Any) -> Markup:
     """JSON as it may stand in a <script>."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+    return Markup(json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"))
 
 
 def modules(entry: str) -> list[str]:
     """A module and all that it imports, directly or not: their paths in demo/web. Modules that are
-    imported later, by `import()`, are not among them."""
+    imported later, by `import()`, are not among them, nor are npm packages."""
     found, new = [], [entry]
     while new:
         name = new.pop()
         found.append(name)
         for path in IMPORT.findall(read(name)):
             there = (WEB / name).parent.joinpath(path).resolve().relative_to(WEB).as_posix()
-            if there not in (*found, *new):
+            if there not in (*found, *new) and not there.startswith("packages/"):
                 new.append(there)
     return found
-
-
-class WebFiles(StaticFiles):
-    """Serves demo/web. Browsers keep the files, and ask whether they have changed."""
-
-    def __init__(self):
-        super().__init__(directory=WEB)
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers["Cache-Control"] = "no-cache"
-        if path.endswith(".js"):  # Windows may know it by another type, which browsers refuse
-            response.headers["Content-Type"] = "text/javascript; charset=utf-8"
-        return response

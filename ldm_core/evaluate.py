@@ -1,6 +1,6 @@
-"""How good are the samples: python -m ldm_core.evaluate makes unpicked samples and prints a table.
+"""Measure samples: python -m ldm_core.evaluate makes unpicked samples and prints a table.
 
-The judge is classifier.safetensors in the folder of the weights, which sampling never uses.
+The judge is classifier.safetensors in the folder of the weights. Sampling never uses it.
 """
 
 import argparse
@@ -22,8 +22,10 @@ from .command_line import (
 from .data.datasets import DATASETS, load_dataset
 from .diffusion.settings import SamplingSettings
 from .evaluation.classifier import load_classifier
+from .evaluation.judge import Judge
 from .evaluation.metrics import check_installed
-from .evaluation.report import evaluate, table
+from .evaluation.report import evaluate
+from .evaluation.tables import tables
 from .files.weights import weights_of
 from .files.whole_file import whole_file
 from .inputs import MAX_SEED
@@ -47,23 +49,23 @@ def _evaluate(args: argparse.Namespace) -> None:
     check_whole("--words-count", args.words_count, 0, 60_000)
     check_whole("--seed", args.seed, 0, MAX_SEED)
     model = LatentDiffusion.load(args.weights, args.device, args.backend)
-    judge = load_classifier(args.weights / "classifier.safetensors").to(model.device)
-    data = load_dataset(args.dataset, args.data_dir, train=True)
-    test = load_dataset(args.dataset, args.data_dir, train=False)
-    for what, names in (("weights", model.class_names), ("judge", judge.config.class_names)):
-        if names != data.class_names:
+    classifier = load_classifier(args.weights / "classifier.safetensors").to(model.device)
+    judge = Judge(
+        classifier, *(load_dataset(args.dataset, args.data_dir, train=t) for t in (True, False))
+    )
+    names = judge.training.class_names
+    for part, known in (("weights", model.class_names), ("judge", classifier.config.class_names)):
+        if known != names:
             raise InputError(
-                f"The {what} in {args.weights} know other classes ({', '.join(names)}) than "
-                f"--dataset {args.dataset} has ({', '.join(data.class_names)})."
+                f"The {part} in {args.weights} know other classes ({', '.join(known)}) than "
+                f"--dataset {args.dataset} has ({', '.join(names)})."
             )
     if args.words_count and model.vocabulary is None:
         complain(PROGRAM, "these weights know labels only; there are no words to measure")
     settings = model.settings(**given)
-    report = evaluate(
-        model, judge, data, test, settings, args.count, args.seed, words_count=args.words_count
-    )
+    report = evaluate(model, judge, settings, args.count, args.seed, args.words_count)
     report["weights"] = weights_of(model)
-    say(json.dumps(report) if args.json else table(report))
+    say(json.dumps(report) if args.json else tables(report))
     if args.save:
         with whole_file(args.weights / EVALUATION) as partial:
             partial.write_text(json.dumps(report) + "\n")
@@ -73,29 +75,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROGRAM, description=__doc__, allow_abbrev=False)
     add = parser.add_argument
     add_model_options(parser)
-    add("--dataset", default="mnist", help=f"{', '.join(DATASETS)}, or a folder (mnist)")
-    add(
-        "--data-dir",
-        type=Path,
-        default=Path("data"),
-        help="where the data set is, or is downloaded to (data)",
-    )
-    add(
-        "--count",
-        type=int,
-        default=10_000,
-        help="samples, of each class as often as in the training set (10000)",
-    )
-    add(
-        "--words-count",
-        type=int,
-        default=1000,
-        help="samples of each word of style; two words together have a quarter, sliders and the "
-        "negative prompt half; 0 leaves words out (1000)",
-    )
-    add("--seed", type=int, default=0, help="of the first sample; sample i has seed + i (0)")
-    add("--json", action="store_true", help="print one JSON object instead")
-    add("--save", action="store_true", help=f"also write {EVALUATION} beside the weights")
+    add("--dataset", help=f"{', '.join(DATASETS)}, or a folder (mnist)", default="mnist")
+    add("--data-dir", help="where the data set is, or is downloaded to (data)", type=Path)
+    add("--count", help="samples, classes as in the training set (10000)", type=int)
+    text = "samples of each word; pairs have a quarter, all else half; 0: no words (1000)"
+    add("--words-count", help=text, type=int)
+    add("--seed", help="of the first sample; sample i has seed + i (0)", type=int)
+    add("--json", help="print one JSON object instead", action="store_true")
+    add("--save", help=f"also write {EVALUATION} beside the weights", action="store_true")
+    parser.set_defaults(data_dir=Path("data"), count=10_000, words_count=1000, seed=0)
     add_sampling_options(parser)
     return parser
 

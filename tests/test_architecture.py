@@ -19,9 +19,9 @@ ALLOWED = {
     "config": {"checks"},
     "model": {"checks", "config"},
     "diffusion": {"checks", "config", "model"},
-    "data": {"checks", "config", "model"},
     "runtime": {"checks", "config", "model", "diffusion"},
     "files": {"checks", "config", "model", "diffusion"},
+    "data": {"checks", "config", "model", "files"},
     "inputs": {"checks", "config", "model"},
     "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files", "inputs"},
     "output": {"checks", "config", "diffusion", "files", "inputs", "latent_diffusion", "model"},
@@ -39,7 +39,7 @@ ALLOWED = {
         "command_line",
     },
     "sample": {
-        *("checks", "data", "files", "inputs", "latent_diffusion", "model", "output"),
+        *("checks", "files", "inputs", "latent_diffusion", "model", "output"),
         "command_line",
     },
     "evaluate": {
@@ -49,14 +49,14 @@ ALLOWED = {
 }
 # The same for the folders outside, beside the names that `ldm_core` itself offers.
 OUTSIDE = {
-    "demo": {"checks", "data", "export", "files", "inputs", "model", "output"},
+    "demo": {"checks", "export", "files", "inputs", "model", "output"},
     "hosting": {"command_line", "model"},
     "benchmarks": {
         *("data", "diffusion", "evaluation", "export", "files", "model", "output", "runtime"),
     },
 }
 # What a network and its mathematics must be readable, and usable, without.
-FOREIGN = {"argparse", "pathlib", "os", "json", "PIL", "imageio", "safetensors", "torchvision"}
+FOREIGN = {"argparse", "pathlib", "os", "json", "PIL", "mutagen", "safetensors", "torchvision"}
 MODULES = sorted(CORE.rglob("*.py"))
 UNKNOWN = "?"  # a module whose name is computed
 
@@ -166,7 +166,7 @@ def test_the_library_loads_without_what_only_training_needs():
     """torchvision alone would double the time that `import ldm_core` takes beside torch."""
     code = (
         "import sys, ldm_core; "
-        "print(*{'torchvision', 'torchmetrics', 'imageio', 'onnxruntime', 'gradio', 'tqdm'}"
+        "print(*{'torchvision', 'torchmetrics', 'imageio_ffmpeg', 'onnxruntime', 'gradio', 'tqdm'}"
         " & sys.modules.keys())"
     )
     command = [sys.executable, "-c", code]

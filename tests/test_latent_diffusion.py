@@ -114,38 +114,41 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ({"asked": [10]}, "label must be None or one of 0"),
-        ({"asked": [3], "seeds": [1, 2]}, "one per label: 1, not 2"),
-        ({"asked": [3], "seeds": [-1]}, "seed must be a whole number from 0 to 4294967295"),
-        ({"asked": [3], "seeds": [True]}, "seed must be a whole number"),
-        ({"asked": [3], "steps": 0}, "steps must be a whole number from 1 to 1000, not 0"),
-        ({"asked": [3], "steps": 2.5}, "steps must be a whole number"),
-        ({"asked": [3], "guidance_scale": float("nan")}, "guidance_scale must be a number"),
-        ({"asked": [3], "guidance_scale": float("inf")}, "guidance_scale must be a number"),
-        ({"asked": [3], "guidance_scale": 10**400}, "guidance_scale must be a number"),
-        ({"asked": [3], "guidance_scale": True}, "guidance_scale must be a number"),
-        ({"asked": [3], "guidance_scale": -1}, "from 0 to 30, not -1"),
-        ({"asked": [3], "sampler": "plms"}, "sampler must be one of ddpm, ddim"),
-        ({"asked": [3], "spacing": "even"}, "spacing must be one of time, log_snr, karras"),
+        ({"prompts": [10]}, "label must be None or one of 0"),
+        ({"prompts": [3], "seeds": [1, 2]}, "one per image: 1, not 2"),
+        ({"prompts": [3], "seeds": [-1]}, "seed must be a whole number from 0 to 4294967295"),
+        ({"prompts": [3], "seeds": [True]}, "seed must be a whole number"),
+        ({"prompts": [3], "steps": 0}, "steps must be a whole number from 1 to 1000, not 0"),
+        ({"prompts": [3], "steps": 2.5}, "steps must be a whole number"),
+        ({"prompts": [3], "guidance_scale": float("nan")}, "guidance_scale must be a number"),
+        ({"prompts": [3], "guidance_scale": float("inf")}, "guidance_scale must be a number"),
+        ({"prompts": [3], "guidance_scale": 10**400}, "guidance_scale must be a number"),
+        ({"prompts": [3], "guidance_scale": True}, "guidance_scale must be a number"),
+        ({"prompts": [3], "guidance_scale": -1}, "from 0 to 30, not -1"),
+        ({"prompts": [3], "sampler": "plms"}, "sampler must be one of ddpm, ddim"),
+        ({"prompts": [3], "spacing": "even"}, "spacing must be one of time, log_snr, karras"),
         (
-            {"asked": [3], "sampler": "heun", "eta": 0.5},
+            {"prompts": [3], "sampler": "heun", "eta": 0.5},
             "eta works with the sampler ddim or dpmpp_2m",
         ),
-        ({"asked": [3], "guidance_interval": (0.6, 0.4)}, "low <= high"),
-        ({"asked": [3], "guidance_interval": 0.5}, "pair of times"),
-        ({"asked": [3], "guidance_rescale": 1.5}, "guidance_rescale must be a number from 0 to 1"),
-        ({"asked": [3], "guidance": 2}, "does not know guidance; it knows guidance_scale"),
-        ({"asked": ["a sofa"]}, "the unknown word 'sofa'"),
-        ({"asked": [3], "style": {"stroke": 2}}, "style stroke must be a number from -1 to 1"),
-        ({"asked": ["bold"], "style": {"stroke": -1}}, "leave one out"),
-        ({"asked": [3], "negative": "sofa"}, "the unknown word 'sofa'"),
-        ({"asked": [3], "negative": 10}, "label must be None or one of 0"),
-        ({"asked": [3], "negative": True}, "label must be None or one of 0"),
-        ({"asked": [3], "negative": [1, 2]}, "negative must be one for all images, or 1, not 2"),
-        ({"asked": [3], "negative": []}, "negative must be one for all images, or 1, not 0"),
-        ({"asked": [3], "negative": "bold", "guidance_scale": 1}, "needs guidance"),
-        ({"asked": [3, 4], "negative": [None, 4], "guidance_scale": 1.0}, "needs guidance"),
-        ({"asked": [3], "negative": np.asarray(4), "guidance_scale": 1}, "needs guidance"),
+        ({"prompts": [3], "guidance_interval": (0.6, 0.4)}, "low <= high"),
+        ({"prompts": [3], "guidance_interval": 0.5}, "pair of times"),
+        (
+            {"prompts": [3], "guidance_rescale": 1.5},
+            "guidance_rescale must be a number from 0 to 1",
+        ),
+        ({"prompts": [3], "guidance": 2}, "does not know guidance; it knows guidance_scale"),
+        ({"prompts": ["a sofa"]}, "the unknown word 'sofa'"),
+        ({"prompts": [3], "style": {"stroke": 2}}, "style stroke must be a number from -1 to 1"),
+        ({"prompts": ["bold"], "style": {"stroke": -1}}, "leave one out"),
+        ({"prompts": [3], "negative": "sofa"}, "the unknown word 'sofa'"),
+        ({"prompts": [3], "negative": 10}, "label must be None or one of 0"),
+        ({"prompts": [3], "negative": True}, "label must be None or one of 0"),
+        ({"prompts": [3], "negative": [1, 2]}, "negative must be one for all images, or 1, not 2"),
+        ({"prompts": [3], "negative": []}, "negative must be one for all images, or 1, not 0"),
+        ({"prompts": [3], "negative": "bold", "guidance_scale": 1}, "needs guidance"),
+        ({"prompts": [3, 4], "negative": [None, 4], "guidance_scale": 1.0}, "needs guidance"),
+        ({"prompts": [3], "negative": np.asarray(4), "guidance_scale": 1}, "needs guidance"),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(small_model, call, message):
@@ -230,9 +233,9 @@ def test_numbers_of_numpy_and_pytorch_are_numbers(small_model):
 # Words
 
 
-def latents(model, asked, seed=5, **options) -> torch.Tensor:
+def latents(model, prompts, seed=5, **options) -> torch.Tensor:
     options = {"steps": 2, "guidance_interval": (0, 1), "guidance_scale": 2.0} | options
-    *_, last = model.denoise(asked, seeds=[seed] * len(asked), **options)
+    *_, last = model.denoise(prompts, seeds=[seed] * len(prompts), **options)
     return last.x_t
 
 
@@ -257,9 +260,9 @@ def test_style_at_its_ends_draws_the_bits_of_the_words(small_model):
 
 def test_guidance_leads_away_from_the_negative_prompt(small_model):
     x_t, t = x_and_t(small_model)
-    asked, negative = ["a bold 3", None, 7], ["thin", "wide", None]
-    cond, uncond = (unguided(small_model, x_t, t, labels) for labels in (asked, negative))
-    context = small_model.conditioning.context(asked, negative)
+    prompts, negative = ["a bold 3", None, 7], ["thin", "wide", None]
+    cond, uncond = (unguided(small_model, x_t, t, labels) for labels in (prompts, negative))
+    context = small_model.conditioning.context(prompts, negative)
     settings = SamplingSettings(guidance_scale=2.5)
     denoise = guided_denoiser(
         small_model.backend.predictor, context, small_model.schedule, settings
@@ -291,11 +294,11 @@ def test_a_negative_that_says_nothing_needs_no_guidance(small_model, nothing):
 @pytest.mark.parametrize(
     ("options", "size"),
     [
-        ({"asked": ["a 7", 3], "negative": ["a seven", "three"]}, 2),
-        ({"asked": [None, 3], "negative": ["", 3]}, 2),
-        ({"asked": [None, None], "style": {"stroke": 0.5}}, 4),
-        ({"asked": ["bold", ""], "negative": None}, 4),
-        ({"asked": [7, 7], "negative": "7", "style": {"lean": 0.1}}, 4),
+        ({"prompts": ["a 7", 3], "negative": ["a seven", "three"]}, 2),
+        ({"prompts": [None, 3], "negative": ["", 3]}, 2),
+        ({"prompts": [None, None], "style": {"stroke": 0.5}}, 4),
+        ({"prompts": ["bold", ""], "negative": None}, 4),
+        ({"prompts": [7, 7], "negative": "7", "style": {"lean": 0.1}}, 4),
     ],
 )
 def test_guidance_costs_a_second_pass_only_where_the_two_differ(small_model, options, size):
@@ -310,8 +313,8 @@ def test_the_text_encoder_runs_once_for_all_steps(small_model):
     sizes = []
     encoder = small_model.conditioning.encoder
     hook = encoder.register_forward_hook(lambda _, args, context: sizes.append(len(context)))
-    asked, seeds = ["a bold 7", 7, "7"], [1, 2, 3]
-    run = small_model.denoise(asked, seeds=seeds, negative="thin", steps=4)
+    prompts, seeds = ["a bold 7", 7, "7"], [1, 2, 3]
+    run = small_model.denoise(prompts, seeds=seeds, negative="thin", steps=4)
     assert sizes == []  # the call only checks
     assert len(list(run)) == 5
     hook.remove()
@@ -327,9 +330,9 @@ def test_the_words_of_a_model_are_those_of_its_weights(small_model, label_model,
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ({"asked": ["7"]}, "These weights know labels only, and no prompts such as '7'."),
-        ({"asked": [7], "negative": "bold"}, "know labels only, and no prompts such as 'bold'"),
-        ({"asked": [7], "style": {"stroke": 1}}, "These weights know labels only, and no style."),
+        ({"prompts": ["7"]}, "These weights know labels only, and no prompts such as '7'."),
+        ({"prompts": [7], "negative": "bold"}, "know labels only, and no prompts such as 'bold'"),
+        ({"prompts": [7], "style": {"stroke": 1}}, "These weights know labels only, and no style."),
     ],
 )
 def test_a_model_that_knows_labels_only_says_so(label_model, call, message):

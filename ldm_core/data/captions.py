@@ -1,8 +1,8 @@
-"""Captions of pictures, from their labels and measurements, drawn anew whenever they are asked for.
+"""Captions of pictures, made of labels and measurements and sampled afresh on every call.
 
-A word of style applies by the third of the measurement within the picture's own class: a wide 1 is
-wide for a 1. It does so too where the caption names no class. Whether a caption speaks of a
-property at all is drawn without a look at the picture, so that a silent caption says nothing.
+A word of style stands for a third of the measurements within the picture's class: a wide 1 is wide
+for a 1, also in captions without a class. Which properties a caption mentions is random, so leaving
+one out carries no information.
 """
 
 import random
@@ -15,18 +15,18 @@ from ..model.text import Places, Words, as_places
 from ..model.vocabulary import EMPTY, HIGH, LOW, MIDDLE, NUMBER_NOUNS, Phrase, Vocabulary
 from .morphometrics import Measurements
 
-# Shares of captions, and of what they hold.
-PLAIN = 0.4  # captions without style
-MENTIONED = 0.5  # properties, in the other captions
-BY_SLIDER = 0.3  # mentions by an amount instead of words
-BARE = 0.5  # captions that are the name of the class alone, where they have no style
-NAMELESS = 0.1  # captions that do not name the class
-BEFORE = 0.6  # phrases that stand before the class instead of after it
-DROPPED = 0.05  # words that are left out of a caption of several
+# Probabilities
+PLAIN = 0.4  # a caption has no style
+MENTIONED = 0.5  # another caption mentions a property
+BY_SLIDER = 0.3  # it does so by the position of a slider instead of words
+BARE = 0.5  # a caption without style is the name of the class alone
+NAMELESS = 0.1  # a caption does not name the class
+BEFORE = 0.6  # a phrase stands before the class instead of after it
+DROPPED = 0.05  # a word is left out of a caption of several words
 
 
 class Captions:
-    """The captions of a data set. labels: the class of each picture; measurements: of each."""
+    """The captions of a data set, from the class and the measurements of each picture."""
 
     def __init__(self, vocabulary: Vocabulary, labels: Sequence[int], measurements: Measurements):
         self.vocabulary, self.labels = vocabulary, labels
@@ -38,7 +38,7 @@ class Captions:
         self.nouns = self._known(*NUMBER_NOUNS)
 
     def draw(self, indices: Sequence[int], chance: random.Random) -> Places:
-        """A caption for each of the pictures."""
+        """Sample a caption for each of the pictures."""
         words = [self._dropped(self._caption(i, chance), chance) for i in indices]
         return as_places(words, self.vocabulary.places)
 
@@ -90,7 +90,7 @@ class Captions:
         return (*subject, *rest)
 
     def _phrase(self, name: str, third: int, chance: random.Random) -> Phrase:
-        """One of the ways to say a third, such as "bold" and "slanted to the left"."""
+        """A way to say a third, such as "bold" or "slanted to the left"."""
         phrase = _pick(self.vocabulary.phrases(name, third), chance)
         if len(phrase) > 1 and chance.random() < 0.2:
             phrase = (*phrase[:-1], *self._known("to", "the"), phrase[-1])
@@ -106,15 +106,15 @@ class Captions:
         return [(EMPTY, 1.0) if chance.random() < DROPPED else word for word in words]
 
     def _known(self, *words: str) -> Phrase:
-        """The rows of small words; a model may lack some of them."""
+        """The rows of those words that the model knows."""
         return tuple(row for word in words if (row := self.vocabulary.row(word)) is not None)
 
 
 def ranks_within_classes(
     values: Tensor, labels: Tensor, of_values: Tensor, of_labels: Tensor
 ) -> Tensor:
-    """For each value (N,) the share of `of_values` (M,) of the same class below it, float64 (N,) in
-    [0, 1]; equal ones count half. NaN for a class that `of_values` lacks."""
+    """Rank values (N,) among the `of_values` (M,) of the same class: float64 (N,), the share below,
+    where equal ones count half. NaN for a class that `of_values` lacks."""
     ranks = torch.full((len(values),), torch.nan, dtype=torch.float64)
     for label in of_labels.unique():
         own = labels == label
@@ -125,15 +125,15 @@ def ranks_within_classes(
 
 
 def third_of(rank: float) -> int:
-    """LOW, MIDDLE or HIGH."""
+    """The third of a rank in [0, 1]: LOW, MIDDLE or HIGH."""
     return LOW if rank < 1 / 3 else HIGH if rank > 2 / 3 else MIDDLE
 
 
 def amount_of(rank: float, share: float) -> float:
-    """A position of a slider, -1 to 1, that suits a rank; share, 0 to 1, chooses among them.
+    """Choose a slider position in [-1, 1] that suits a rank; share in [0, 1] says which.
 
-    The position s stands for the ranks above 2s/3 where it is positive and for those below
-    1 + 2s/3 where it is negative: for all of them at 0, and for a third of them at either end.
+    A position s above 0 stands for the ranks above 2s/3, and one below 0 for those below 1 + 2s/3:
+    all ranks at 0, and a third of them at either end.
     """
     low, high = -min(1.0, 1.5 * (1 - rank)), min(1.0, 1.5 * rank)
     return low + share * (high - low)

@@ -1,107 +1,197 @@
-"""Images of one's own: a folder that holds a folder of pictures for each class.
+"""Read a folder of pictures as a data set: 28x28 greys, light on dark, as MNIST has them.
 
-The layout is that of torchvision's ImageFolder; pictures may have any size and colours, and become
-what MNIST is: 28x28 greys, light on dark.
+Two layouts are read: `CLASS/…`, of which every tenth picture is kept for testing, and
+`train/CLASS/…` with `test/CLASS/…`. torchvision finds the classes and lists their files.
 """
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
+from torchvision.datasets.folder import find_classes, make_dataset
 from tqdm import tqdm
 
 from ..checks import InputError
 from ..config import PICTURE_SIDE
-from .file_kinds import printable
-from .folder_listing import Listing, list_folder
-from .folder_walk import listed
-from .pictures import read_grey, read_picture, read_values, reason, to_grey
-from .ranges import Ranges
+from ..files.greys import PictureError, printable, read_grey
 
+TRAIN, TEST = "train", "test"
+PART_WORDS = {TRAIN, "training", TEST, "testing", "val", "valid", "validation"}
+TEST_EVERY = 10  # every tenth picture of a class is for testing
+LEFTOVERS = {"__MACOSX", "@eaDir"}  # of archives and file managers, besides hidden files
+NAME_BYTES = 100  # of a class: it stands in files' names, links and menus
 POLARITY_PICTURES = 200  # enough to tell whether a data set is dark on light
 NEARLY_BLACK = 16  # of 255: greys that nobody sees
+SHOWN = 5  # files that an error names
 
 
-class FolderPart(NamedTuple):
-    """pixels uint8 (N, 28, 28), labels int64 (N,), the names of the classes, what could not be
-    read and why, and what else there is to say about the folder."""
+class Listing(NamedTuple):
+    """files: path, label, and whether it is for testing. skipped: files passed over, with the
+    reason."""
 
-    pixels: np.ndarray
-    labels: np.ndarray
+    files: list[tuple[Path, int, bool]]
     class_names: tuple[str, ...]
-    skipped: tuple[str, ...]
-    notes: tuple[str, ...]
+    skipped: list[str]
 
 
-def read_folder(folder: Path, *, train: bool) -> FolderPart:
-    """The training or the test part of a folder.
+def read_folder(
+    folder: Path, *, train: bool
+) -> tuple[Tensor, Tensor, tuple[str, ...], tuple[str, ...]]:
+    """The training or the test part of a folder: pixels uint8 (N, 28, 28), labels int64 (N,), the
+    names of the classes, and the files that were passed over, each with the reason.
 
-    Raises InputError for what is not such a folder, a class with no readable picture, or pictures
-    of which it is unclear what is black and what is white.
+    Raises InputError for a folder in another layout or with fewer than two classes, for a class
+    without a readable picture, and for pictures that are all nearly black.
     """
-    listing = list_folder(folder)
-    ranges = Ranges([path for path, _, _ in listing.files], read_values)
-    invert = is_dark_on_light(listing.files, ranges)
-    skipped = [(None, text) for text, test in listing.skipped if test != train]
-    pixels, labels, several = [], [], []
+    folder = Path(os.path.abspath(folder))
+    try:
+        listing = list_folder(folder)
+    except OSError as error:
+        raise InputError(f"{printable(folder)} cannot be read: {printable(error)}") from error
+    invert = is_dark_on_light([path for path, *_ in listing.files])
+    pixels, labels, unread = [], [], {}
     wanted = [(path, label) for path, label, test in listing.files if test != train]
     for path, label in tqdm(wanted, "reading pictures", unit="file", disable=None, delay=2):
         try:
-            picture = read_picture(path)
-            pixels.append(to_square(to_grey(picture, ranges), invert))
-        except InputError:  # it concerns all pictures
-            raise
-        except Exception as error:  # a damaged file may raise anything
-            name = printable(path.relative_to(folder))
-            skipped.append((label, f"{name} ({printable(reason(path, error))})"))
-            continue
-        labels.append(label)
-        if picture.first_of_several:
-            several.append(printable(path.relative_to(folder)))
-    check_readable(folder, listing, set(labels), skipped, train)
-    pixels = np.stack(pixels)
-    part = "training" if train else "test"
-    notes = [*listing.notes, *ranges.notes]
-    if several:
-        notes.append(
-            f"{len(several)} {part} files hold several pictures, of which the first is used: "
-            f"{listed(several)}."
-        )
-    if pixels.max() < NEARLY_BLACK:
-        notes.append(
-            f"The {part} pictures are nearly black: none is lighter than {pixels.max()} of 255."
-        )
-    texts = tuple(text for _, text in skipped)
-    return FolderPart(pixels, np.array(labels), listing.class_names, texts, tuple(notes))
-
-
-def check_readable(
-    folder: Path, listing: Listing, read: set[int], skipped: list, train: bool
-) -> None:
-    """Raise InputError for a class without a readable picture, with what was wrong with them."""
-    for label, name in enumerate(listing.class_names):
-        if label in read:
-            continue
-        part = "training" if train else "testing"
-        why = [text for its_label, text in skipped if its_label == label]
+            pixels.append(to_square(read_grey(path, full_size=False), invert))
+            labels.append(label)
+        except (PictureError, OSError) as error:
+            why = getattr(error, "strerror", None) or error
+            unread[path] = f"{printable(path.relative_to(folder))} ({printable(why)})"
+    part = "training" if train else "testing"
+    for label in set(range(len(listing.class_names))) - set(labels):
+        name = listing.class_names[label]
+        why = [unread[path] for path, of in wanted if of == label][:SHOWN]
         raise InputError(
-            f"{printable(folder / name)} has no readable picture for {part}: add some."
-            + (f" Skipped: {listed(why)}." if why else "")
+            f"The class {name} of {printable(folder)} has no readable picture for {part}: add some."
+            + (f" Passed over: {', '.join(why)}." if why else "")
+        )
+    pixels = np.stack(pixels)
+    if pixels.max() < NEARLY_BLACK:
+        raise InputError(
+            f"The pictures for {part} in {printable(folder)} are nearly black, with no value above "
+            f"{pixels.max()} of 255: save them so that white is 255."
+        )
+    skipped = (*listing.skipped, *unread.values())
+    return torch.from_numpy(pixels), torch.tensor(labels), listing.class_names, skipped
+
+
+def list_folder(folder: Path) -> Listing:
+    """Find the classes of a folder, and their files."""
+    skipped = [f"{printable(p.name)} (in no class)" for p in folder.iterdir() if not p.is_dir()]
+    tops = classes_in(folder)
+    roots = {folder: None}
+    if tops == sorted((TRAIN, TEST)):
+        roots = {folder / TRAIN: False, folder / TEST: True}
+        tops, of_test = (classes_in(root) for root in roots)
+        if tops != of_test:
+            odd = ", ".join(map(ascii, sorted(set(tops) ^ set(of_test))))
+            raise InputError(
+                f"{printable(folder)} must hold the same classes in {TRAIN} and {TEST}; one of "
+                f"them lacks {odd}."
+            )
+    else:
+        check_no_parts(folder, tops)
+    check_names(folder, tops)
+
+    def is_wanted(path: str) -> bool:
+        inside = Path(path).relative_to(folder)
+        if any(map(is_leftover, inside.parts)):
+            skipped.append(f"{printable(inside)} (hidden)")
+        elif not os.path.isfile(path):
+            skipped.append(f"{printable(inside)} (no file)")
+        else:
+            return True
+        return False
+
+    label_of = {name: label for label, name in enumerate(tops)}
+    files: list[tuple[Path, int, bool]] = []
+    for root, is_test in roots.items():
+        listed = make_dataset(root, label_of, is_valid_file=is_wanted, allow_empty=True)
+        seen = [0] * len(tops)
+        for path, label in listed:
+            # The first of a class is a test picture, so that classes of two have one of each.
+            test = seen[label] % TEST_EVERY == 0 if is_test is None else is_test
+            seen[label] += 1
+            files.append((Path(path), label, test))
+    check_different([path for path, *_ in files])
+    return Listing(files, tuple(tops), sorted(skipped))
+
+
+def classes_in(folder: Path) -> list[str]:
+    """The names of the folders in a folder, sorted, without leftovers."""
+    try:
+        names, _ = find_classes(folder)
+    except FileNotFoundError:  # raised where there is none
+        return []
+    return [name for name in names if not is_leftover(name)]
+
+
+def is_leftover(name: str) -> bool:
+    return name.startswith(".") or name in LEFTOVERS
+
+
+def is_part(name: str) -> bool:
+    """Whether a folder's name holds a word for a part of a data set, such as training_set."""
+    return not PART_WORDS.isdisjoint(re.split(r"[\W\d_]+", name.lower()))
+
+
+def check_no_parts(folder: Path, tops: Sequence[str]) -> None:
+    """Raise InputError for a layout in which parts could be taken for classes."""
+    parts = [top for top in tops if is_part(top)]
+    inside = {top: classes_in(folder / top) for top in tops}
+    found = parts if len(parts) > 1 else [top for top in parts if inside[top]]
+    found += [f"{top}/{name}" for top in tops for name in inside[top] if is_part(name)]
+    if found:
+        raise InputError(
+            f"{printable(folder)} holds {', '.join(map(printable, found[:SHOWN]))}, which may be "
+            f"parts of a data set or classes: make {TRAIN}/CLASS and {TEST}/CLASS, with nothing "
+            "else beside them, or rename the classes."
         )
 
 
-def is_dark_on_light(files: Sequence[tuple[Path, int, bool]], ranges: Ranges) -> bool:
-    """Whether pictures have light borders, judged for the whole data set by some of it: models
-    here learn light on dark, and what is padded is dark."""
+def check_names(folder: Path, names: Sequence[str]) -> None:
+    """Raise InputError for fewer than two classes, and for a name that cannot be used."""
+    if len(names) < 2:
+        found = f"only {printable(names[0])}" if names else "none"
+        raise InputError(
+            f"{printable(folder)} must hold at least two folders of pictures, one for each class: "
+            f"there is {found}."
+        )
+    for name in names:
+        if not name.isprintable() or not name.strip() or len(name.encode()) > NAME_BYTES:
+            raise InputError(
+                f"The folder {ascii(name)[:NAME_BYTES]} in {printable(folder)} cannot be the name "
+                f"of a class: rename it to printable text of at most {NAME_BYTES} bytes."
+            )
+
+
+def check_different(paths: Sequence[Path]) -> None:
+    """Raise InputError where a link leads to a file that is there too: the same picture would be
+    for training and for testing."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        other = seen.setdefault(os.path.realpath(path), path)
+        if other != path:
+            raise InputError(
+                f"{printable(other)} and {printable(path)} are one file, by a link: remove one."
+            )
+
+
+def is_dark_on_light(paths: Sequence[Path]) -> bool:
+    """Whether most pictures have light borders, judged by some of the whole data set. Such pictures
+    are inverted: the models learn light on dark, and the padding is dark."""
     lights = []
-    for path, *_ in files[:: max(1, len(files) // POLARITY_PICTURES)]:
+    for path in paths[:: max(1, len(paths) // POLARITY_PICTURES)]:
         try:
-            grey = read_grey(path, ranges)
-        except InputError:
-            raise
-        except Exception:  # counted and named where all are read
+            grey = read_grey(path, full_size=False)
+        except (PictureError, OSError):  # counted and named when all are read
             continue
         edges = (grey[0], grey[-1], grey[:, 0], grey[:, -1])
         lights.append(np.concatenate(edges).mean())
@@ -109,9 +199,9 @@ def is_dark_on_light(files: Sequence[tuple[Path, int, bool]], ranges: Ranges) ->
 
 
 def to_square(grey: np.ndarray, invert: bool) -> np.ndarray:
-    """uint8 (H, W) of any size -> (28, 28), whole and undistorted, in the middle of black.
+    """Fit greys uint8 (H, W) into (28, 28), whole and undistorted, in the middle of black.
 
-    What is larger is averaged down; what is smaller is enlarged by a whole number, so that pixels
+    Larger pictures are averaged down. Smaller ones are enlarged by a whole number, so that pixels
     stay sharp.
     """
     if invert:

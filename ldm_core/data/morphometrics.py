@@ -1,9 +1,9 @@
-"""Measurements of the style of a drawn digit: stroke thickness, lean and width.
+"""Measure the style of a drawn digit: stroke thickness, lean and width.
 
-The quantities of Morpho-MNIST (Castro et al., JMLR 2019, sec. 3), from grey values instead of
-outlines: no threshold rounds them, and a whole data set is measured in seconds. The thickness has a
-correlation of 0.993 with theirs among the digits of a class. Height and size are left out: MNIST
-scaled every digit to a height of about 20 pixels.
+These are the quantities of Morpho-MNIST (Castro et al., JMLR 2019, sec. 3), computed from grey
+values instead of outlines: no threshold rounds them, and a whole data set takes seconds. The
+thickness has a correlation of 0.993 with theirs among the digits of a class. Height and size are
+left out, because MNIST scaled every digit to a height of about 20 pixels.
 """
 
 from typing import NamedTuple
@@ -12,18 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-BACKGROUND, INK = 0.1, 0.9  # grey values below are background and above are ink, for all measures
+BACKGROUND, INK = 0.1, 0.9  # greys below are background, greys above are full ink
 EDGE_MASS = 0.02  # share of the ink on either side that does not count for the width
 CHUNK = 2000  # pictures measured at a time
-BINS = 4  # per pixel, of the profile whose ends are the width
+BINS = 4  # per pixel, of the profile from which the width is read
 
 
 class Measurements(NamedTuple):
-    """Of each picture, float32 (N,).
+    """The style of each picture, float32 (N,); 0 for a picture without ink.
 
     stroke: thickness of the pen's stroke, in pixels. lean: tangent of the angle between the
-    upright and the digit's axis; positive leans right, as most writing does. width: in pixels, of
-    the digit when its lean is undone. All are 0 for a picture without ink.
+    upright and the digit's axis; positive leans right, as most writing does. width: in pixels,
+    after the lean is undone.
     """
 
     stroke: Tensor
@@ -32,7 +32,7 @@ class Measurements(NamedTuple):
 
 
 def measure(pixels: Tensor) -> Measurements:
-    """uint8 (N, H, W), ink bright on a dark ground -> measurements."""
+    """Measure pictures uint8 (N, H, W), bright ink on a dark ground."""
     parts = [_measure(part) for part in pixels.split(CHUNK)]
     return Measurements(*map(torch.cat, zip(*parts))) if parts else Measurements(*torch.zeros(3, 0))
 
@@ -46,8 +46,8 @@ def _measure(pixels: Tensor) -> Measurements:
 def _thickness(ink: Tensor) -> Tensor:
     """w = (P - sqrt(P^2 - 16 A)) / 4, the short side of the rectangle with area A and perimeter P.
 
-    A stroke is such a rectangle, bent; its long side is its length. The perimeter of a grey picture
-    is its total variation (the coarea formula), here from Roberts' cross (Roberts 1963).
+    A stroke is such a rectangle, bent. The perimeter of a grey picture is its total variation (the
+    coarea formula), here from Roberts' cross (Roberts 1963).
     """
     padded = F.pad(ink, (1, 1, 1, 1))
     falling = padded[:, 1:, 1:] - padded[:, :-1, :-1]
@@ -65,9 +65,9 @@ def _lean(ink: Tensor) -> Tensor:
 
 
 def _width(ink: Tensor, lean: Tensor) -> Tensor:
-    """The distance along x between the percentiles EDGE_MASS and 1 - EDGE_MASS of the ink, when the
-    lean is undone by a shear. The ink of a pixel lies at its centre, and is shared by the two bins
-    beside it; within a bin a percentile is found by a straight line. A block of n columns measures
+    """The distance along x between the percentiles EDGE_MASS and 1 - EDGE_MASS of the ink, after a
+    shear has undone the lean. The ink of a pixel lies at its centre; the two nearest bins share it.
+    Within a bin a percentile is interpolated. A block of n columns measures
     n - 3/4 - n EDGE_MASS / 2."""
     (x, y), mass = _centred(ink)
     x = x + lean[:, None, None] * y  # upright again
@@ -83,7 +83,7 @@ def _width(ink: Tensor, lean: Tensor) -> Tensor:
 
 
 def _crossing(cumulative: Tensor, level: float) -> Tensor:
-    """Where a rising curve reaches a level, between two bins by a straight line: (N,)."""
+    """Where a rising curve (N, bins) reaches a level, interpolated between two bins: (N,)."""
     after = (cumulative < level).sum(dim=1, keepdim=True).clamp(1, cumulative.shape[1] - 1)
     high, low = cumulative.gather(1, after), cumulative.gather(1, after - 1)
     return (after - 1 + (level - low) / (high - low).clamp(min=1e-6)).squeeze(1)

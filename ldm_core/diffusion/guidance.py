@@ -29,9 +29,9 @@ def guided_denoiser(
         prediction = uncond + guidance_scale * (cond - uncond)     (Ho & Salimans 2022, eq. 6)
 
     (their w is guidance_scale - 1). predictor(contexts (R, B, n_tokens, d_context)) -> Predict.
-    One prediction is made where the guidance scale is 0 or 1, where both ask the same, and at times
-    outside the guidance interval; elsewhere two are. t (B,) is on the CPU, whatever the device of
-    x_t: what depends on t is decided without waiting for a GPU.
+    One prediction is made where the guidance scale is 0 or 1, where the prompts of both are equal,
+    and at times outside the guidance interval; otherwise two are made. t (B,) is on the CPU, even
+    if x_t is not, so that no decision waits for a GPU.
     """
     w = settings.guidance_scale
     low, high = settings.guidance_interval

@@ -1,4 +1,4 @@
-"""Forward diffusion: how much signal and how much noise there is at time t.
+"""Forward diffusion: the levels of signal and noise at time t.
 
     x_t = sqrt(alpha_bar(t)) x_0 + sqrt(1 - alpha_bar(t)) noise          (Ho et al. 2020, eq. 4)
 

@@ -35,7 +35,7 @@ Sampler = Callable[..., Steps]
 def ddpm(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule, noise: Noise):
     """Ancestral sampling (Ho et al. 2020, algorithm 2), generalised to steps of any length.
 
-    Draws from q(x_s | x_t, x_0), their eq. 6-7, with the estimate in the place of x_0.
+    Draws from q(x_s | x_t, x_0), their eq. 6-7, with the estimate instead of x_0.
     """
     for i, (t, signal_t, sigma_t), (_, signal_s, sigma_s) in _steps(times, schedule):
         x_0 = denoise(x, _full(x, t))
@@ -108,9 +108,9 @@ def dpmpp_2m(
 ) -> Steps:
     """DPM-Solver++(2M) (Lu et al. 2022b, algorithm 2): second order, one denoiser call a step.
 
-    A step of `ddim`, eta included, in which D = (1 + 1/(2r)) x_0 - 1/(2r) x_0_before takes the
-    place of x_0: the estimate extrapolated to the middle of the step, r = h_before / h, where h is
-    a step in half log-SNR. The last step goes to log-SNR = infinity and is of first order, D = x_0.
+    A step of `ddim`, eta included, with D = (1 + 1/(2r)) x_0 - 1/(2r) x_0_before instead of x_0:
+    the estimate extrapolated to the middle of the step, r = h_before / h, where h is a step in half
+    log-SNR. The last step goes to log-SNR = infinity and is of first order, D = x_0.
     With eta = 0 that is x_s = sigma_s / sigma_t x_t - signal_s (exp(-h) - 1) D, as in algorithm 2.
     """
     x_0_before = h_before = None
@@ -214,5 +214,5 @@ def _steps(times: Tensor, schedule: NoiseSchedule):
 
 
 def _full(x: Tensor, t: float) -> Tensor:
-    """t for each image, on the CPU: a decision that depends on t then waits for no GPU."""
+    """t for each image, on the CPU, so that decisions that depend on t never wait for a GPU."""
     return torch.full((len(x),), t, dtype=x.dtype)

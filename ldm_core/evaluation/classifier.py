@@ -1,4 +1,4 @@
-"""An independent judge: a small classifier whose accuracy and features measure samples.
+"""A small classifier; its accuracy and its features measure samples.
 
 It is trained on real images only and takes no part in making samples.
 """
@@ -50,7 +50,7 @@ class Classifier(nn.Module):
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """Raises CheckpointError for a file that is missing, damaged or no classifier."""
+    """Read a classifier; raises CheckpointError if the file is missing, damaged or another kind."""
     make = lambda config: Classifier(ClassifierConfig.from_dict(config))
     return load_module(path, "classifier", make)
 

@@ -1,10 +1,9 @@
-"""How close two sets of images are, measured on the features of a classifier.
+"""The distance between two sets of images, measured on the features of a classifier.
 
-A score means something only beside the score of as many real images that the model has never seen.
+Compare a score only with the score of as many real images that the model has never seen.
 """
 
 import importlib.util
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +12,20 @@ from ..checks import InputError
 
 
 def check_installed() -> None:
-    """Raise InputError where the package torchmetrics is missing: before the work, not after it."""
+    """Raise InputError if the package torchmetrics is missing: before the work, not after it."""
     if importlib.util.find_spec("torchmetrics") is None:
         raise InputError(
             "Evaluation needs the package torchmetrics. Install it with: pip install torchmetrics"
         )
 
 
+def share(right: Tensor) -> float | None:
+    """The share of true values among bool (N,); None of no values."""
+    return right.double().mean().item() if len(right) else None
+
+
 class _Features(nn.Identity):
-    """Lets torchmetrics take features, computed already, in the place of images."""
+    """Let torchmetrics take features that are computed already, instead of images."""
 
     def __init__(self, d: int):
         super().__init__()
@@ -52,24 +56,17 @@ def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> float:
         return metric.compute()[0].item()
 
 
-class ManifoldScores(NamedTuple):
-    precision: float  # share of samples that lie among real images: do they look real?
-    recall: float  # share of real images that lie among samples: is all of the variety there?
-    density: float  # like precision, not fooled by outliers
-    coverage: float  # like recall, not fooled by outliers
-
-
-def manifold_scores(
-    real: Tensor, fake: Tensor, k_precision: int = 3, k_density: int = 5
-) -> ManifoldScores:
+def manifold_scores(real: Tensor, fake: Tensor) -> dict[str, float]:
     """Precision and recall (Kynkäänniemi et al. 2019, eq. 1-3, k = 3) and density and coverage
     (Naeem et al. 2020, eq. 4-5, k = 5) of features (N, d) and (M, d).
 
-    "Among" means inside a ball around some point that reaches to its k-th nearest neighbour of its
-    own kind.
+    precision: share of samples that lie among real images: do they look real? recall: share of real
+    images that lie among samples: is all of the variety there? density, coverage: the same two, not
+    fooled by outliers. "Among" means inside a ball around some point that reaches to its k-th
+    nearest neighbour in its own set.
     """
-    real_radii = _neighbour_distances(real, (k_precision, k_density))
-    fake_radii = _neighbour_distances(fake, (k_precision,))
+    real_radii = _neighbour_distances(real, (3, 5))
+    fake_radii = _neighbour_distances(fake, (3,))
     precise, density = [], 0
     recalled = torch.zeros(len(real), dtype=torch.bool)
     nearest = torch.full((len(real),), torch.inf)
@@ -79,13 +76,12 @@ def manifold_scores(
         density += (distance <= real_radii[1]).sum().item()
         recalled |= (distance <= fake_radii[0][i : i + 1000, None]).any(dim=0)
         nearest = torch.minimum(nearest, distance.min(dim=0).values)
-    covered = nearest <= real_radii[1]
-    return ManifoldScores(
-        torch.cat(precise).double().mean().item(),
-        recalled.double().mean().item(),
-        density / (k_density * len(fake)),
-        covered.double().mean().item(),
-    )
+    return {
+        "precision": share(torch.cat(precise)),
+        "recall": share(recalled),
+        "density": density / (5 * len(fake)),
+        "coverage": share(nearest <= real_radii[1]),
+    }
 
 
 def nearest_distance(images: Tensor, references: Tensor) -> Tensor:

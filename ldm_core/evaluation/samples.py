@@ -1,7 +1,6 @@
-"""Unpicked samples to be judged."""
+"""Unpicked samples for the judge."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -29,19 +28,14 @@ def make_samples(
     asked: Tensor | Sequence[int | str],
     settings: SamplingSettings,
     seed: int,
-    bar: tqdm | None = None,
     **options: Any,
 ) -> Tensor:
     """One image for each label or prompt, uint8 (N, 28, 28); image i has the seed seed + i, modulo
-    2**32. bar: counts the images, instead of one of their own. options: `negative` and `style`, as
-    for `LatentDiffusion.denoise`."""
+    2**32. options: `negative` and `style`, as for `LatentDiffusion.denoise`."""
     parts = []
-    own = lambda: tqdm(total=len(asked), desc="sampling", unit="image", disable=None)
-    with nullcontext(bar) if bar is not None else own() as bar:
-        for start in range(0, len(asked), BATCH):
-            batch = asked[start : start + BATCH]
-            seeds = [(seed + start + i) % (MAX_SEED + 1) for i in range(len(batch))]
-            made = model.generate(batch, seeds=seeds, **options, **settings.to_dict())
-            parts.append(made.cpu())
-            bar.update(len(batch))
+    starts = range(0, len(asked), BATCH)
+    for start in tqdm(starts, desc="sampling", unit="batch", leave=False, disable=None):
+        batch = asked[start : start + BATCH]
+        seeds = [(seed + start + i) % (MAX_SEED + 1) for i in range(len(batch))]
+        parts.append(model.generate(batch, seeds=seeds, **options, **settings.to_dict()).cpu())
     return torch.cat(parts)

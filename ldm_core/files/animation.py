@@ -1,6 +1,5 @@
 """Animations: frames and their settings become a GIF, WebP, APNG or MP4."""
 
-import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 
 from ..checks import InputError, check_choice, check_whole
 from .gif import encode_gif
@@ -17,8 +17,10 @@ from .pictures import check_size, enlarge
 from .whole_file import whole_file
 
 FRAME_MS, HOLD_MS = 80, 1500
-MIN_MS, MAX_MS = 20, 60_000  # browsers show for 100 ms what is to be shown for less than 20
+MIN_MS, MAX_MS = 20, 60_000  # browsers show shorter frames for 100 ms
 APNG_MAX_MS = 65_535
+
+Timed = Iterator[tuple[np.ndarray, int]]  # frames uint8 (H, W), each with its time in ms
 
 
 def write_animation(
@@ -36,7 +38,7 @@ def write_animation(
     frames: an array or tensor (N, H, W), or any iterable. GIF and MP4 take one frame at a time;
     WebP and APNG hold all of them, enlarged, until the file is written.
     path: its ending chooses the format, unless `ending` names one of `ENCODERS`.
-    settings: what made the animation, as JSON for `read_settings`.
+    settings: JSON-able, for `read_settings`.
     scale: each pixel becomes a square of scale x scale.
     A frame is shown for frame_ms, the last for hold_ms (GIF rounds to 10 ms).
     The file is whole or absent. Raises InputError for an ending, number or frame that is not
@@ -44,18 +46,18 @@ def write_animation(
     """
     encode = ENCODERS[check_ending(ending or Path(path).suffix)]
     check_times(frame_ms, hold_ms)
-    timed = _timed(_checked(frames, scale), frame_ms, hold_ms)
+    timed = _timed(frames, scale, frame_ms, hold_ms)
     with whole_file(path) as partial:
         encode(partial, timed, json.dumps(settings), scale)
 
 
 def write_gif(path: str | Path, frames: Iterable[np.ndarray | torch.Tensor], **options) -> None:
-    """`write_animation` as a GIF, whatever the ending of path; with its options and errors."""
+    """`write_animation` as a GIF, with any ending of path; options and errors are the same."""
     write_animation(path, frames, ending=".gif", **options)
 
 
 def check_ending(ending: str) -> str:
-    """The ending in small letters; raises InputError where it is unknown or needs a package."""
+    """Return the ending in lower case; raises InputError if it is unknown or needs a package."""
     ending = ending.lower()
     check_choice("the ending of an animation", ending, ENCODERS)
     if ending == ".mp4":
@@ -69,81 +71,62 @@ def check_times(frame_ms: int, hold_ms: int) -> None:
     check_whole("hold_ms", hold_ms, MIN_MS, MAX_MS)
 
 
-def _checked(frames: Iterable, scale: int) -> Iterator[np.ndarray]:
-    """Raises InputError for frames that are not uint8 (H, W) or not all of one size."""
-    size = None
+def _timed(frames: Iterable, scale: int, frame_ms: int, hold_ms: int) -> Timed:
+    """Pair frames with their times; raises InputError unless they are uint8 (H, W), all of one
+    size, and at least one."""
+    before = None
     for frame in map(np.asarray, frames):
         if frame.ndim != 2 or frame.dtype != np.uint8:
             raise InputError(f"A frame must be uint8 (H, W), not {frame.dtype} {frame.shape}.")
-        size = size or frame.shape
-        if frame.shape != size:
+        if before is None:
+            check_size(frame.shape, scale)
+        elif frame.shape != before.shape:
             raise InputError("The frames of an animation must all have the same size.")
-        check_size(size, scale)
-        yield frame
-
-
-def _timed(
-    frames: Iterator[np.ndarray], frame_ms: int, hold_ms: int
-) -> Iterator[tuple[np.ndarray, int]]:
-    """Each frame with the time for which it is shown."""
-    frame = next(frames, None)
-    if frame is None:
+        else:
+            yield before, frame_ms
+        before = frame
+    if before is None:
         raise InputError("An animation needs at least one frame.")
-    for following in frames:
-        yield frame, frame_ms
-        frame = following
-    yield frame, hold_ms
+    yield before, hold_ms
 
 
-def _encode_webp(
-    path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int
-) -> None:
-    # Every pixel is kept: method and quality say how long the encoder searches. Method 0, which is
-    # Pillow's choice, doubles the size; a higher quality saves nothing and takes longer.
+def _encode_webp(path: Path, frames: Timed, settings: str, scale: int) -> None:
+    # Lossless: method and quality only say how long the encoder searches. Method 0, the default of
+    # Pillow, doubles the size; a higher quality saves nothing and takes longer.
     options = {"lossless": True, "method": 4, "quality": 50}
-    _encode_with_pillow(path, ".webp", *_merged(frames, scale), exif=webp_exif(settings), **options)
+    _save(path, "WEBP", *_merged(frames, scale), exif=webp_exif(settings), **options)
 
 
-def _encode_apng(
-    path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int
-) -> None:
+def _encode_apng(path: Path, frames: Timed, settings: str, scale: int) -> None:
     pictures, durations = _merged(frames, scale)
     if max(durations) > APNG_MAX_MS:
         raise InputError(
             f"An APNG shows one picture for {APNG_MAX_MS} ms at most, and frames in a row are the "
             "same picture: choose a smaller frame_ms or hold_ms."
         )
-    _encode_with_pillow(path, ".apng", pictures, durations, pnginfo=png_comment(settings))
+    _save(path, "PNG", pictures, durations, pnginfo=png_comment(settings))
 
 
-def _merged(
-    frames: Iterator[tuple[np.ndarray, int]], scale: int
-) -> tuple[list[np.ndarray], list[int]]:
-    """Enlarged pictures and their times; of equal ones in a row the first, as Pillow writes no
-    others."""
+def _merged(frames: Timed, scale: int) -> tuple[list[Image.Image], list[int]]:
+    """Enlarged pictures and their times; equal frames in a row become one, as in Pillow."""
     pictures, durations, before = [], [], None
     for frame, ms in frames:
         if before is not None and np.array_equal(frame, before):
             durations[-1] += ms
         else:
-            pictures.append(enlarge(frame, scale))
+            pictures.append(Image.fromarray(enlarge(frame, scale)))
             durations.append(ms)
         before = frame
     return pictures, durations
 
 
-def _encode_with_pillow(
-    path: Path, ending: str, pictures: list[np.ndarray], durations: list[int], **options
+def _save(
+    path: Path, kind: str, pictures: list[Image.Image], durations: list[int], **options: Any
 ) -> None:
-    """An endless animation, by imageio's Pillow plugin."""
-    import imageio.v3 as iio
-
-    # It is encoded in memory, as imageio would try again, and complain, where a disk is full.
-    file = io.BytesIO()
-    with iio.imopen(file, "w", plugin="pillow", extension=ending) as writer:
-        for picture in pictures:  # one by one, as imageio would copy a list of them
-            writer.write(picture, is_batch=False, duration=durations, loop=0, **options)
-    path.write_bytes(file.getbuffer())
+    """An endless animation, by Pillow."""
+    first, *others = pictures
+    options |= {"save_all": True, "append_images": others, "duration": durations, "loop": 0}
+    first.save(path, kind, **options)
 
 
 ENCODERS = {".gif": encode_gif, ".webp": _encode_webp, ".apng": _encode_apng, ".mp4": encode_mp4}

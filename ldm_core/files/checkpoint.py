@@ -20,7 +20,7 @@ from .whole_file import whole_file
 
 Module = TypeVar("Module", bound=nn.Module)
 
-LFS_POINTER = b"version https://git-lfs"  # what Git LFS leaves in the place of a large file
+LFS_POINTER = b"version https://git-lfs"  # Git LFS leaves this instead of a large file
 _KEY = "ldm_core"  # the metadata entry that marks our own files
 
 
@@ -33,7 +33,7 @@ def save_checkpoint(
 ) -> None:
     """Write tensors and the JSON-able `about` beside `path`, then rename: never half a file.
 
-    Raises OSError where it cannot be written, as on a full disk; what was at `path` stays.
+    Raises OSError if it cannot be written, as on a full disk; the old file at `path` stays.
     """
     contiguous = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
     with whole_file(path) as partial:
@@ -50,9 +50,9 @@ MAKE_IT = "Make it with: python train.py (or restore it from the repository)."
 def read_checkpoint(
     path: str | Path, kind: str, remedy: str = MAKE_IT
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """(tensors, about) of a file written by `save_checkpoint` with the same kind.
+    """Read (tensors, about) from a file that `save_checkpoint` wrote with the same kind.
 
-    remedy: what errors tell people to do.
+    remedy: the last sentence of every error: how to get a good file.
 
     Raises CheckpointError if it is missing, damaged, not such a file, or holds NaN or infinity.
     """
@@ -84,8 +84,8 @@ def read_checkpoint(
 
 
 def build(path: str | Path, make: Callable[[], Module]) -> Module:
-    """`make()`, which builds a module from a stored configuration; raises CheckpointError where the
-    configuration is not one of this code."""
+    """Call `make`, which builds a module from a stored configuration; raises CheckpointError if
+    this code does not know the configuration."""
     try:
         return make()
     except (KeyError, TypeError, ValueError) as error:
@@ -113,8 +113,8 @@ def save_module(path: str | Path, kind: str, module: nn.Module, training: dict[s
 
 
 def load_module(path: str | Path, kind: str, make: Callable[[dict], Module]) -> Module:
-    """A module that `save_module` wrote, ready to use: `make(config)` with the stored tensors. Its
-    `record` is what the file says of its training.
+    """Read a module that `save_module` wrote, ready to use: `make(config)` with the stored tensors.
+    Its `record` is the stored account of its training.
 
     Raises CheckpointError for a file that is missing, damaged, or of another kind or version.
     """
@@ -126,7 +126,7 @@ def load_module(path: str | Path, kind: str, make: Callable[[dict], Module]) -> 
 
 
 def fingerprint(module: nn.Module) -> str:
-    """SHA-256 over names and values of a module's state: which VAE a U-Net was trained on."""
+    """SHA-256 over names and values of a module's state; it identifies the VAE of a U-Net."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
         digest.update(name.encode())

@@ -1,9 +1,9 @@
-"""The one encoder of our own: animations of greys as GIF, frame by frame.
+"""A GIF encoder for animations of greys, frame by frame.
 
-imageio writes GIF, too, but takes 2.9 to 3.7 times as long as this and makes the file 1% to 11%
-larger. Without its optimisation it takes 1.0 to 1.2 times as long, and makes the file 22% to 83%
-larger. It also holds all frames in memory; this holds two, so an animation may be as long as the
-disk allows. `python -m benchmarks.animations` measures all this again.
+imageio also writes GIF, but takes 2.9 to 3.7 times as long and makes the file 1% to 11% larger.
+Without its optimisation it takes 1.0 to 1.2 times as long, and makes the file 22% to 83% larger. It
+holds all frames in memory; this holds two, so an animation may be as long as the disk allows.
+`python -m benchmarks.animations` measures this again.
 """
 
 from collections.abc import Iterator
@@ -41,9 +41,9 @@ def _header(height: int, width: int, comment: bytes) -> bytes:
 
 
 def _frame(frame: np.ndarray, before: np.ndarray | None, ms: int, scale: int) -> bytes:
-    """The rectangle in which a frame differs from the one before; found before it is enlarged."""
+    """Encode the rectangle in which a frame differs from the one before, found before enlarging."""
     changed = np.ones(frame.shape, bool) if before is None else frame != before
-    if not changed.any():  # a frame that changes nothing still has its time, and needs a pixel
+    if not changed.any():  # an equal frame still takes time, and a frame needs a pixel
         changed, scale = np.zeros_like(changed), 1
         changed[0, 0] = True
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
@@ -53,7 +53,7 @@ def _frame(frame: np.ndarray, before: np.ndarray | None, ms: int, scale: int) ->
     options = {"duration": round(ms, -1), "disposal": 1}
     needed = np.bincount(patch[changed], minlength=256)
     if not changed.all() and not needed.all():
-        # What did not change is transparent, which nearly always compresses better. The transparent
+        # Unchanged pixels are transparent, which nearly always compresses better. The transparent
         # colour is a grey that this frame does not need, so no grey is lost.
         options["transparency"] = clear = int(needed.argmin())
         patch = np.where(changed, patch, np.uint8(clear))

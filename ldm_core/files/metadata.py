@@ -1,11 +1,10 @@
-"""Settings inside files: JSON, in the place where each format keeps a comment."""
+"""Settings inside files: JSON in the comment of each format."""
 
 import io
 import json
 import warnings
 import zipfile
 from pathlib import Path
-from struct import unpack
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,12 +14,12 @@ from PIL.PngImagePlugin import PngInfo
 from ..checks import InputError
 
 PNG_KEYWORD = "Comment"
-KINDS = ("GIF", "PNG", "WEBP")  # that Pillow reads for us; it knows others, which are not ours
+KINDS = ("GIF", "PNG", "WEBP")  # the formats of ours that Pillow reads
 EXIF_DESCRIPTION = 0x010E  # the EXIF field ImageDescription, which holds a WebP's settings
-MP4_COMMENT = (b"moov", b"udta", b"meta", b"ilst", b"\xa9cmt", b"data")  # boxes within boxes
+MP4_COMMENT = "\xa9cmt"
 
 MAX_BYTES = 2**20  # of stored settings; ours take less than a thousandth of that
-MAX_BOXES = 10_000  # to look at in an MP4 file, on each level
+MAX_READS = 10_000  # of an MP4 file
 NOT_OURS = "holds no settings: it is damaged, or was not written by this program."
 
 
@@ -35,17 +34,17 @@ def webp_exif(settings: str) -> bytes:
     """For Pillow's writer of WebP."""
     exif = Image.Exif()
     exif[EXIF_DESCRIPTION] = settings
-    # The prefix belongs to JPEG; of an animation, Pillow would not take it off.
+    # The prefix belongs to JPEG; in an animation, Pillow would not remove it.
     return exif.tobytes().removeprefix(b"Exif\0\0")
 
 
 def read_settings(path: str | Path) -> dict[str, Any]:
-    """The settings stored in any file that this package writes, whatever its name.
+    """Read the settings from any file that this package writes; its ending does not matter.
 
     Raises InputError for a file that holds none, OSError for one that cannot be read.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():  # a pipe, say, might keep us waiting for ever
+    if path.exists() and not path.is_file():  # a pipe, for example, could make us wait for ever
         raise InputError(f"{path} is not a file.")
     with path.open("rb") as file:
         return settings_in(file, str(path))
@@ -55,17 +54,19 @@ def settings_in(file: BinaryIO, name: str) -> dict[str, Any]:
     """`read_settings` of an open file; errors call it by this name."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's, of damaged files: ours says it all
+            warnings.simplefilter("ignore")  # Pillow warns of damaged files; one error is enough
             settings = json.loads(_stored_text(file))
-    except Exception as error:  # what damaged bytes raise in Pillow and zipfile has no end
+            if not isinstance(settings, dict):
+                raise ValueError("not settings")
+            return settings
+    except InputError:  # a package is missing
+        raise
+    except Exception as error:  # damaged bytes raise all kinds in Pillow, mutagen and zipfile
         raise InputError(f"{name} {NOT_OURS}") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{name} {NOT_OURS}")
-    return settings
 
 
 def _stored_text(file: BinaryIO) -> str | bytes:
-    """The text in the place where the format of a file keeps settings."""
+    """The comment of a file, found by its format."""
     start = file.read(12)
     file.seek(0)
     if start.startswith(b"PK"):
@@ -78,46 +79,34 @@ def _stored_text(file: BinaryIO) -> str | bytes:
 
 
 def _npz_text(file: BinaryIO) -> str:
-    """The array `settings`, a text. Its size is checked first: a damaged one may claim any."""
     with zipfile.ZipFile(file) as archive:
         member = archive.getinfo("settings.npy")
         if member.file_size > MAX_BYTES:
             raise ValueError("too long")
-        array = io.BytesIO(archive.read(member))
-    major, _ = np.lib.format.read_magic(array)
-    read_header = {
-        1: np.lib.format.read_array_header_1_0,
-        2: np.lib.format.read_array_header_2_0,
-    }[major]
-    shape, _, dtype = read_header(array)
-    if shape != () or dtype.kind != "U" or dtype.itemsize > MAX_BYTES:
-        raise ValueError("not a text")
-    return str(np.frombuffer(array.read(), dtype, count=1)[0])
+        return str(np.load(io.BytesIO(archive.read(member)), allow_pickle=False))
 
 
-def _mp4_comment(file: BinaryIO) -> bytes:
-    """The comment of an MP4 file, which neither Pillow nor imageio reads (ISO 14496-12: a box is
-    its size, its name, its content)."""
-    at, end = 0, file.seek(0, io.SEEK_END)
-    for name in MP4_COMMENT:
-        for _ in range(MAX_BOXES):
-            file.seek(at)
-            size, found = unpack(">I4s", file.read(8))
-            header = 8
-            if size == 1:  # the size is in the next 8 bytes
-                (size,), header = unpack(">Q", file.read(8)), 16
-            size = size or end - at  # 0: up to the end
-            if size < header or at + size > end:
-                raise ValueError("a box of an impossible size")
-            if found == name:
-                break
-            at += size
-        else:
-            raise KeyError(name)
-        at, end = at + header, at + size
-        # before what is inside: a version; the type and the language of a text
-        at += {b"meta": 4, b"data": 8}.get(name, 0)
-    if end - at > MAX_BYTES:
-        raise ValueError("too long")
-    file.seek(at)
-    return file.read(end - at)
+def _mp4_comment(file: BinaryIO) -> str:
+    try:
+        from mutagen.mp4 import MP4
+    except ImportError as error:
+        raise InputError(
+            "Reading the settings of an MP4 needs the package mutagen. Install it with: "
+            "pip install mutagen"
+        ) from error
+    return MP4(_Limited(file)).tags[MP4_COMMENT][0]
+
+
+class _Limited:
+    """A file with a limit on reading: mutagen would visit millions of empty boxes, and read as
+    many bytes as a damaged size says."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.reads = file, 0
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = MAX_BYTES) -> bytes:
+        self.reads += 1
+        if self.reads > MAX_READS or not 0 <= size <= MAX_BYTES:
+            raise ValueError("too much to read")
+        return self.file.read(size)

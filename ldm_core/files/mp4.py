@@ -1,11 +1,10 @@
-"""Animations as MP4, by imageio and the ffmpeg that the optional package imageio-ffmpeg brings."""
+"""Animations as MP4, by the ffmpeg of the optional package imageio-ffmpeg."""
 
 import importlib
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,45 +31,46 @@ def encode_mp4(
 ) -> None:
     """Write frames uint8 (H, W), each with its time in ms, as they come; settings as the comment.
 
-    H.264, yuv420p and even sides are what every player takes. Many players ignore the time of the
-    last frame, so a frame that is shown for longer is repeated; repeats take next to no room.
+    Every player accepts H.264 with yuv420p and even sides. Many players ignore the time of the last
+    frame, so a frame that is shown for longer is repeated; repeats take almost no space.
     """
-    import imageio.v3 as iio
+    import imageio_ffmpeg
 
-    path = path.absolute()  # or a colon in its name would make it an address, a dash an option
-    first = next(frames)
-    frame_ms, written = first[1], 0
+    path = (
+        path.absolute()
+    )  # or ffmpeg takes a name with a colon for an address, and a dash for an option
+    first, frame_ms = next(frames)
+    written = 0
     output = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-crf", str(CRF), "-preset", "veryslow"]
     output += ["-threads", "1"]  # with more, the bytes depend on how many cores there are
     output += ["-movflags", "+faststart", "-metadata", f"comment={settings}", "-f", "mp4"]
-    options = {"fps": Fraction(1000, frame_ms), "codec": "libx264", "pixelformat": "yuv420p"}
-    # quality: CRF says it. macro_block_size: imageio would stretch sides to multiples of 16.
-    options |= {"quality": None, "macro_block_size": 1, "ffmpeg_log_level": "error"}
-    with iio.imopen(path, "w", plugin="FFMPEG", extension=".mp4") as file:
-        # Not file.write: where making a frame fails, it would leave ffmpeg running.
-        writer = file.legacy_get_writer(output_params=output, **options)
-        try:
-            for frame, ms in chain([first], frames):
-                picture = enlarge(frame, scale)
-                for _ in range(max(1, round(ms / frame_ms))):
-                    _append(writer, picture)
-                    written += 1
-        finally:
-            writer.close()  # waits for ffmpeg; a second Ctrl-C kills it
-    if _count_frames(path) != written:  # imageio does not ask ffmpeg whether it succeeded
+    writer = imageio_ffmpeg.write_frames(
+        str(path),
+        (first.shape[1] * scale, first.shape[0] * scale),
+        fps=Fraction(1000, frame_ms),
+        pix_fmt_in="gray",
+        codec="libx264",
+        quality=None,  # CRF says it
+        macro_block_size=1,  # or sides would be stretched to multiples of 16
+        ffmpeg_log_level="error",
+        ffmpeg_timeout=0,  # wait for it, however long it takes
+        output_params=output,
+    )
+    writer.send(None)
+    try:
+        for frame, ms in chain([(first, frame_ms)], frames):
+            picture = enlarge(frame, scale)
+            for _ in range(max(1, round(ms / frame_ms))):
+                try:
+                    writer.send(picture)
+                except OSError as error:  # its message is the whole command line
+                    raise OSError(FAILED) from error
+                written += 1
+    finally:
+        writer.close()  # waits for ffmpeg; a second Ctrl-C kills it
+    try:
+        complete = imageio_ffmpeg.count_frames_and_secs(path)[0] == written
+    except RuntimeError:  # it is no video
+        complete = False
+    if not complete:  # imageio_ffmpeg does not report whether ffmpeg succeeded
         raise OSError(FAILED)
-
-
-def _append(writer: Any, frame: np.ndarray) -> None:
-    try:
-        writer.append_data(frame)
-    except OSError as error:  # its message is the whole command line
-        raise OSError(FAILED) from error
-
-
-def _count_frames(path: Path) -> int:
-    """Frames that can be decoded, 0 of what is no video."""
-    try:
-        return importlib.import_module("imageio_ffmpeg").count_frames_and_secs(path)[0]
-    except RuntimeError:
-        return 0

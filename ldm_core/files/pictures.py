@@ -14,16 +14,16 @@ from ..config import PICTURE_SIDE
 from .metadata import png_comment
 from .whole_file import whole_file
 
-GAP = 2  # pixels between the pictures of a grid; even, like the pictures, as video wants its sides
+GAP = 2  # pixels between the pictures of a grid; even, because video needs even sides
 MAX_SCALE = 64
 MAX_SIDE = 8192  # pixels of an enlarged picture: every format and any memory can hold that
 
 
 def grid_columns(count: int, n_labels: int, views: int = 1) -> int:
-    """How many of count images to put in a row; each has `views` pictures side by side.
+    """The number of images in a row of a grid of count; each has `views` pictures side by side.
 
-    Labels that take turns stay in their columns, or nearly so. The grid is about square, and wide
-    rather than high. Few places are empty.
+    Prefers a multiple or a divisor of the number of labels, so that each label keeps its column.
+    The grid is about square, rather wide than high, with few empty cells.
     """
     square = math.sqrt(1.25 * count / views)
     columns = range(1, min(count, MAX_SIDE // PICTURE_SIDE) + 1)
@@ -38,7 +38,7 @@ def grid_shape(n: int, columns: int) -> tuple[int, int]:
 
 
 def lay_out(pictures: np.ndarray, columns: int) -> np.ndarray:
-    """uint8 (N, 28, 28) -> one picture, in rows of `columns`; black between and where none is."""
+    """uint8 (N, 28, 28) -> one picture, in rows of `columns`; gaps and empty cells are black."""
     canvas = np.zeros(grid_shape(len(pictures), columns), np.uint8)
     for i, picture in enumerate(pictures):
         top, left = (at * (PICTURE_SIDE + GAP) for at in divmod(i, columns))

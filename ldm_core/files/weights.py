@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from torch import nn
 
-from ..config import ModelConfig, VAEConfig
+from ..config import VAEConfig
 from ..diffusion.settings import SamplingSettings
 from ..model.vae import VAE
 from .checkpoint import (
@@ -20,19 +20,7 @@ from .checkpoint import (
     save_module,
 )
 
-
-class Model(Protocol):
-    """What a `LatentDiffusion` is made of."""
-
-    config: ModelConfig
-    vae: VAE
-    unet: nn.Module
-    conditioning: nn.Module
-    defaults: SamplingSettings
-    records: dict[str, Any]
-
-
-AnyModel = TypeVar("AnyModel", bound=Model)
+Model = TypeVar("Model", bound=nn.Module)  # a `LatentDiffusion`
 
 
 def save_vae(path: str | Path, vae: VAE, training: dict[str, Any]) -> None:
@@ -40,13 +28,13 @@ def save_vae(path: str | Path, vae: VAE, training: dict[str, Any]) -> None:
 
 
 def load_vae(path: str | Path) -> VAE:
-    """Raises CheckpointError for a file that is missing, damaged or no VAE of this code."""
+    """Read a VAE; raises CheckpointError if the file is missing, damaged or something else."""
     return load_module(path, "vae", lambda config: VAE(VAEConfig.from_dict(config)))
 
 
 def save_unet(path: str | Path, model: Model, training: dict[str, Any]) -> None:
-    """Write all that learns to denoise, the settings that suit it, and which VAE's latents it
-    denoises."""
+    """Write all parts that learn to denoise, their default settings, and which VAE's latents they
+    denoise."""
     about = {
         "config": {name: part for name, part in model.config.to_dict().items() if name != "vae"},
         "vae": fingerprint(model.vae),
@@ -56,11 +44,11 @@ def save_unet(path: str | Path, model: Model, training: dict[str, Any]) -> None:
     save_checkpoint(path, "unet", _denoising_parts(model).state_dict(), about)
 
 
-def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], AnyModel]) -> AnyModel:
-    """The model `around(vae, config)` with the weights and the defaults of a file, and the records
-    of both.
+def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], Model]) -> Model:
+    """Build the model `around(vae, config)` with the weights and the defaults of a file, and the
+    records of both.
 
-    Files from before there were defaults in them get those of `SamplingSettings`. Raises
+    Older files have no defaults; they get those of `SamplingSettings`. Raises
     CheckpointError if the file is missing, damaged, foreign, or was trained with another VAE.
     """
     tensors, about = read_checkpoint(path, "unet")
@@ -78,10 +66,10 @@ def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], AnyModel
 
 
 def weights_of(model: nn.Module) -> str:
-    """Which weights made an image: a fingerprint, short enough for any file."""
+    """A short fingerprint of a model, which files store: it says which weights made an image."""
     return fingerprint(model)[:16]
 
 
-def _denoising_parts(model: Model) -> nn.ModuleDict:
-    """What unet.safetensors holds: all that learns to denoise."""
+def _denoising_parts(model: nn.Module) -> nn.ModuleDict:
+    """The parts in unet.safetensors: all that learn to denoise."""
     return nn.ModuleDict({"unet": model.unet, "conditioning": model.conditioning})

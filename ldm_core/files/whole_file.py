@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-LONG = 32  # bytes of a name; a longer one is replaced by a hash of it
+LONG = 32  # bytes of a name; a longer name is replaced by its hash
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """A path beside `path` to write to; renamed to `path` when the block ends without an error.
 
-    Whatever else ends the block (an error, Ctrl-C) removes what it wrote. Missing folders are made.
-    The file beside has the same ending, for writers that go by it.
+    An error or Ctrl-C in the block removes the unfinished file. Missing folders are made. The path
+    to write to has the same ending, because some writers choose the format by it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
 
 
 def remove_leftovers(path: str | Path) -> None:
-    """Remove what processes that were killed had begun to write beside `path`."""
+    """Remove the unfinished files that killed processes left beside `path`."""
     path = Path(path)
     stem, suffix = glob.escape(_short_stem(path)), glob.escape(path.suffix)
     for partial in path.parent.glob(f".{stem}.*.partial{suffix}"):
@@ -38,7 +38,7 @@ def remove_leftovers(path: str | Path) -> None:
 
 
 def _short_stem(path: Path) -> str:
-    """A name without its ending, short enough that a name made of it is allowed wherever the name
-    itself is: file systems allow 255 bytes."""
+    """A name without its ending; a hash if it is long, because file systems allow 255 bytes and the
+    name of the unfinished file is longer than the name itself."""
     name = os.fsencode(path.stem)
     return path.stem if len(name) <= LONG else hashlib.sha256(name).hexdigest()[:LONG]

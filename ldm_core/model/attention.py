@@ -16,7 +16,7 @@ class MultiHeadAttention(nn.Module):
     linear layer. Queries come from x, keys and values from context: self-attention is x twice.
 
     d_model: channels of x, a multiple of d_head. d_context: channels of context. The softmax is a
-    module of its own, so that a forward hook on it reads the attention weights.
+    separate module, so that a forward hook on it reads the attention weights.
     """
 
     def __init__(self, d_model: int, d_head: int, d_context: int | None = None):

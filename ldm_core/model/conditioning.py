@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..checks import InputError, check_whole, shown
+from ..checks import InputError, brief, check_whole
 from ..config import ConditioningConfig
 
-Asked = int | str | None  # a class index (-1 is None too), a prompt, or nothing
+Prompt = int | str | None  # a class index (-1 is None too), a prompt, or nothing
 Style = Mapping[str, float]  # a property -> an amount from -1 to 1
 
 
@@ -43,8 +43,8 @@ class Conditioning(nn.Module):
 
     def read(
         self,
-        asked: Sequence[Asked],
-        negative: Sequence[Asked] | None = None,
+        asked: Sequence[Prompt],
+        negative: Sequence[Prompt] | None = None,
         style: Style | None = None,
     ) -> Any:
         """Raises InputError for what this model does not know."""
@@ -54,11 +54,11 @@ class Conditioning(nn.Module):
         """What sampling needs of what `read` gives."""
         raise NotImplementedError
 
-    def says_something(self, asked: Sequence[Asked]) -> bool:
+    def says_something(self, asked: Sequence[Prompt]) -> bool:
         """Whether anything is asked of any image; errors as for `read`."""
         raise NotImplementedError
 
-    def context(self, *asked: Sequence[Asked] | None, style: Style | None = None) -> Context:
+    def context(self, *asked: Sequence[Prompt] | None, style: Style | None = None) -> Context:
         """Read and encode at once."""
         return self.encode(self.read(*asked, style=style))
 
@@ -73,7 +73,7 @@ class LabelConditioning(Conditioning):
         self.null_id = len(config.class_names)
         self.tokens = nn.Embedding(self.null_id + 1, config.n_tokens * d_context)
 
-    def ids(self, asked: Sequence[Asked]) -> Tensor:
+    def ids(self, asked: Sequence[Prompt]) -> Tensor:
         """What people ask, one class index or None for each image -> ids int64 (B,), on the CPU.
 
         Raises InputError naming what is no class of this model, and where there is nothing at all.
@@ -81,10 +81,10 @@ class LabelConditioning(Conditioning):
         check_asked(asked)
         return torch.tensor([self._id(one) for one in asked])
 
-    def _id(self, asked: Asked) -> int:
+    def _id(self, asked: Prompt) -> int:
         if isinstance(asked, str):
             raise InputError(
-                f"These weights know labels only, and no prompts such as {shown(asked)}. Train new "
+                f"These weights know labels only, and no prompts such as {brief(asked)}. Train new "
                 "ones with train.py, which learn words too."
             )
         label = check_label(asked, self.config.class_names)
@@ -92,8 +92,8 @@ class LabelConditioning(Conditioning):
 
     def read(
         self,
-        asked: Sequence[Asked],
-        negative: Sequence[Asked] | None = None,
+        asked: Sequence[Prompt],
+        negative: Sequence[Prompt] | None = None,
         style: Style | None = None,
     ) -> Tensor:
         """ids int64 (2 B,), on the CPU; errors as for `ids`, and for any style."""
@@ -106,7 +106,7 @@ class LabelConditioning(Conditioning):
         positive, away = ids.chunk(2)
         return Context(*tokens.chunk(2), positive != away)
 
-    def says_something(self, asked: Sequence[Asked]) -> bool:
+    def says_something(self, asked: Sequence[Prompt]) -> bool:
         return bool((self.ids(asked) != self.null_id).any())
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ class LabelConditioning(Conditioning):
         return self.tokens(ids).unflatten(1, (self.config.n_tokens, -1))
 
 
-def check_asked(asked: Sequence[Asked]) -> None:
+def check_asked(asked: Sequence[Prompt]) -> None:
     """Raise InputError where there is nothing at all, and for a prompt that stands alone: it would
     be taken for as many prompts as it has letters."""
     if isinstance(asked, str):
@@ -132,6 +132,6 @@ def check_label(label: Any, class_names: Sequence[str]) -> int | None:
         number = check_whole("label", label, -1, len(class_names) - 1)
     except InputError:
         names = ", ".join(f"{i} ({name})" for i, name in enumerate(class_names))
-        message = f"label must be None or one of {names}, not {shown(label)}."
+        message = f"label must be None or one of {names}, not {brief(label)}."
         raise InputError(message) from None
     return None if number == -1 else number

@@ -1,4 +1,4 @@
-"""The way from the pixels that people see to the images that the VAE sees, and back."""
+"""Convert between the pixels that people see and the images that the VAE sees."""
 
 import torch
 import torch.nn.functional as F

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..checks import InputError, check_number, shown
+from ..checks import InputError, brief, check_number
 from ..config import ConditioningConfig
 from .attention import FeedForward, MultiHeadAttention
-from .conditioning import Asked, Conditioning, Context, Style, check_asked, check_label
+from .conditioning import Conditioning, Context, Prompt, Style, check_asked, check_label
 from .vocabulary import EMPTY, HIGH, LOW, Reading, Vocabulary
 
 D_HEAD = 32
@@ -100,7 +100,7 @@ class TextConditioning(Conditioning):
         """rows, amounts (B, n_tokens), as in `Places` -> context (B, n_tokens, d_context)."""
         return self.encoder(rows, amounts)
 
-    def places(self, asked: Sequence[Asked], style: Style | None = None) -> Places:
+    def places(self, asked: Sequence[Prompt], style: Style | None = None) -> Places:
         """What people ask of each image -> its places, on the CPU.
 
         A class is the prompt of its name; None is the empty prompt. style is said of all images;
@@ -116,8 +116,8 @@ class TextConditioning(Conditioning):
 
     def read(
         self,
-        asked: Sequence[Asked],
-        negative: Sequence[Asked] | None = None,
+        asked: Sequence[Prompt],
+        negative: Sequence[Prompt] | None = None,
         style: Style | None = None,
     ) -> Places:
         """2 B places, on the CPU; errors as for `places`."""
@@ -134,10 +134,10 @@ class TextConditioning(Conditioning):
         positive, away = which.chunk(2)
         return Context(*tokens.chunk(2), positive != away)
 
-    def says_something(self, asked: Sequence[Asked]) -> bool:
+    def says_something(self, asked: Sequence[Prompt]) -> bool:
         return bool((self.places(asked).rows != EMPTY).any())
 
-    def _words(self, asked: Asked, style: Style) -> Words:
+    def _words(self, asked: Prompt, style: Style) -> Words:
         """The words of a prompt. Those of style come last, where they are not in the way of a
         sentence."""
         vocabulary, n_places = self.vocabulary, self.config.n_tokens
@@ -168,12 +168,12 @@ class TextConditioning(Conditioning):
         known = self.vocabulary.styles
         if not isinstance(style, Mapping | None):
             raise InputError(
-                f'style must be a dictionary such as {{"stroke": 1}}, not {shown(style)}.'
+                f'style must be a dictionary such as {{"stroke": 1}}, not {brief(style)}.'
             )
         for name in style or {}:
             if name not in known:
                 raise InputError(
-                    f"style may have {', '.join(known) or 'nothing'}, not {shown(name)}."
+                    f"style may have {', '.join(known) or 'nothing'}, not {brief(name)}."
                 )
         checked = {n: check_number(f"style {n}", a, -1, 1) for n, a in (style or {}).items()}
         return {name: checked[name] for name in known if checked.get(name)}  # always in one order

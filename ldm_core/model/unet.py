@@ -32,7 +32,7 @@ def frequencies(d: int, device: torch.device | None = None) -> Tensor:
 
 
 class TimedResidualBlock(nn.Module):
-    """Two convolutions, to whose result the input is added (He et al. 2016). Between them the time
+    """Two convolutions; their result is added to the input (He et al. 2016). Between them the time
     embedding scales and shifts (Dhariwal & Nichol 2021, eq. 1), so that each block knows how noisy
     its input is. The second convolution starts at zero."""
 

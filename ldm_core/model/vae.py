@@ -94,7 +94,7 @@ class VAE(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions, to whose result the input is added (He et al. 2016)."""
+    """Two convolutions; their result is added to the input (He et al. 2016)."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..checks import InputError, shown
+from ..checks import InputError, brief
 from .class_names import composed, folded, written
 
 EMPTY = 0  # the row of an empty place
@@ -64,7 +64,7 @@ def make_vocabulary(class_names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """
     names = list(map(written, class_names))
     if twins := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"Two classes are both called {shown(twins[0])}: rename one.")
+        raise InputError(f"Two classes are both called {brief(twins[0])}: rename one.")
     alike = set(map(folded, names))
     number_word = {n: word for n, word in NUMBER_WORDS.items() if word not in alike}
     classes = [(number_word[name], name) if name in number_word else (name,) for name in names]
@@ -195,7 +195,7 @@ class Vocabulary:
             return likeness.ratio()
 
         nearest = max(spellings, key=score)
-        return f"the unknown word {shown(word)} (the nearest known one is {shown(nearest)})"
+        return f"the unknown word {brief(word)} (the nearest known one is {brief(nearest)})"
 
     def _phrase(self, phrase: str) -> Phrase | None:
         """A phrase of style as rows; None where this model lacks one of its words, or where a class

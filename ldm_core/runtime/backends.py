@@ -1,7 +1,6 @@
-"""Backends: what runs the networks while sampling. Training and gradients use the modules.
+"""Backends run the networks while sampling. Training and gradients use the modules.
 
-A backend is two calls, and what they return does not depend on which backend it is (to 1e-4, by
-test; see `TorchBackend` for the exception):
+A backend has two calls, and all backends return the same (to 1e-4, by test):
 
     backend.predictor(context (R, B, n_tokens, d_context)) -> predict
     predict(x_t (B, 4, 8, 8), t (B,)) -> (R, B, 4, 8, 8)     the U-Net's predictions for B images,
@@ -22,7 +21,7 @@ from ..diffusion.guidance import Predict
 from .onnx_backend import OnnxRuntimeBackend
 from .torch_backend import TorchBackend
 
-BACKENDS = ("auto", "onnxruntime", "torch", "torch-bf16")
+BACKENDS = ("auto", "onnxruntime", "torch")
 
 
 class Backend(Protocol):
@@ -32,16 +31,16 @@ class Backend(Protocol):
 
 
 def make_backend(name: str, model: nn.Module, device: torch.device) -> Backend:
-    """A backend by its name, for a model with the parts of a `LatentDiffusion`.
+    """Make a backend by its name, for a model with the parts of a `LatentDiffusion`.
 
     "auto" is ONNX Runtime on a CPU where it is installed, else PyTorch.
-    Raises InputError for an unknown name, and for what is not possible here.
+    Raises InputError for an unknown name, and for a backend that cannot run here.
     """
     check_choice("backend", name, BACKENDS)
     if name == "auto":
         name = "onnxruntime" if device.type == "cpu" and _onnxruntime_or_notice() else "torch"
     if name != "onnxruntime":
-        return TorchBackend(model, torch.bfloat16 if name == "torch-bf16" else None)
+        return TorchBackend(model)
     if device.type != "cpu":
         raise InputError(f"The backend onnxruntime runs on a CPU, not on {device}: use torch.")
     if not _has_onnxruntime():

@@ -1,4 +1,4 @@
-"""Where the model runs, and in which precision: one rule for all command lines."""
+"""The device that runs the model, and its precision: one rule for all command lines."""
 
 import re
 from functools import cache
@@ -9,7 +9,7 @@ from ..checks import InputError
 
 
 def device_type(name: str) -> str:
-    """cpu or cuda; "auto" is a GPU if there is one. Raises InputError for anything else."""
+    """Return "cpu" or "cuda"; "auto" is a GPU if there is one. Raises InputError for others."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
@@ -18,7 +18,7 @@ def device_type(name: str) -> str:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name, "auto", "cpu", "cuda" or "cuda:N"; raises InputError where there is
+    """The device of that name: "auto", "cpu", "cuda" or "cuda:N". Raises InputError if there is
     none."""
     if device_type(name) == "cpu":
         return torch.device("cpu")
@@ -36,7 +36,7 @@ def choose_device(name: str) -> torch.device:
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the hardware computes in bfloat16; elsewhere it is slower than float32."""
     if device.type == "cpu":
-        # Older releases cannot tell; there it counts as missing.
+        # Older releases of PyTorch cannot tell; with them it counts as missing.
         return getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16", False)
     return device.type == "cuda" and torch.cuda.is_bf16_supported()
 

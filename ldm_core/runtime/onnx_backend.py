@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from operator import is_
 from threading import Lock
 from types import ModuleType
 
@@ -15,14 +16,15 @@ from torch import Tensor, nn
 from ..checks import InputError
 from ..diffusion.guidance import Predict
 from .onnx_networks import context_graph, decoder_graph, unet_graph
-from .snapshot import Snapshot
 from .torch_backend import TorchBackend
 
 
 class OnnxRuntimeBackend:
-    """ONNX Runtime on a CPU, for the model as it is at each call: where the weights have changed
-    since the last one, its graphs are built again; where a network has forward hooks, it runs in
-    PyTorch, which calls them.
+    """ONNX Runtime on a CPU.
+
+    Its graphs are built from the weights, and built again if those have changed at the next run
+    (see `_Weights`). A network with forward hooks runs in PyTorch,
+    which calls them.
 
     These networks are too small for threads that meet after every layer. Instead each thread runs
     a part of the batch, or one of the conditions of a single image, through the whole network.
@@ -35,13 +37,10 @@ class OnnxRuntimeBackend:
         self._modules = TorchBackend(model)
         n_tokens = model.config.conditioning.n_tokens
         self._unet = _Sessions(
-            lambda: [model, *model.unet.modules()],
-            lambda: (context_graph(model.unet, n_tokens), unet_graph(model.unet, n_tokens)),
+            lambda: model.unet,
+            lambda unet: (context_graph(unet, n_tokens), unet_graph(unet, n_tokens)),
         )
-        self._decoder = _Sessions(
-            lambda: [model, model.vae, *model.vae.decoder.modules()],
-            lambda: (decoder_graph(model.vae),),
-        )
+        self._decoder = _Sessions(lambda: model.vae, lambda vae: (decoder_graph(vae),))
         self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def predictor(self, context: Tensor) -> Predict:
@@ -59,8 +58,8 @@ class OnnxRuntimeBackend:
             given = context[rows, columns].flatten(0, 1).numpy()
             return rows, columns, dict(zip(names, context_session.run(None, {"context": given})))
 
-        places = [(rows, columns) for columns in self._slices(images) for rows in each]
-        parts = self._together([partial(part, *place) for place in places])
+        shares = [(rows, columns) for columns in self._slices(images) for rows in each]
+        parts = self._together([partial(part, *share) for share in shares])
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
             given = {"x_t": x_t.numpy(), "t": t.to(x_t.dtype).numpy()}
@@ -111,26 +110,55 @@ class OnnxRuntimeBackend:
 
 
 class _Sessions:
-    """Sessions of ONNX Runtime, built from modules, and built again when those have changed."""
+    """Sessions of ONNX Runtime for a network, built again when its weights have changed."""
 
-    def __init__(
-        self, modules: Callable[[], list[nn.Module]], graphs: Callable[[], tuple[bytes, ...]]
-    ):
-        self._modules, self._graphs, self._lock = modules, graphs, Lock()
-        self._built = self._build()
+    def __init__(self, network: Callable[[], nn.Module], graphs: Callable[..., tuple[bytes, ...]]):
+        self._network, self._graphs, self._lock = network, graphs, Lock()
+        self._weights, self._sessions = None, ()
+        self.current()
 
     def current(self) -> tuple | None:
-        """Sessions of the modules as they are now; None where these have forward hooks."""
-        if not self._built[0].is_current():
-            with self._lock:
-                if not self._built[0].is_current():  # or another thread has built them meanwhile
-                    self._built = self._build()
-        snapshot, sessions = self._built
-        return None if snapshot.has_hooks() else sessions
+        """The sessions of the network; None if it has forward hooks."""
+        network = self._network()
+        modules = list(network.modules())
+        if any(module._forward_hooks or module._forward_pre_hooks for module in modules):
+            return None
+        with self._lock:
+            if self._weights is None or not self._weights.are_those_of(modules):
+                # First of all: a change while the graphs are built is then noticed later.
+                self._weights = _Weights(modules)
+                self._sessions = tuple(map(_session, self._graphs(network)))
+            return self._sessions
 
-    def _build(self) -> tuple[Snapshot, tuple]:
-        # The snapshot comes first: a change while the graphs are built is then noticed later.
-        return Snapshot(self._modules()), tuple(map(_session, self._graphs()))
+
+class _Weights:
+    """Notices changes of weights: a tensor was replaced, or an operation changed it.
+
+    PyTorch counts the operations on a tensor, but not those of its fused optimisers; those change
+    its first number, too. Writing single numbers into `.data` is not noticed.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]):
+        self._tensors = _tensors(modules)
+        self._first = [tensor.detach().numpy().reshape(-1)[:1] for tensor in self._tensors]
+        self._state = self._read()
+
+    def are_those_of(self, modules: Sequence[nn.Module]) -> bool:
+        tensors = _tensors(modules)
+        same = len(tensors) == len(self._tensors) and all(map(is_, tensors, self._tensors))
+        return same and self._read() == self._state
+
+    def _read(self) -> list[tuple[int, int, float]]:
+        return [
+            # Tensors of inference mode have no counter.
+            (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version, first.item())
+            for tensor, first in zip(self._tensors, self._first)
+        ]
+
+
+def _tensors(modules: Sequence[nn.Module]) -> list[Tensor]:
+    each = (t for m in modules for t in (*m._parameters.values(), *m._buffers.values()))
+    return [tensor for tensor in each if tensor is not None]
 
 
 def _check_cpu(x: Tensor) -> None:
@@ -142,8 +170,8 @@ def _check_cpu(x: Tensor) -> None:
 
 
 def import_onnxruntime() -> ModuleType:
-    """The package, which is optional. It sends usage data to its maker unless the environment
-    forbids that before the first import; so this forbids it, for this process."""
+    """Import the package, which is optional. It sends usage data to its maker unless the
+    environment forbids that before the first import; so this forbids it, for this process."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 

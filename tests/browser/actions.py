@@ -106,7 +106,9 @@ def wait_for_step(page, index, steps=STEPS):
 
 def wait_for_line(page, text):
     """Until the player shows a run with such settings, and it is done."""
-    visible(page, f".player[data-state=done]:not([data-glance]) .settings:has-text('{text}')").wait_for()
+    visible(
+        page, f".player[data-state=done]:not([data-glance]) .settings:has-text('{text}')"
+    ).wait_for()
 
 
 def asked_by(page):

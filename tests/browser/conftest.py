@@ -20,7 +20,6 @@ from ldm_core.export.__main__ import main
 from ldm_core.files.weights import save_unet, save_vae
 
 from ..conftest import ROOT
-from ..demo.values import with_words
 from .hosting import hosting
 
 START_S = 120
@@ -59,20 +58,11 @@ def packages():
 
 
 @pytest.fixture(scope="session")
-def word_weights(tmp_path_factory):
-    """Weights of a small model that knows words."""
-    return saved(with_words(), tmp_path_factory.mktemp("words"))
-
-
-@pytest.fixture(scope="session")
 def label_weights(label_model, tmp_path_factory):
     """Weights of a small model that knows labels only."""
-    return saved(label_model, tmp_path_factory.mktemp("labels"))
-
-
-def saved(model, folder):
-    save_vae(folder / "vae.safetensors", model.vae, {})
-    save_unet(folder / "unet.safetensors", model, {})
+    folder = tmp_path_factory.mktemp("labels")
+    save_vae(folder / "vae.safetensors", label_model.vae, {})
+    save_unet(folder / "unet.safetensors", label_model, {})
     return folder
 
 
@@ -87,9 +77,9 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def word_server(word_weights, tmp_path_factory):
+def word_server(weights, tmp_path_factory):
     """The address of Gradio's page of a model that knows words."""
-    with serving(tmp_path_factory.mktemp("server"), "--weights", word_weights) as url:
+    with serving(tmp_path_factory.mktemp("server"), "--weights", weights) as url:
         yield url
 
 
@@ -113,10 +103,10 @@ def site(export):
 
 
 @pytest.fixture(scope="session")
-def word_site(export, word_weights, tmp_path_factory):
+def word_site(export, weights, tmp_path_factory):
     """The address of a static page of a model that knows words, under some path of its host."""
     host = tmp_path_factory.mktemp("host")
-    shutil.copytree(export(word_weights), host / "some" / "path")
+    shutil.copytree(export(weights), host / "some" / "path")
     with hosting(host) as url:
         yield f"{url}some/path/"
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from demo.runs import data_uri
 from gradio_client import Client
-from PIL import Image
-
 from ldm_core.data.drawings import as_digit
+from PIL import Image
 
 from .actions import pixels
 

@@ -243,9 +243,7 @@ def test_a_link_is_copied_or_shown_to_be_copied_by_hand(open_page, clipboard):
     assert page.is_visible(".status") and not page.is_visible(".address")
 
 
-def test_files_hold_the_pictures_and_settings_that_make_them_again(
-    open_page, word_weights, tmp_path
-):
+def test_files_hold_the_pictures_and_settings_that_make_them_again(open_page, weights, tmp_path):
     page = open_page()
     be_still(page)
     write(page, "a bold seven")
@@ -267,7 +265,7 @@ def test_files_hold_the_pictures_and_settings_that_make_them_again(
         said = read_settings(file)
         assert said["prompt"] == "a bold seven" and said["width"] == 0.5
         again = tmp_path / f"again.{kind}"
-        line = ["--like", file, "--weights", word_weights, "--out", again]
+        line = ["--like", file, "--weights", weights, "--out", again]
         subprocess.run([sys.executable, "-m", "ldm_core.sample", *line], cwd=ROOT, check=True)
         for frame, one in zip(frames_of(again), frames, strict=True):
             assert apart(frame, one) <= 1
@@ -317,7 +315,8 @@ def test_keyboard_alone(open_page):
     page.wait_for_selector(visible_seed)
 
 
-def test_two_people_at_once(open_page, choose=("2", "5")):
+def test_two_people_at_once(open_page):
+    choose = ("2", "5")
     pages = [open_page() for _ in choose]
     for page, label in zip(pages, choose):
         be_still(page)

@@ -1,46 +1,166 @@
+"""Named data sets: read by torchvision from where they lie, downloaded, or explained."""
+
+import gzip
+import hashlib
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
 import pytest
 import torch
+from torchvision.datasets import EMNIST, MNIST
 
-from ldm_core.data.datasets import (
-    LabelledImages,
-    data_fingerprint,
-    load_dataset,
-)
+from ldm_core.checks import InputError
+from ldm_core.data.datasets import DatasetError, LabelledImages, data_fingerprint, load_dataset
+
+IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
 
-def test_mnist_is_all_there(mnist):
+def idx(*sizes, data=b"", kind=8):
+    """The format of MNIST's files: a magic number, the sizes, the bytes."""
+    return bytes([0, 0, kind, len(sizes)]) + b"".join(n.to_bytes(4, "big") for n in sizes) + data
+
+
+PIXELS = bytes(i % 251 for i in range(4 * 784))
+GOOD = {
+    IMAGES: idx(4, 28, 28, data=PIXELS),
+    LABELS: idx(4, data=bytes([3, 1, 4, 1])),
+    "t10k-images-idx3-ubyte": idx(4, 28, 28, data=PIXELS),
+    "t10k-labels-idx1-ubyte": idx(4, data=bytes([5, 9, 2, 6])),
+}
+
+
+@pytest.fixture
+def raw(tmp_path):
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    for name, data in GOOD.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def served(tmp_path_factory, monkeypatch):
+    """The folder of a server from which torchvision downloads; empty unless a test fills it."""
+    folder = tmp_path_factory.mktemp("server")
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/"
+        monkeypatch.setattr(MNIST, "mirrors", [url])
+        monkeypatch.setattr(EMNIST, "url", f"{url}gzip.zip")
+        yield folder
+        server.shutdown()
+
+
+def refused(data_dir, words, name="mnist", train=True):
+    with pytest.raises(DatasetError, match=words) as caught:
+        load_dataset(name, data_dir, train=train)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_mnist_is_all_there(mnist, data_dir):
     assert mnist.pixels.shape == (10_000, 28, 28)
     assert mnist.pixels.dtype == torch.uint8
     counts = mnist.labels.bincount().tolist()
     assert counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert mnist.class_names == tuple("0123456789")
+    stored = (data_dir / "MNIST" / "raw" / "t10k-images-idx3-ubyte").read_bytes()
+    assert mnist.pixels.numpy().tobytes() == stored[16:]
 
 
-def test_unknown_data_set_lists_the_known_ones(tmp_path):
-    with pytest.raises(
-        ValueError, match="mnist, fashion-mnist, kmnist, emnist-letters, or a folder"
-    ):
-        load_dataset("cifar", tmp_path, train=True)
+def test_files_that_are_there_are_read(raw, tmp_path):
+    data = load_dataset("mnist", tmp_path, train=False)
+    assert data.pixels.numpy().tobytes() == PIXELS
+    assert data.labels.tolist() == [5, 9, 2, 6]
+    assert data.labels.dtype == torch.int64
 
 
-def write_idx(path, array):
-    """The format of MNIST's files: a magic number, the sizes, the bytes."""
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-    path.write_bytes(header + array.numpy().tobytes())
+def test_files_that_are_absent_are_downloaded(tmp_path, served, monkeypatch):
+    packed = {f"{name}.gz": gzip.compress(data) for name, data in GOOD.items()}
+    for name, data in packed.items():
+        (served / name).write_bytes(data)
+    sums = [(name, hashlib.md5(data).hexdigest()) for name, data in packed.items()]
+    monkeypatch.setattr(MNIST, "resources", sums)
+    data = load_dataset("mnist", tmp_path / "new", train=True)
+    assert data.pixels.numpy().tobytes() == PIXELS
+    assert data.labels.tolist() == [3, 1, 4, 1]
+
+
+def test_absent_files_that_cannot_be_downloaded_are_listed(raw, tmp_path):
+    (raw / IMAGES).unlink()
+    message = refused(tmp_path, "could not be downloaded .*HTTP Error 404")
+    assert message.endswith(f"put there {IMAGES}.")
+    assert str(raw) in message
+    message = refused(tmp_path, "could not be downloaded", "emnist-letters")
+    assert "emnist-letters-train-images-idx3-ubyte" in message
+    (tmp_path / "file").write_bytes(b"")
+    refused(tmp_path / "file", "could not be downloaded .*Not a directory")
+
+
+@pytest.mark.parametrize(
+    "name, data",
+    [
+        (IMAGES, GOOD[IMAGES][:-1]),
+        (IMAGES, GOOD[IMAGES] + b"x"),
+        (IMAGES, GOOD[IMAGES][:9]),
+        (IMAGES, b""),
+        (IMAGES, b"<!DOCTYPE html>\n<title>Not found</title>"),
+        (IMAGES, GOOD[LABELS]),
+        (IMAGES, idx(0, 28, 28)),
+        (IMAGES, idx(2**32 - 1, 28, 28)),
+        (IMAGES, idx(4, 28, 28, data=PIXELS, kind=9)),
+        (LABELS, GOOD[LABELS][:-1]),
+        (LABELS, GOOD[IMAGES]),
+    ],
+)
+def test_a_damaged_file_is_named(name, data, raw, tmp_path):
+    (raw / name).write_bytes(data)
+    message = refused(tmp_path, "is damaged .*: replace it, or delete it to download it again")
+    assert message.startswith(str(raw / name))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {IMAGES: idx(4, 32, 32, data=bytes(4096))},
+        {IMAGES: idx(5, 28, 28, data=bytes(5 * 784))},
+        {LABELS: idx(4, data=bytes([3, 1, 10, 1]))},
+    ],
+)
+def test_files_that_do_not_fit_each_other_are_named(changed, raw, tmp_path):
+    """torchvision reads all of these."""
+    for name, data in changed.items():
+        (raw / name).write_bytes(data)
+    message = refused(tmp_path, "do not belong to mnist: replace them, or delete both")
+    assert str(raw / IMAGES) in message and str(raw / LABELS) in message
 
 
 def test_letters_stand_upright_and_are_counted_from_nought(tmp_path):
     raw = tmp_path / "EMNIST" / "raw"
     raw.mkdir(parents=True)
     upright = torch.arange(2 * 28 * 28).remainder(251).to(torch.uint8).view(2, 28, 28)
-    for part in ("train", "test"):
-        write_idx(raw / f"emnist-letters-{part}-images-idx3-ubyte", upright.transpose(1, 2))
-        labels = torch.tensor([1, 26], dtype=torch.uint8)
-        write_idx(raw / f"emnist-letters-{part}-labels-idx1-ubyte", labels)
+    stored = upright.transpose(1, 2).contiguous().numpy().tobytes()
+    images, labels = (f"emnist-letters-train-{n}-ubyte" for n in ("images-idx3", "labels-idx1"))
+    (raw / images).write_bytes(idx(2, 28, 28, data=stored))
+    (raw / labels).write_bytes(idx(2, data=bytes([1, 26])))
     data = load_dataset("emnist-letters", tmp_path, train=True)
     assert torch.equal(data.pixels, upright)
     assert data.labels.tolist() == [0, 25]
     assert data.class_names == tuple("abcdefghijklmnopqrstuvwxyz")
+    (raw / labels).write_bytes(idx(2, data=bytes([1, 0])))
+    refused(tmp_path, "do not belong to emnist-letters", "emnist-letters")
+
+
+@pytest.mark.parametrize("name", ["cifar", "", "MNIST", "a" * 5000, "x\0y", "shapes.zip"])
+def test_an_unknown_data_set_lists_the_known_ones(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shapes.zip").write_bytes(b"PK\x03\x04")
+    with pytest.raises(
+        InputError, match="mnist, fashion-mnist, kmnist, emnist-letters, or a folder .*no folder"
+    ):
+        load_dataset(name, tmp_path, train=True)
 
 
 def test_data_are_told_apart_by_pixels_labels_and_names(mnist):

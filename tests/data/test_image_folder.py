@@ -1,89 +1,196 @@
+"""A folder of pictures becomes the classes that people mean, or a clear sentence."""
+
+import os
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from ldm_core.data.datasets import load_dataset
-from ldm_core.data.image_folder import read_grey, to_square
+from ldm_core.checks import InputError
+from ldm_core.data.datasets import describe, load_dataset
+from ldm_core.data.image_folder import to_square
 
 
-def picture(light_on_dark=True, size=(28, 28)):
-    """A filled square in the upper left half: not symmetric, so that turning it shows."""
-    grey = np.zeros(size, np.uint8)
-    grey[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] * 3 // 4] = 255
+def picture(number=0, light_on_dark=True):
+    """A filled square, with a number in a corner."""
+    grey = np.zeros((28, 28), np.uint8)
+    grey[7:14, 7:21] = 255
+    grey[-1, -1] = number
     return grey if light_on_dark else 255 - grey
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Two classes of twelve pictures of MNIST's size, each with its number in a corner."""
-    for name in ("apple", "pear"):
-        (tmp_path / name).mkdir()
-        for i in range(12):
-            grey = picture()
-            grey[-1, -1] = i
-            Image.fromarray(grey).save(tmp_path / name / f"{i:02d}.png")
-    return tmp_path
+def write(root, *paths, count=4):
+    """A folder of pictures for each of the paths."""
+    for path in paths:
+        (root / path).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            Image.fromarray(picture(i)).save(root / path / f"{i:02d}.png")
 
 
-def load(folder, train=True):
-    return load_dataset(str(folder), "unused", train=train)
+def both(root):
+    return [load_dataset(str(root), "", train=train) for train in (True, False)]
 
 
-def test_pictures_of_mnist_s_size_come_back_exactly_and_in_one_part_alone(folder):
-    train, test = load(folder), load(folder, train=False)
-    assert train.class_names == ("apple", "pear")
+def counts(root):
+    """How many pictures of each class there are for training and for testing."""
+    train, test = both(root)
+    assert train.class_names == test.class_names
+    return {
+        name: tuple(int((part.labels == i).sum()) for part in (train, test))
+        for i, name in enumerate(train.class_names)
+    }
+
+
+def refused(root, words):
+    for train in (True, False):
+        with pytest.raises(InputError, match=words) as caught:
+            load_dataset(str(root), "", train=train)
+        assert "\n" not in str(caught.value)
+
+
+def test_pictures_of_mnist_s_size_come_back_exactly_and_in_one_part_alone(tmp_path):
+    write(tmp_path, "apple", "pear", count=12)
+    train, test = both(tmp_path)
+    assert train.class_names == test.class_names == ("apple", "pear")
     assert train.labels.tolist() == [0] * 10 + [1] * 10
     assert test.labels.tolist() == [0, 0, 1, 1]
     assert train.labels.dtype == torch.int64
-    assert sorted([*train.pixels[:10, -1, -1].tolist(), *test.pixels[:2, -1, -1].tolist()]) == list(
-        range(12)
+    assert train.pixels[:10, -1, -1].tolist() == [*range(1, 10), 11]
+    assert test.pixels[:2, -1, -1].tolist() == [0, 10]
+    assert np.array_equal(train.pixels[0].numpy(), picture(1))
+
+
+def test_parts_that_hold_the_classes_are_the_split(tmp_path):
+    write(tmp_path, "train/a", "train/b", count=5)
+    write(tmp_path, "test/a", "test/b", count=2)
+    assert counts(tmp_path) == {"a": (5, 2), "b": (5, 2)}
+    write(tmp_path, "train/c")
+    refused(tmp_path, "same classes in train and test; one of them lacks 'c'")
+
+
+def test_pictures_in_folders_within_a_class_belong_to_it(tmp_path):
+    write(tmp_path, "a", "a/more/still", "b")
+    assert {name: sum(both) for name, both in counts(tmp_path).items()} == {"a": 8, "b": 4}
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["train/a", "train/b"],
+        ["Train/a", "Test/a"],
+        ["training_set/a", "test_set/a"],
+        ["train/a", "test/a", "val/a"],
+        ["train/a", "val/a"],
+        ["train", "test", "bus"],
+        ["a/train", "a/test", "b/train", "b/test"],
+    ],
+)
+def test_other_layouts_are_refused(paths, tmp_path):
+    """Parts would become classes, or the two parts one."""
+    write(tmp_path, *paths)
+    refused(tmp_path, "parts of a data set or classes: make train/CLASS and test/CLASS")
+
+
+def test_one_class_may_be_called_like_a_part(tmp_path):
+    write(tmp_path, "bus", "train", "trainers", "valley")
+    assert list(counts(tmp_path)) == ["bus", "train", "trainers", "valley"]
+
+
+@pytest.mark.parametrize(
+    "paths, found", [([], "none"), (["."], "none"), (["shapes/a", "shapes/b"], "only shapes")]
+)
+def test_fewer_than_two_classes_are_refused(paths, found, tmp_path):
+    write(tmp_path, *paths)
+    refused(tmp_path, f"at least two folders of pictures, .*there is {found}")
+
+
+def test_what_is_no_picture_is_passed_over_counted_and_named(tmp_path):
+    write(tmp_path, "a", "b")
+    before = [data.pixels for data in both(tmp_path)]
+    write(tmp_path, "__MACOSX/a", "a/.ipynb_checkpoints", ".git", "a/@eaDir", count=1)
+    for path in ("README.txt", "a/.DS_Store", "a/._00.png", "a/zz.png"):
+        (tmp_path / path).write_bytes(b"no picture")
+    (tmp_path / "b" / "z2.png").write_bytes((tmp_path / "b" / "01.png").read_bytes()[:60])
+    (tmp_path / "b" / "z3.png").symlink_to("nowhere.png")
+    os.mkfifo(tmp_path / "b" / "z4.png")
+    (tmp_path / "a" / os.fsdecode(b"zz\xff\x1b.png")).write_bytes(b"no picture")
+    after = both(tmp_path)
+    assert all(torch.equal(x, y.pixels) for x, y in zip(before, after))
+    said = describe(*after)
+    assert "\n10 files are passed over: " in said
+    for what in (
+        *("README.txt (in no class)", "a/.DS_Store (hidden)", "a/._00.png (hidden)"),
+        *("a/.ipynb_checkpoints/00.png (hidden)", "a/@eaDir/00.png (hidden)"),
+        *("b/z3.png (no file)", "b/z4.png (no file)"),
+        *("a/zz.png (no picture of a format that is read here)", "b/z2.png (damaged"),
+        r"a/zz\udcff\x1b.png (no picture",
+    ):
+        assert what in said
+
+
+def test_counts_and_names_are_said_before_training(tmp_path):
+    write(tmp_path, "a", count=21), write(tmp_path, "b", count=2)
+    assert (
+        describe(*both(tmp_path))
+        == "2 classes (pictures for training / for testing): a (18 / 3), b (1 / 1)."
     )
-    expected = picture()
-    expected[-1, -1] = train.pixels[0, -1, -1]
-    assert np.array_equal(train.pixels[0].numpy(), expected)
 
 
-def test_files_that_cannot_be_read_are_named_and_skipped(folder):
-    (folder / "pear" / "03.png").write_bytes(b"not a picture")
-    truncated = (folder / "pear" / "04.png").read_bytes()[:60]
-    (folder / "pear" / "04.png").write_bytes(truncated)
-    (folder / "pear" / ".DS_Store").write_bytes(b"hidden files are none of ours")
-    data = load(folder)
-    assert len(data.pixels) == 18
-    assert [text.split(" (")[0] for text in data.skipped] == ["pear/03.png", "pear/04.png"]
+def test_a_class_without_a_readable_picture_is_refused_with_the_reasons(tmp_path):
+    write(tmp_path, "a", "b")
+    for path in (tmp_path / "b").iterdir():
+        path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    refused(
+        tmp_path, r"class b .* has no readable picture for .*b/0\d.png \(no picture of a format"
+    )
+    (tmp_path / "c").mkdir()
+    write(tmp_path, "b")
+    refused(tmp_path, "class c .* has no readable picture for")
 
 
-def test_drawings_on_paper_become_light_on_dark(folder):
-    light = load(folder).pixels
-    for path in folder.rglob("*.png"):
+def test_an_animation_is_passed_over(tmp_path):
+    write(tmp_path, "a", "b")
+    frames = [Image.fromarray(picture(i)) for i in range(3)]
+    frames[0].save(tmp_path / "a" / "z.gif", save_all=True, append_images=frames[1:])
+    assert "a/z.gif (it holds 3 pictures: save one of them)" in describe(*both(tmp_path))
+
+
+def test_linked_folders_are_read_and_a_file_that_is_there_twice_is_refused(tmp_path):
+    root = tmp_path / "root"
+    write(tmp_path, "elsewhere", count=5), write(root, "a", "b")
+    (root / "c").symlink_to(tmp_path / "elsewhere")
+    assert {name: sum(both) for name, both in counts(root).items()} == {"a": 4, "b": 4, "c": 5}
+    for link, target in (("a/more", tmp_path / "elsewhere"), ("a/up", root), ("d", root / "a")):
+        (root / link).symlink_to(target)
+        refused(root, "are one file, by a link: remove one")
+        (root / link).unlink()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 240, "\N{SNOWMAN}" * 34, os.fsdecode(b"caf\xe9"), "two\nlines", "red\x1b[31m", "  "]
+    + ["abc\u202edef"],
+)
+def test_names_that_a_class_cannot_have_are_refused(name, tmp_path):
+    write(tmp_path, "a", name)
+    refused(tmp_path, "cannot be the name of a class: rename it to printable text of at most 100")
+
+
+def test_drawings_on_paper_become_light_on_dark(tmp_path):
+    write(tmp_path, "a", "b")
+    light = [data.pixels for data in both(tmp_path)]
+    for path in tmp_path.rglob("*.png"):
         Image.fromarray(255 - np.asarray(Image.open(path))).save(path)
-    assert torch.equal(load(folder).pixels, light)
+    assert all(torch.equal(data.pixels, before) for data, before in zip(both(tmp_path), light))
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "CMYK", "I;16"])
-def test_every_kind_of_picture_becomes_the_same_greys(mode, tmp_path):
-    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
-    if mode == "I;16":
-        Image.fromarray(picture().astype(np.uint16) * 257).save(path)
-    else:
-        Image.fromarray(picture()).convert(mode).save(path)
-    assert np.array_equal(read_grey(path), picture())
-
-
-@pytest.mark.parametrize("light", [True, False])
-def test_what_is_transparent_becomes_the_contrary_of_what_is_drawn(light, tmp_path):
-    ink = np.full((28, 28), 255 if light else 0, np.uint8)
-    layers = [Image.fromarray(x) for x in (ink, picture())]
-    Image.merge("LA", layers).save(tmp_path / "x.png")
-    assert np.array_equal(read_grey(tmp_path / "x.png"), picture(light))
-
-
-def test_photographs_are_turned_as_they_say(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees to the right
-    Image.fromarray(picture()).save(tmp_path / "x.png", exif=exif)
-    assert np.array_equal(read_grey(tmp_path / "x.png"), np.rot90(picture(), -1))
+def test_pictures_that_are_nearly_black_are_refused(tmp_path):
+    """Masks of 0 and 1."""
+    write(tmp_path, "a", "b")
+    for path in tmp_path.rglob("*.png"):
+        Image.fromarray((picture() > 99).astype(np.uint8)).save(path)
+    refused(tmp_path, "nearly black, with no value above 1 of 255")
 
 
 def test_large_pictures_are_averaged_and_keep_their_proportions():
@@ -98,27 +205,3 @@ def test_small_pictures_are_enlarged_by_whole_numbers():
     assert np.unique(square).tolist() == [0, 200]
     assert (square[:27, 6:21] == 200).all()
     assert (square == 200).sum() == 27 * 15
-
-
-def test_a_folder_that_cannot_be_learned_from_is_refused(folder, tmp_path):
-    with pytest.raises(ValueError, match="there is no folder 'absent'"):
-        load("absent")
-    with pytest.raises(ValueError, match="at least two folders of pictures.*there is none"):
-        load(folder / "apple")
-    for path in sorted((folder / "pear").iterdir())[1:]:
-        path.unlink()
-    with pytest.raises(ValueError, match="pear needs at least two files.*not 1"):
-        load(folder)
-    next((folder / "pear").iterdir()).unlink()
-    with pytest.raises(ValueError, match="pear needs at least two files.*not 0"):
-        load(folder)
-    (folder / "pear").rmdir()
-    with pytest.raises(ValueError, match="there is only apple"):
-        load(folder)
-
-
-def test_a_class_with_no_readable_picture_is_refused(folder):
-    for path in (folder / "pear").iterdir():
-        path.write_bytes(b"")
-    with pytest.raises(ValueError, match="pear has no readable picture for training"):
-        load(folder)

@@ -11,9 +11,9 @@ from ldm_core.diffusion.randomness import gaussian_noise
 from ldm_core.diffusion.starts import (
     Start,
     inverted_start,
+    morph_frames,
     noise_start,
     noised_start,
-    path,
     slerp,
 )
 
@@ -158,11 +158,11 @@ def test_noise_stays_noise_under_way():
 
 
 def test_a_path_visits_all_points_and_comes_back_if_asked():
-    before, after, share = path(3, 4, loop=False)
+    before, after, share = morph_frames(3, 4, loop=False)
     assert before.tolist() == [0] * 4 + [1] * 5
     assert after.tolist() == [1] * 4 + [2] * 5
     assert share.tolist() == [0, 0.25, 0.5, 0.75] * 2 + [1]
-    before, after, share = path(3, 2, loop=True)
+    before, after, share = morph_frames(3, 2, loop=True)
     assert before.tolist() == [0, 0, 1, 1, 2, 2]
     assert after.tolist() == [1, 1, 2, 2, 0, 0]
     assert share.tolist() == [0, 0.5] * 3
@@ -180,4 +180,4 @@ def test_a_path_visits_all_points_and_comes_back_if_asked():
 )
 def test_a_path_that_is_none_is_refused(points, frames, message):
     with pytest.raises(InputError, match=message):
-        path(points, frames, loop=False)
+        morph_frames(points, frames, loop=False)

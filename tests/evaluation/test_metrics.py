@@ -44,7 +44,8 @@ def test_manifold_scores_follow_their_definitions():
     recall = sum(any(distance[j][i] <= fake_3[j] for j in range(50)) for i in range(60)) / 60
     density = sum(row[i] <= real_5[i] for row in distance for i in range(60)) / (5 * 50)
     coverage = sum(any(row[i] <= real_5[i] for row in distance) for i in range(60)) / 60
-    assert scores == pytest.approx((precision, recall, density, coverage))
+    names = ("precision", "recall", "density", "coverage")
+    assert scores == pytest.approx(dict(zip(names, (precision, recall, density, coverage))))
 
 
 def test_nearest_distance():

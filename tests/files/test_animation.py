@@ -4,13 +4,13 @@ import errno
 import json
 import re
 import subprocess
-import sys
+import weakref
 from itertools import groupby
 
-import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageSequence
 
 from ldm_core import LatentDiffusion
@@ -40,6 +40,14 @@ def read_frames(path) -> tuple[np.ndarray, list[float]]:
         ]
     frames, durations = zip(*shown)
     return np.stack(frames), list(durations)
+
+
+def ffmpeg_frames(path, height, width) -> np.ndarray:
+    """The frames of a file as ffmpeg decodes them."""
+    command = [get_ffmpeg_exe(), "-loglevel", "error", "-i", str(path), "-fps_mode", "passthrough"]
+    command += ["-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width)
 
 
 def enlarged(movie, scale) -> np.ndarray:
@@ -78,37 +86,42 @@ def test_what_the_version_before_wrote_is_written_so_that_it_plays_the_same(tmp_
         assert path.read_bytes() == OLD[ending].read_bytes()
 
 
-def test_a_webp_is_much_smaller_than_with_the_settings_of_pillow(tmp_path):
-    frames, _ = read_frames(OLD[".gif"])
-    write_animation(tmp_path / "a.webp", frames, settings={})
-    large = [enlarge(frame, 8) for frame in frames]
-    iio.imwrite(tmp_path / "b.webp", large, lossless=True, duration=80, loop=0)
-    ours, theirs = ((tmp_path / f"{name}.webp").stat().st_size for name in "ab")
-    assert ours < 0.75 * theirs
-
-
 @pytest.mark.parametrize("ending", ENCODERS)
-def test_settings_are_read_back(tmp_path, movie, ending):
-    path = tmp_path / f"a{ending}"
-    write_animation(path, movie, settings=SETTINGS, scale=2)
-    assert read_settings(path) == SETTINGS
-    renamed = path.rename(tmp_path / "renamed")
-    assert read_settings(renamed) == SETTINGS
-
-
-@pytest.mark.parametrize("ending", ENCODERS)
-def test_the_name_of_a_file_may_say_something_else(tmp_path, movie, ending):
-    for name in ("a", "a.txt"):
-        write_animation(tmp_path / name, movie, settings=SETTINGS, ending=ending)
+def test_settings_are_read_back_whatever_the_name_of_the_file(tmp_path, movie, ending):
+    for name in (f"a{ending}", "a", "a.txt"):
+        write_animation(tmp_path / name, movie, settings=SETTINGS, scale=2, ending=ending)
         assert read_settings(tmp_path / name) == SETTINGS
 
 
 def test_a_gif_keeps_its_settings_as_json_in_its_comment(tmp_path, movie):
     write_gif(tmp_path / "a", torch.from_numpy(movie), settings=SETTINGS)
     with Image.open(tmp_path / "a") as image:
-        assert image.format == "GIF"
-        assert image.size == (240, 224)
+        assert (image.format, image.size) == ("GIF", (240, 224))
         assert json.loads(image.info["comment"]) == SETTINGS
+
+
+def test_another_decoder_of_gif_sees_the_same_frames(tmp_path, movie):
+    write_gif(tmp_path / "a.gif", movie, settings={}, scale=2)
+    frames = ffmpeg_frames(tmp_path / "a.gif", 56, 60)
+    assert np.array_equal(frames[: len(movie)], enlarged(movie, 2))
+
+
+def test_few_frames_of_a_gif_are_held_at_a_time(tmp_path):
+    class Frame(np.ndarray):
+        """Unlike a plain array, this can be watched."""
+
+    made, alive = [], []
+
+    def frames():
+        for i in range(20):
+            frame = np.full((28, 28), i, np.uint8).view(Frame)
+            made.append(weakref.ref(frame))
+            alive.append(sum(ref() is not None for ref in made))
+            yield frame
+
+    write_gif(tmp_path / "a.gif", frames(), settings={})
+    assert len(alive) == 20
+    assert max(alive) <= 3
 
 
 def test_a_time_that_apng_cannot_hold_is_refused(tmp_path, movie):
@@ -124,7 +137,6 @@ def test_a_time_that_apng_cannot_hold_is_refused(tmp_path, movie):
         ({"path": "a.avi"}, r"\.gif, \.webp, \.apng, \.mp4, not '\.avi'"),
         ({"path": "a"}, "not ''"),
         ({"scale": 0}, "scale must be a whole number from 1 to 64, not 0"),
-        ({"scale": 2.0}, "scale must be a whole number"),
         ({"scale": 64, "frames": np.zeros((1, 200, 28), np.uint8)}, "larger than 8192"),
         ({"frame_ms": 10}, "frame_ms must be a whole number from 20 to 60000"),
         ({"hold_ms": 60_001}, "hold_ms"),
@@ -157,23 +169,6 @@ def test_a_failure_midway_leaves_what_was_there(tmp_path, movie, ending, error):
         write_animation(path, frames(), settings={})
     assert raised.value is error
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"before"]
-
-
-def test_imageio_waits_until_a_file_needs_it(tmp_path):
-    code = (
-        "import sys, numpy; from ldm_core.files import animation; "
-        "frames = numpy.zeros((2, 8, 8), numpy.uint8); "
-        "animation.write_gif('a.gif', frames, settings={}); print('imageio' in sys.modules); "
-        "animation.write_animation('a.webp', frames, settings={}); print('imageio' in sys.modules)"
-    )
-    said = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {code}"],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout
-    assert said.split() == ["False", "True"]
 
 
 def test_the_table_of_sizes_can_be_printed(small_model, tmp_path, monkeypatch, capsys):

@@ -17,14 +17,7 @@ from ldm_core.files.animation import write_animation
 from ldm_core.files.metadata import read_settings
 
 from ..conftest import ROOT
-from .test_animation import enlarged
-
-
-def ffmpeg_frames(path, height, width) -> np.ndarray:
-    command = [get_ffmpeg_exe(), "-loglevel", "error", "-i", str(path), "-fps_mode", "passthrough"]
-    command += ["-f", "rawvideo", "-pix_fmt", "gray", "-"]
-    raw = subprocess.run(command, capture_output=True, check=True).stdout
-    return np.frombuffer(raw, np.uint8).reshape(-1, height, width)
+from .test_animation import enlarged, ffmpeg_frames
 
 
 def ffmpegs_writing_to(folder: Path) -> list[str]:
@@ -82,20 +75,6 @@ def test_an_error_leaves_no_ffmpeg_even_while_someone_holds_it(tmp_path, movie, 
         write_animation(tmp_path / "a.mp4", frames(), settings={})
     assert raised.value is error
     assert ffmpegs_writing_to(tmp_path) == []
-
-
-def test_frames_come_one_by_one(tmp_path):
-    """Those of an endless stream are written until it fails."""
-
-    def frames():
-        while not any(path.stat().st_size for path in tmp_path.glob(".a.*.mp4")):
-            yield np.random.default_rng().integers(0, 256, (64, 64), dtype=np.uint8)
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_animation(tmp_path / "a.mp4", frames(), settings={}, scale=4)
-    assert ffmpegs_writing_to(tmp_path) == []
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("limit", [100, 20_000])

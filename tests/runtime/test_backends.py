@@ -164,13 +164,6 @@ def test_requests_at_the_same_time_do_not_disturb_each_other(torch_model):
         assert_same(x_t, final(torch_model, [seed % 10], [seed]))
 
 
-def test_bfloat16_is_close(torch_model):
-    rough = final(with_backend(torch_model, "torch-bf16"))
-    exact = final(torch_model)
-    assert rough.dtype == exact.dtype
-    assert 1e-4 < (rough - exact).abs().max() < 0.1 * exact.abs().max()
-
-
 # Which one is taken
 
 
@@ -197,7 +190,7 @@ def test_without_onnx_runtime_auto_takes_torch_and_says_so_once(torch_model, mon
 
 
 def test_a_backend_that_cannot_be_had_is_refused(torch_model):
-    with pytest.raises(ValueError, match="must be one of auto, onnxruntime, torch, torch-bf16"):
+    with pytest.raises(ValueError, match="must be one of auto, onnxruntime, torch, not"):
         make_backend("tensorrt", torch_model, torch.device("cpu"))
     with pytest.raises(ValueError, match="onnxruntime runs on a CPU, not on cuda:0: use torch"):
         make_backend("onnxruntime", torch_model, torch.device("cuda:0"))
@@ -235,11 +228,9 @@ def everything_that_can_change_weights():
         with torch.no_grad():
             model.unet.up[0].residual.conv_1.weight[0, 0, 0, 0] += 1.0
 
-    def behind_the_back(model):
-        model.unet.conv_out.weight.data.neg_()
-
     def of_the_decoder(model):
-        model.vae.decoder[-2].bias.data.add_(0.3)
+        with torch.inference_mode():
+            model.vae.decoder[-2].bias.add_(0.3)
 
     def by_a_state_dict(model):
         model.unet.load_state_dict(perturbed(SMALL, seed=1).unet.state_dict())
@@ -292,7 +283,8 @@ def test_graphs_are_built_once_while_nothing_changes(monkeypatch):
     for _ in range(3):
         final(model)
     assert len(built) == 3  # of the context, the U-Net and the decoder
-    model.unet.conv_in.weight.data.mul_(2)
+    with torch.no_grad():
+        model.unet.conv_in.weight.mul_(2)
     final(model)
     assert len(built) == 5  # the decoder stays
 

@@ -8,7 +8,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 
 from ...config import ConditioningConfig
-from ...model.conditioning import Asked, Context, LabelConditioning, Style
+from ...model.conditioning import Context, LabelConditioning, Prompt, Style
 from ...model.text import TextConditioning
 
 
@@ -31,13 +31,13 @@ class MiniatureTextEncoder(ModelMixin, ConfigMixin):
         self.model = kind(config, d_context)
 
     def read(
-        self, asked: Sequence[Asked], negative: Sequence[Asked], style: Style | None = None
+        self, asked: Sequence[Prompt], negative: Sequence[Prompt], style: Style | None = None
     ) -> Any:
         """What `forward` takes. asked: for each image a prompt, a class index, or None; negative:
         what guidance leads it away from. Raises InputError for what the model does not know."""
         return self.model.read(asked, negative, style)
 
-    def says_something(self, asked: Sequence[Asked]) -> bool:
+    def says_something(self, asked: Sequence[Prompt]) -> bool:
         return self.model.says_something(asked)
 
     def forward(self, prompts: Any) -> Context:

@@ -10,7 +10,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
-from ...checks import InputError, check_choice, check_number, check_whole, shown
+from ...checks import InputError, brief, check_choice, check_number, check_whole
 
 MAX_STEPS = 1000
 MAX_GUIDANCE_SCALE = 30
@@ -187,9 +187,9 @@ def _asked(prompt, label, negative_prompt, copies: int) -> tuple[list, list]:
     asked = _listed(label if prompt is None else prompt)
     for one in asked:
         if prompt is None and isinstance(one, str):
-            raise InputError(f"A label is the index of a class, not {shown(one)}.")
+            raise InputError(f"A label is the index of a class, not {brief(one)}.")
         if prompt is not None and not isinstance(one, str):
-            raise InputError(f"A prompt is a text, not {shown(one)}.")
+            raise InputError(f"A prompt is a text, not {brief(one)}.")
     negative = _listed(negative_prompt)
     if len(negative) == 1:
         negative = negative * len(asked)

@@ -1,11 +1,11 @@
-"""Drawings and photographs become what MNIST is."""
+"""Drawings and photographs become MNIST-style images."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ldm_core.checks import InputError
-from ldm_core.data.drawings import as_digit, as_mask, read_digit, read_mask
+from ldm_core.files.drawings import as_digit, as_mask, read_digit, read_mask
 
 SIDE = 28
 
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
     (tmp_path / "a.png").write_text("<html>")
     Image.new("L", (100, 100)).save(tmp_path / "blank.png")
     for name, message in (
-        ("a.png", "a.png cannot be read as a picture: an HTML page."),
+        ("a.png", "a.png cannot be read as a picture: no picture of a format"),
         ("blank.png", "blank.png: The picture is blank"),
     ):
         with pytest.raises(InputError, match=message):
@@ -148,10 +148,19 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("times", [1, 3, 10])
-def test_of_a_mask_what_is_light_is_kept(tmp_path, times):
+def test_the_light_part_of_a_mask_is_kept(tmp_path, times):
     mask = np.random.default_rng(0).random((SIDE, SIDE)) > 0.5
     Image.fromarray(mask).resize((SIDE * times, SIDE * times), 0).save(tmp_path / "mask.png")
     assert np.array_equal(read_mask(tmp_path / "mask.png"), mask)
+
+
+@pytest.mark.parametrize("times", [4, 8, 9, 11, 13, 18, 36])
+def test_a_jpeg_mask_has_the_size_that_its_file_has(tmp_path, times):
+    """Pillow can decode a JPEG of 252 x 252 as 126 x 126, which is no multiple of 28."""
+    mask = np.arange(SIDE)[:, None] * np.ones(SIDE) > 12
+    large = Image.fromarray(mask).convert("L").resize((SIDE * times, SIDE * times), 0)
+    large.save(tmp_path / "mask.jpg", quality=95)
+    assert np.array_equal(read_mask(tmp_path / "mask.jpg"), mask)
 
 
 @pytest.mark.parametrize("shape", [(28, 56), (30, 30), (27, 27), (14, 14)])
@@ -160,3 +169,21 @@ def test_a_mask_of_another_size_is_refused(tmp_path, shape):
     message = f"mask.png: A mask must be 28 x 28 pixels, .* not {shape[1]} x {shape[0]}."
     with pytest.raises(InputError, match=message):
         read_mask(tmp_path / "mask.png")
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+def test_the_transparent_part_of_a_mask_is_drawn_anew(tmp_path, ink):
+    """As in other programs: alpha decides, whatever the colour is."""
+    opaque = np.arange(SIDE)[:, None] * np.ones(SIDE) < 14
+    alpha = Image.fromarray((opaque * 255).astype(np.uint8))
+    grey = Image.new("L", (SIDE, SIDE), ink)
+    for name, image in (
+        ("rgba.png", Image.merge("RGBA", [grey] * 3 + [alpha])),
+        ("la.webp", Image.merge("LA", [grey, alpha])),
+    ):
+        image.resize((SIDE * 3, SIDE * 3), 0).save(tmp_path / name, lossless=True)
+        assert np.array_equal(read_mask(tmp_path / name), opaque)
+    # without a transparent part, the colour decides
+    black = Image.fromarray(opaque).convert("RGBA")
+    black.save(tmp_path / "opaque.png")
+    assert np.array_equal(read_mask(tmp_path / "opaque.png"), opaque)

@@ -1,7 +1,8 @@
-"""Drawings, scans and photographs of one digit become what MNIST is, and masks what they mean."""
+"""Turn a drawing, scan or photograph of a digit into an MNIST-style image, and read masks."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -9,27 +10,26 @@ from PIL import Image
 
 from ..checks import InputError
 from ..config import PICTURE_SIDE
-from .file_kinds import printable
-from .pictures import read_grey, reason
+from .greys import PictureError, printable, read_grey, read_picture
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
 CENTRE = PICTURE_SIDE // 2  # the pixel where MNIST has the centre of mass
-WORKING_SIDE = 256  # pixels; what is larger is averaged down first
-FAINT = 0.2  # share of full ink below which it is paper
+WORKING_SIDE = 256  # pixels; larger pictures are averaged down first
+FAINT = 0.2  # share of full ink below which a pixel is paper
 MIN_CONTRAST = 24  # of 255, between ink and paper
 CUT = 0.001  # share of the ink on each side that may lie outside the box, such as specks
-FITS = 4  # of the paper, each without what stood out from the one before
+FITS = 4  # of the paper, each without the pixels that stood out in the fit before
 BLANK = "The picture is blank, or too faint: no digit stands out on it."
 
 
 def as_digit(grey: np.ndarray) -> np.ndarray:
-    """uint8 (H, W) of any size, of which the digit may be light or dark -> uint8 (28, 28), white on
-    black, centred and scaled the way MNIST was: the digit fits a box of 20 x 20 pixels, and its
-    centre of mass lies in the middle of 28 x 28 (LeCun et al. 1998, sec. III.A).
+    """Make an MNIST-style image uint8 (28, 28), white on black, of greys uint8 (H, W) in which the
+    digit may be light or dark.
 
-    A picture of 28 x 28 pixels, or one enlarged from it as this program does, is taken for such a
-    digit already; it is inverted where its border is light. Raises InputError for what is no such
-    array, and for a picture on which nothing is drawn.
+    As in MNIST, the digit fits a box of 20 x 20 pixels, and its centre of mass lies in the middle
+    of 28 x 28 (LeCun et al. 1998, sec. III.A). A picture of 28 x 28 pixels, or one that this
+    program enlarged from it, is such a digit already; it is only inverted if its border is light.
+    Raises InputError for another array, and for a picture on which nothing is drawn.
     """
     check_grey(grey)
     small = without_enlargement(grey)
@@ -43,14 +43,19 @@ def as_digit(grey: np.ndarray) -> np.ndarray:
 
 
 def read_digit(path: str | Path) -> np.ndarray:
-    """`as_digit` of a file of any format that is read here; raises InputError, which names it, and
-    OSError where it cannot be opened."""
-    return made_of(path, as_digit)
+    """`as_digit` of a picture file, of its first picture if it is an animation.
+
+    Raises InputError, which names the file, and OSError if it cannot be opened.
+    """
+    with _naming(path):
+        return as_digit(read_grey(Path(path), frame=0, full_size=False))
 
 
 def as_mask(grey: np.ndarray) -> np.ndarray:
-    """uint8 (28, 28), or enlarged from that by a whole number -> bool (28, 28): what is light is
-    kept, what is dark is drawn anew. Raises InputError for another size."""
+    """Make a mask bool (28, 28) of greys uint8 (28 k, 28 k): light is kept, dark is redrawn.
+
+    Raises InputError for another size.
+    """
     check_grey(grey)
     (height, width), side = grey.shape, PICTURE_SIDE
     times = height // side
@@ -62,22 +67,25 @@ def as_mask(grey: np.ndarray) -> np.ndarray:
 
 
 def read_mask(path: str | Path) -> np.ndarray:
-    """`as_mask` of a file; errors as for `read_digit`."""
-    return made_of(path, as_mask)
+    """`as_mask` of a picture file; errors as for `read_digit`.
+
+    If a part of it is transparent, as in the masks of other programs, that part is redrawn and the
+    colours do not count.
+    """
+    with _naming(path):
+        image = read_picture(Path(path), frame=0)
+        alpha = image.getchannel("A") if image.mode == "LA" else None
+        has_transparent_part = alpha is not None and alpha.getextrema()[0] < 255
+        return as_mask(np.asarray(alpha if has_transparent_part else image.getchannel("L")))
 
 
-def made_of(path: str | Path, make: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    path = Path(path)
-    with path.open("rb"):
-        pass  # where it cannot be opened, the system says it best
+@contextmanager
+def _naming(path: str | Path) -> Iterator[None]:
+    """Name the file in each InputError."""
     try:
-        grey = read_grey(path)
-    except Exception as error:  # a damaged file may raise anything
-        raise InputError(
-            f"{printable(path)} cannot be read as a picture: {printable(reason(path, error))}."
-        ) from error
-    try:
-        return make(grey)
+        yield
+    except PictureError as error:
+        raise InputError(f"{printable(path)} cannot be read as a picture: {error}.") from error
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
 
@@ -90,7 +98,7 @@ def check_grey(grey: np.ndarray) -> None:
 
 
 def without_enlargement(grey: np.ndarray) -> np.ndarray | None:
-    """The picture of 28 x 28 of which each pixel became a square; None where there is none."""
+    """Undo an integer enlargement of a 28 x 28 picture; None if it is not one."""
     (height, width), side = grey.shape, PICTURE_SIDE
     if height != width or height % side:
         return None
@@ -100,7 +108,7 @@ def without_enlargement(grey: np.ndarray) -> np.ndarray | None:
 
 
 def averaged_down(grey: np.ndarray) -> np.ndarray:
-    """The same with no more than WORKING_SIDE pixels on a side."""
+    """Average down to at most WORKING_SIDE pixels a side."""
     factor = WORKING_SIDE / max(grey.shape)
     if factor >= 1:
         return grey
@@ -109,10 +117,10 @@ def averaged_down(grey: np.ndarray) -> np.ndarray:
 
 
 def ink_of(grey: np.ndarray) -> np.ndarray:
-    """How much ink lies on each pixel, float (H, W) in [0, 1], without the paper's shade.
+    """The ink on each pixel, float (H, W) in [0, 1], without the paper's shade.
 
-    The paper is a plane of greys, as light falls on it from one side: it is fitted to what does not
-    stand out from it. The ink stands out to one side, darker or lighter.
+    The paper is a plane of greys, because light falls on it from one side. The plane is fitted to
+    the pixels near it, several times. The ink is either darker or lighter than the paper.
     """
     height, width = grey.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
@@ -131,13 +139,14 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
 
 
 def deviation(apart: np.ndarray) -> float:
-    """Of the paper's noise, from the median; drawings have none, and get half a grey."""
+    """The standard deviation of the paper's noise, from the median; at least half a grey, because
+    drawings have no noise."""
     return max(1.4826 * float(np.median(np.abs(apart))), 0.5)
 
 
 def placed(ink: np.ndarray) -> np.ndarray:
-    """float (H, W) -> uint8 (28, 28): the box around the ink becomes 20 pixels long, and the centre
-    of mass comes to the middle of pixel (14, 14), as far as the box stays inside."""
+    """float (H, W) -> uint8 (28, 28). The longer side of the box around the ink becomes 20 pixels.
+    The centre of mass moves to the middle of pixel (14, 14), or as near as keeps the box inside."""
     scale = max(np.diff(ends(ink.sum(axis=axis)))[0] for axis in (0, 1)) / BOX
     margin = math.ceil(PICTURE_SIDE * scale)
     box = []
@@ -156,6 +165,6 @@ def placed(ink: np.ndarray) -> np.ndarray:
 
 
 def ends(profile: np.ndarray) -> tuple[int, int]:
-    """Where a profile of ink begins and ends, but for CUT of it on each side."""
+    """Where a profile of ink begins and ends, without a share CUT of the ink on each side."""
     share = profile.cumsum() / profile.sum()
     return int((share <= CUT).sum()), int((share < 1 - CUT).sum()) + 1

@@ -1,0 +1,127 @@
+"""Read picture files as greys of 8 bits."""
+
+import re
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ..checks import InputError
+from ..config import PICTURE_SIDE
+
+# Formats that Pillow is known to convert correctly. It reads more, some of them wrongly.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
+SEVERAL = ("PNG", "WEBP", "AVIF", "GIF", "TIFF")  # the second picture of an MPO is a thumbnail
+ENOUGH = 4 * PICTURE_SIDE  # pixels a side
+BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
+TIFF_COLOURS = (0, 1, 2, 3, 5)  # greys, RGB, palette, CMYK
+UNSIGNED = 1
+SAVE_8_BITS = "save it with 8 bits"
+
+
+class PictureError(InputError):
+    """A file is not a picture that is read here; the message is a short reason."""
+
+
+def read_grey(path: Path, *, frame: int | None = None, full_size: bool = True) -> np.ndarray:
+    """uint8 (H, W) of a picture file; options and errors as for `read_picture`.
+
+    Transparent areas become black or white, opposite to the drawing.
+    """
+    image = read_picture(path, frame=frame, full_size=full_size)
+    if image.mode == "L":
+        return np.asarray(image)
+    grey, alpha = (np.asarray(channel, float) for channel in image.split())
+    alpha /= 255
+    mean = (grey * alpha).sum() / max(alpha.sum(), 1e-9)
+    background = 255.0 if mean < 127.5 else 0.0
+    return (grey * alpha + background * (1 - alpha)).round().astype(np.uint8)
+
+
+def read_picture(path: Path, *, frame: int | None = None, full_size: bool = True) -> Image.Image:
+    """Decode a picture file, turned as its EXIF says: an image of mode L, or LA where it has
+    transparency.
+
+    frame: which picture of an animation; None allows files with one picture only. full_size: False
+    allows a large JPEG to be read smaller, with at least ENOUGH pixels a side, which is faster.
+    Raises PictureError, and OSError where the file cannot be opened.
+    """
+    with open(path, "rb") as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", Image.DecompressionBombWarning)
+                Image.init()
+                image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+            count = getattr(image, "n_frames", 1) if image.format in SEVERAL else 1
+            if count > 1 and frame is None:
+                raise PictureError(f"it holds {count} pictures: save one of them")
+            if count > 1:
+                image.seek(frame % count)
+            return _decoded(image, full_size)
+        except PictureError:
+            raise
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise PictureError(f"more than {Image.MAX_IMAGE_PIXELS or 0:,} pixels") from error
+        except UnidentifiedImageError as error:
+            raise PictureError("no picture of a format that is read here") from error
+        except Exception as error:  # Pillow may raise anything for a damaged file
+            raise PictureError(f"damaged: {printable(error)[:80]}") from error
+
+
+def _decoded(image: Image.Image, full_size: bool) -> Image.Image:
+    tags = getattr(image, "tag_v2", {})
+    if tags.get(PHOTOMETRIC, 1) not in TIFF_COLOURS:
+        raise PictureError("colours that are neither greys nor RGB: save it as PNG")
+    if set(tags.get(SAMPLE_FORMAT, ())) - {UNSIGNED}:
+        raise PictureError(f"signed or floating-point numbers: {SAVE_8_BITS}")
+    is_deep = _is_deep(image)
+    declares = image.format in ("PNG", "PPM") and image.mode != "F"
+    if is_deep and ("transparency" in image.info or not declares):
+        raise PictureError(f"more than 8 bits: {SAVE_8_BITS}")
+    if not full_size:
+        image.draft("L", (ENOUGH, ENOUGH))
+    if image.format == "PNG" and "transparency" in image.info and image.tile:
+        # Pillow widens greys of 2 and 4 bits to 8, but not the one that is transparent.
+        image.info["transparency"] *= {"L;2": 85, "L;4": 17}.get(image.tile[0].args, 1)
+    image = ImageOps.exif_transpose(image)
+    if is_deep:
+        image = _high_bytes(image)
+    if not image.has_transparency_data:
+        return image.convert("L")
+    if image.mode == "RGBA":
+        return Image.merge("LA", (image.convert("L"), image.getchannel("A")))
+    return image.convert("LA")
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Whether its numbers have more than 8 bits, which Pillow forgets when it decodes colours."""
+    if image.mode[0] in "IF" or max(getattr(image, "tag_v2", {}).get(BITS, (8,))) > 8:
+        return True
+    arguments = image.tile[0].args if image.tile else ()
+    if image.format == "PPM":
+        return arguments[-1] > 255
+    return isinstance(arguments, str) and bool(re.search(";16[BLN]", arguments))
+
+
+def _high_bytes(image: Image.Image) -> Image.Image:
+    """8 bits of 16. Cameras use 12 or 14 of these bits, and no file says so: raises PictureError
+    where the highest two are not used."""
+    if image.mode[0] == "I":
+        greys = np.asarray(image, float) / 257
+        highest, image = greys.max(), Image.fromarray(greys.round().astype(np.uint8))
+    else:  # Pillow has cut colours to 8 bits already
+        colours = [band for band in image.getbands() if band != "A"]
+        highest = max(image.getchannel(band).getextrema()[1] for band in colours)
+    if highest <= 64:
+        raise PictureError(f"16 bits, of which the highest are not used: {SAVE_8_BITS}")
+    return image
+
+
+def printable(text: object) -> str:
+    """The text in one line, with escapes for what a terminal cannot print: names of files may hold
+    any bytes."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in str(text)
+    )

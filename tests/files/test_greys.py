@@ -1,0 +1,201 @@
+"""Pictures of every depth and format become the greys that they show, or are refused."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ldm_core.files.greys import PictureError, read_grey
+
+RAMP = np.tile(np.arange(28, dtype=np.uint16) * 9, (28, 1)).astype(np.uint8)
+RAMP[:, :4] = 0
+RAMP[:, -1] = 255
+
+
+def png(path, array, bits=16, colour=0, width=None, **chunks):
+    """A PNG with any chunks: Pillow does not write 16-bit colours."""
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    height, columns = array.shape[:2]
+    header = struct.pack(">IIBBBBB", width or columns, height, bits, colour, 0, 0, 0)
+    rows = b"".join(
+        b"\0" + row.astype(">u2" if bits == 16 else np.uint8).tobytes() for row in array
+    )
+    more = b"".join(chunk(kind.encode(), data) for kind, data in chunks.items())
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + more
+        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )  # fmt: skip
+
+
+def tiff(path, data, bits, sample_format=1):
+    """A TIFF of one grey that says what Pillow would not write."""
+    tags = [(256, 28), (257, 28), (258, bits), (259, 1), (262, 1), (273, 8)]
+    tags += [(277, 1), (278, 28), (279, len(data)), (339, sample_format)]
+    entries = b"".join(struct.pack("<HHII", tag, 4 if tag == 279 else 3, 1, v) for tag, v in tags)
+    data += b"\0" * (len(data) % 2)
+    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory)
+
+
+def stretched(top):
+    return (RAMP.astype(float) * top / 255).round()
+
+
+def layers(array, *more):
+    """The array as red, green and blue; and more channels."""
+    return np.stack([array] * 3 + [np.full((28, 28), value) for value in more], axis=2)
+
+
+def netpbm(path, array, top):
+    kind = b"P6" if array.ndim == 3 else b"P5"
+    path.write_bytes(kind + b" 28 28 %d\n" % top + array.astype(">u2").tobytes())
+
+
+def picture(light_on_dark=True):
+    """A filled square in the upper half: not symmetric, so that turning it shows."""
+    grey = np.zeros((28, 28), np.uint8)
+    grey[7:14, 7:21] = 255
+    return grey if light_on_dark else 255 - grey
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "CMYK", "I;16"])
+def test_every_kind_of_picture_becomes_the_same_greys(mode, tmp_path):
+    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
+    if mode == "I;16":
+        Image.fromarray(picture().astype(np.uint16) * 257).save(path)
+    else:
+        Image.fromarray(picture()).convert(mode).save(path)
+    assert np.array_equal(read_grey(path), picture())
+
+
+@pytest.mark.parametrize("light", [True, False])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_transparent_areas_become_the_opposite_of_the_drawing(light, mode, tmp_path):
+    ink = np.full((28, 28), 255 if light else 0, np.uint8)
+    channels = [Image.fromarray(ink)] * (len(mode) - 1)
+    Image.merge(mode, [*channels, Image.fromarray(picture())]).save(tmp_path / "x.png")
+    assert np.array_equal(read_grey(tmp_path / "x.png"), picture(light))
+
+
+@pytest.mark.parametrize("orientation, turns", [(6, -1), (8, 1), (3, 2)])
+@pytest.mark.parametrize("deep", [False, True])
+def test_photographs_are_turned_as_they_say(orientation, turns, deep, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(picture().astype(np.uint16) * 257 if deep else picture())
+    image.save(tmp_path / "x.png", exif=exif)
+    assert np.array_equal(read_grey(tmp_path / "x.png"), np.rot90(picture(), turns))
+
+
+FULL = stretched(65535)
+USED = {  # who writes 16 bits and uses all of them, or says how many
+    "grey": lambda p: png(p, FULL),
+    "colours": lambda p: png(p, layers(FULL), colour=2),
+    "colours and opacity": lambda p: png(p, layers(FULL, 65535), colour=6),
+    "grey and opacity": lambda p: png(p, layers(FULL, 65535)[:, :, 2:], colour=4),
+    "pgm": lambda p: netpbm(p, FULL, 65535),
+    "pgm that says 4095": lambda p: netpbm(p, stretched(4095), 4095),
+    "ppm": lambda p: netpbm(p, layers(FULL), 65535),
+    "ppm that says 300": lambda p: netpbm(p, layers(stretched(300)), 300),
+}
+
+
+@pytest.mark.parametrize("write", USED.values(), ids=USED)
+def test_all_of_16_bits_become_8(write, tmp_path):
+    write(tmp_path / "x")
+    assert np.abs(read_grey(tmp_path / "x").astype(int) - RAMP).max() <= 1
+
+
+@pytest.mark.parametrize("top", [255, 4095, 16383])
+@pytest.mark.parametrize("kind", ["grey", "colours", "grey and opacity", "pgm", "ppm"])
+def test_fewer_of_16_bits_are_refused(top, kind, tmp_path):
+    """They would be nearly black, and no file says how many are used."""
+    dim, path = stretched(top), tmp_path / "x"
+    if kind in ("pgm", "ppm"):
+        netpbm(path, dim if kind == "pgm" else layers(dim), 65535)
+    else:
+        array = {"grey": dim, "colours": layers(dim)}.get(kind, layers(dim, 65535)[:, :, 2:])
+        png(path, array, colour={"grey": 0, "colours": 2}.get(kind, 4))
+    with pytest.raises(PictureError, match="highest are not used: save it with 8 bits"):
+        read_grey(path)
+
+
+def test_the_transparent_grey_of_a_png_of_4_bits_is_seen(tmp_path):
+    packed = np.full((28, 14), 0x99, np.uint8)  # 9 of 15 everywhere, but white on the left
+    packed[:, :7] = 0xFF
+    png(tmp_path / "x.png", packed, bits=4, width=28, tRNS=struct.pack(">H", 15))
+    greys = read_grey(tmp_path / "x.png")
+    assert greys[0, -1] == 153
+    assert greys[0, 0] == 0  # the background of a light drawing, not the white that is transparent
+
+
+def saved(array, format="TIFF"):
+    return lambda path: Image.fromarray(array).save(path, format=format)
+
+
+REFUSED = [
+    (saved(FULL.astype(np.uint16)), "more than 8 bits: save it with 8 bits"),
+    (saved(FULL.astype(np.int32)), "save it with 8 bits"),
+    (saved(RAMP / np.float32(255)), "floating-point numbers: save it with 8 bits"),
+    (lambda p: tiff(p, RAMP.tobytes(), 8, sample_format=2), "signed"),
+    (lambda p: tiff(p, bytes(28 * 42), 12), "more than 8 bits"),
+    (lambda p: p.write_bytes(b"Pf 1 1 -1.0\n" + struct.pack("<f", 99)), "save it with 8 bits"),
+    (lambda p: png(p, layers(FULL), colour=2, tRNS=b"\0" * 6), "more than 8 bits"),
+    (lambda p: png(p, FULL, tRNS=b"\0\0"), "more than 8 bits"),
+    (lambda p: Image.new("LAB", (28, 28)).save(p, format="TIFF"), "colours that are neither"),
+    (lambda p: Image.new("YCbCr", (28, 28)).save(p, format="TIFF"), "colours that are neither"),
+    (saved(RAMP, "ICO"), "no picture of a format"),
+    (lambda p: p.write_bytes(b""), "no picture of a format"),
+    (lambda p: p.write_bytes(b"<!DOCTYPE html><p>"), "no picture of a format"),
+    (lambda p: png(p, np.zeros((1, 1)), colour=2), "damaged"),
+]
+
+
+@pytest.mark.parametrize("write, why", REFUSED)
+def test_what_cannot_be_read_correctly_is_refused_with_the_reason(write, why, tmp_path):
+    write(tmp_path / "x.png")
+    with pytest.raises(PictureError, match=why):
+        read_grey(tmp_path / "x.png")
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path):
+    path = tmp_path / "x.png"
+    png(path, np.zeros((1, 1)))
+    data = bytearray(path.read_bytes())
+    data[16:24] = struct.pack(">II", 12_000, 12_000)
+    data[29:33] = struct.pack(">I", zlib.crc32(bytes(data[12:29])))
+    path.write_bytes(data)
+    with pytest.raises(PictureError, match="more than 89,478,485 pixels"):
+        read_grey(path)
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_of_several_pictures_in_a_file_one_must_be_chosen(format, tmp_path):
+    first, second = Image.fromarray(RAMP), Image.fromarray(255 - RAMP)
+    options = {"lossless": True} if format == "WEBP" else {}
+    path = tmp_path / "x"
+    first.save(path, format, save_all=True, append_images=[second], **options)
+    with pytest.raises(PictureError, match="it holds 2 pictures: save one of them"):
+        read_grey(path)
+    for frame, wanted in ((0, RAMP), (1, 255 - RAMP), (-1, 255 - RAMP)):
+        assert np.abs(read_grey(path, frame=frame).astype(int) - wanted).max() <= 1
+
+
+def test_a_large_jpeg_may_be_read_smaller(tmp_path):
+    Image.fromarray(RAMP).resize((448, 448)).save(tmp_path / "x.jpg", quality=95)
+    assert read_grey(tmp_path / "x.jpg").shape == (448, 448)
+    small = read_grey(tmp_path / "x.jpg", full_size=False)
+    assert small.shape == (112, 112)
+    assert np.abs(small[::4, ::4].astype(int) - RAMP).mean() < 8
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_of_the_system(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_grey(tmp_path / "absent.png")
