@@ -36,19 +36,20 @@ from demo.api import Api  # noqa: E402
 from demo.endpoints import Page, add_endpoints, server_options  # noqa: E402
 from demo.models import Models  # noqa: E402
 from demo.run import Runner  # noqa: E402
-from demo.serving import KEEP_S, check_address, own_folder, serve  # noqa: E402
+from demo.serving import check_address, own_folder, serve  # noqa: E402
 from demo.tabs import build_tabs  # noqa: E402
 from demo.web_files import STYLES, modules, read, script_json  # noqa: E402
 from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
-from ldm_core import BACKENDS, LatentDiffusion, UserError  # noqa: E402
+from ldm_core import BACKENDS, LatentDiffusion  # noqa: E402
+from ldm_core.command_line import Parser, complain, exit_status  # noqa: E402
 
+PROGRAM = "python -m demo"
 ENTRY = "gradio.js"  # of demo/web; its one global is `page`, a promise
 PAGE = """window.page = import(new URL("web/gradio.js", new URL(
   location.pathname.replace(/\\/?$/, "/"), location.origin)));"""
 MAX_SESSIONS = 100  # of scripts that Gradio remembers; visitors of the page have none
 MAX_CALLS = 100  # of scripts at once: more than the waiting lines hold, which refuse the rest
 MAX_UPLOAD = "1mb"  # by Gradio's own way, which the page does not use
-REFUSED, INTERRUPTED = 2, 130  # exit statuses, as of the other command lines
 
 
 def build(models: Models) -> tuple[gr.Blocks, dict]:
@@ -56,7 +57,6 @@ def build(models: Models) -> tuple[gr.Blocks, dict]:
     with Page(
         title="Miniature Stable Diffusion",
         analytics_enabled=False,
-        delete_cache=(KEEP_S, KEEP_S),  # all of its files when it ends; the rest is done by `tidy`
     ) as page:
         api = Api(models, Path(page.GRADIO_CACHE) / "runs")
         build_tabs(models.first.model, models.several)
@@ -91,46 +91,37 @@ def _launch_options(api: Api) -> dict:
     }
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str] | None = None) -> NoReturn:
     """Serve the page until Ctrl-C.
 
     Exits with status 2 and one line if the page cannot be served, with status 130 after Ctrl-C.
     """
-    parser = _parser()
-    args = parser.parse_args(argv)
-    try:
-        check_address(args.host, args.port)  # before the model is loaded, which takes seconds
-        models = Models(Path(args.weights), partial(_load, args))
-        for name, problem in models.left_out.items():
-            print(f"{parser.prog}: {name} is left out. {problem}", file=sys.stderr)
-        # After loading, because ONNX Runtime makes good use of all cores. In PyTorch a second
-        # thread gains little for one image on an idle machine. On a busy machine the threads wait
-        # for each other at every layer, and a run takes minutes.
-        torch.set_num_threads(1)
-        if SPACES:
-            models.first.elsewhere = drawn_on_lent_gpu(SPACES, models.first.folder)
-        folder = own_folder()
-        page, options = build(models)
-        serve(page, args.host, args.port, folder, args.share, **options)
-    except KeyboardInterrupt:
-        parser.exit(INTERRUPTED, f"{parser.prog}: stopped\n")
-    except (UserError, OSError) as error:
-        parser.exit(REFUSED, f"{parser.prog}: {error}\n")
+    args = _parser().parse_args(argv)
+    sys.exit(exit_status(PROGRAM, lambda: _serve(args), interrupted="stopped"))
+
+
+def _serve(args: argparse.Namespace) -> None:
+    check_address(args.host, args.port)  # before the model is loaded, which takes seconds
+    models = Models(Path(args.weights), partial(_load, args))
+    for name, problem in models.left_out.items():
+        complain(PROGRAM, f"{name} is left out. {problem}")
+    # After loading, because ONNX Runtime makes good use of all cores. In PyTorch a second thread
+    # gains little for one image on an idle machine. On a busy machine the threads wait for each
+    # other at every layer, and a run takes minutes.
+    torch.set_num_threads(1)
+    if SPACES:
+        models.first.elsewhere = drawn_on_lent_gpu(SPACES, models.first.folder)
+    folder = own_folder()
+    page, options = build(models)
+    serve(page, args.host, args.port, folder, args.share, **options)
 
 
 def _load(args: argparse.Namespace, folder: Path, name: str) -> Runner:
     return Runner(LatentDiffusion.load(folder, args.device, args.backend), name, folder)
 
 
-class _Parser(argparse.ArgumentParser):
-    """An error is one line, without the usage that argparse puts before it."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(REFUSED, f"{self.prog}: {message} (--help lists the options)\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m demo", description="Serve the page.")
+    parser = Parser(prog=PROGRAM, description="Serve the page.")
     add = parser.add_argument
     add("--host", default=HOST, type=_host, help="address to listen on (%(default)s)")
     add("--port", default=PORT, type=_port, help="port to listen on (%(default)s)")

@@ -19,12 +19,13 @@ from ldm_core.output.file_settings import picture_text
 
 from .request import Request, labels, request_type
 from .run import Runner
-from .values import OF_WORDS, Amount, Choice, Number, Value, described, refuse_unknown
+from .values import OF_WORDS, Amount, Choice, Number, Value, Words, described, refuse_unknown
 
 MAX_CELLS = 100
 MAX_IMAGE_STEPS = 2000  # cells x steps: single runs of that many take about 10 s on a quiet core
 ASKED = dict.fromkeys(("across", "across_values", "down", "down_values", "fixed"))
 MAX_TEXT = 5000  # characters of all the values of an axis
+NO_WORD = "no word"  # over a column whose prompt says nothing
 NOTHING = "nothing"  # the second axis of a grid that is one row
 ACROSS, DOWN = ("across", "across_values"), ("down", "down_values")  # of a link
 FIXED = "fixed_"  # before the names of values of all cells: without it they are Watch's
@@ -74,7 +75,9 @@ class Axis:
             raise InputError(f"What differs must be one of {', '.join(values)}, not {name!r:.80}.")
         value = values[name]
         checked = [value.kind.check(value.title, v, model) for v in _listed(value, given)]
-        return cls(name, value.title, tuple(checked), tuple(_titles(value, checked, model)))
+        return cls(
+            name, value.title, tuple(checked), tuple(_title(value, one, model) for one in checked)
+        )
 
 
 def _listed(value: Value, given: Any) -> list:
@@ -90,10 +93,13 @@ def _listed(value: Value, given: Any) -> list:
     return list(given)
 
 
-def _titles(value: Value, checked: Sequence[Any], model: LatentDiffusion) -> Iterator[str]:
-    known = value.kind.titles(model) if isinstance(value.kind, Choice) else {}
-    for one in checked:
-        yield known.get(one, _text(one)) or "nothing said"
+def _title(value: Value, one: Any, model: LatentDiffusion) -> str:
+    if isinstance(value.kind, Choice):
+        return value.kind.titles(model).get(one, NO_WORD)  # a label may be left out
+    if isinstance(value.kind, Words):
+        reading = model.vocabulary.read(one)
+        return one if reading.style or reading.label is not None else NO_WORD
+    return _text(one)
 
 
 def _text(value: Any) -> str:

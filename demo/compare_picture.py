@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -15,7 +16,7 @@ from .run import Runner
 
 SIDE, GAP = 28, 2  # pixels
 WIDTH = 800  # about what a large grid is wide; a small one is enlarged four times at most
-FONT, LINE, LINES = 13, 17, 3  # height of text, of a line, and lines of a title, at most
+FONT, LINE, LETTER = 13, 17, 7  # height of text, of a line, and width of most letters
 MARGIN = 8
 SIDE_WIDTH = 120  # of the titles beside the rows, at most
 
@@ -59,44 +60,25 @@ def grid_frames(grid: Grid, pictures: Sequence[Sequence[np.ndarray]]) -> list[np
 def _labels(grid: Grid, rows: int, pitch: int) -> tuple[int, int, np.ndarray]:
     """Where the first cell is, and a picture with all but the cells."""
     font = ImageFont.load_default(FONT)
-    over = [_wrapped(font, title, pitch - 4) for title in grid.across.titles]
-    beside = [_wrapped(font, title, SIDE_WIDTH) for title in grid.down.titles] if grid.down else []
+    over = [_lines(title, pitch - 4) for title in grid.across.titles]
+    beside = [_lines(title, SIDE_WIDTH) for title in grid.down.titles] if grid.down else []
     wide = [font.getlength(line) for lines in beside for line in lines]
-    title = grid.title()
+    title, side = grid.title(), pitch * SIDE // (SIDE + GAP)
     left = MARGIN + (round(max(wide)) + MARGIN if wide else 0)
     top = MARGIN + LINE * (1 + max(map(len, over))) + MARGIN
     width = max(left + grid.columns * pitch, round(font.getlength(title)) + MARGIN) + MARGIN
     canvas = Image.new("L", (width, top + rows * pitch + MARGIN))
     draw = ImageDraw.Draw(canvas)
     draw.text((MARGIN, MARGIN), title, fill=170, font=font)
-    side = pitch * SIDE // (SIDE + GAP)
     for column, lines in enumerate(over):
-        middle = left + column * pitch + side // 2
-        for i, line in enumerate(reversed(lines)):
-            draw.text((middle, top - 8 - i * LINE), line, fill=255, font=font, anchor="ms")
+        place = left + column * pitch + side // 2, top - 8
+        draw.text(place, "\n".join(lines), 255, font, "md", LINE - FONT, "center")
     for row, lines in enumerate(beside):
-        middle = top + row * pitch + side // 2 - (len(lines) - 1) * LINE // 2
-        for i, line in enumerate(lines):
-            at = (left - MARGIN, middle + i * LINE)
-            draw.text(at, line, fill=255, font=font, anchor="rm")
+        place = left - MARGIN, top + row * pitch + side // 2
+        draw.text(place, "\n".join(lines), 255, font, "rm", LINE - FONT, "right")
     return left, top, np.array(canvas)
 
 
-def _wrapped(font: ImageFont.FreeTypeFont, text: str, width: float) -> list[str]:
-    """Lines of a title; what does not fit is cut off."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and font.getlength(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    if len(lines) > LINES:
-        lines = [*lines[: LINES - 1], " ".join(lines[LINES - 1 :])]
-    return [_cut(font, line, width) for line in lines]
-
-
-def _cut(font: ImageFont.FreeTypeFont, line: str, width: float) -> str:
-    while len(line) > 1 and font.getlength(line) > width:
-        line = line[:-2] + "…" if line.endswith("…") else line[:-1] + "…"
-    return line
+def _lines(title: str, width: int) -> list[str]:
+    """The lines of a title; what does not fit is cut off."""
+    return wrap(title, max(4, width // LETTER), max_lines=3, placeholder="…") or [""]

@@ -12,7 +12,6 @@ from .request import class_label, labels, request_type
 POINTS = 4  # of the tab Morph; scripts may have more
 DRAW_LABEL = 8  # what the digit with which the tab Draw opens, a 3, is to become
 AXES = ("across", "across_values", "down", "down_values")
-WAYS = {"reimagine": "Re-imagine", "complete": "Complete", "edit": "Edit"}
 
 
 def starts_of(model: LatentDiffusion) -> dict[str, dict[str, Any]]:
@@ -39,8 +38,7 @@ def _draw(model: LatentDiffusion) -> dict[str, Any]:
     what = "prompt" if model.vocabulary else "label"
     start = draw_request_type(model).start(model)
     nothing = "" if model.vocabulary else list(labels(model))[-1]
-    first = {"way": "reimagine", what: class_label(model, DRAW_LABEL)}
-    first |= {"strength": FIRST_STRENGTH, "invert": nothing}
+    first = {what: class_label(model, DRAW_LABEL), "strength": FIRST_STRENGTH, "invert": nothing}
     return first | {name: start[name] for name in ("guidance_scale", "steps", "seed")}
 
 

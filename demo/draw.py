@@ -58,18 +58,6 @@ class Mask(Kind):
 
 
 @dataclass(frozen=True)
-class Strength(Number):
-    """From 0, the picture itself, to 1, free of it; None where the start is another."""
-
-    low: float = 0
-    high: float = 1
-    step: float = 0.05
-
-    def nearest(self, value: float | None) -> float | None:
-        return value
-
-
-@dataclass(frozen=True)
 class Shown(Kind):
     """What the picture shows: a label, or a prompt where the model knows words."""
 
@@ -97,7 +85,7 @@ class _Drawn:
     strength: float | None = described(
         title="Strength",
         info="How much noise the digit gets: 0 keeps it, 1 forgets it.",
-        kind=Strength(),
+        kind=Number(0, 1, step=0.05),
         start=lambda model: None,
         in_line="strength {}",
     )

@@ -29,7 +29,6 @@ from .reproduce import ENDINGS, FRAME_MS, Wanted
 from .request import request_type
 from .run import Runner
 from .serving import tidy
-from .train_page import story_of
 from .values import Values, refuse_unknown
 
 RETURNS = (
@@ -123,16 +122,9 @@ def add_endpoints(api: Api) -> None:
             await done(api.lines.files, lambda: wanted.write(runner, path))
             return _file_data(path)
 
-    async def train(model: str = "") -> dict[str, Any]:
-        """What is known of the training of a model: what its checkpoints say, samples on the way,
-        its evaluation, and what it lacks."""
-        with shown_to_people():
-            runner = await api.runner(model)
-            return story_of(runner.model, runner.weights, runner.folder)
-
     for name, (type_of, about) in OF_REQUESTS.items():
         gr.api(_of_request(api, type_of, about), api_name=name, concurrency_limit=None)
-    for endpoint in (compare, animation, train):
+    for endpoint in (compare, animation):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
 
 
@@ -150,7 +142,8 @@ def _of_request(api: Api, type_of: Callable, about: str) -> Callable:
             return *files, header(runner, request)["settings"]
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
-    hints, defaults = get_type_hints(asks), asks.left_out(first)
+    of_fields, defaults = get_type_hints(asks), asks.left_out(first)
+    hints = {name: of_fields[name] for name in asks.values()}
     if api.models.several:
         hints, defaults = hints | {"model": str}, defaults | {"model": ""}
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD

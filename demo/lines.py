@@ -50,7 +50,7 @@ class Line:
         Raises BusyError if the line is full.
         """
         with self._lock:
-            if self.waiting >= MAX_WAITING:
+            if self._inside >= self.at_once + MAX_WAITING:
                 raise BusyError(self.busy)
             self._inside += 1
         # `spaces` finds the visitor, whose quota it uses, among the context variables.

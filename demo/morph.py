@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ldm_core import DenoisingStep, InputError, LatentDiffusion
+from ldm_core.checks import check_whole
+from ldm_core.inputs import MAX_SEED
 from ldm_core.output.file_settings import picture_text
 from ldm_core.output.steps import steps_of_morph
 from ldm_core.output.views import latent_greys
@@ -37,7 +39,8 @@ class Points(Kind):
             raise InputError(f"Point {i} must be what to draw, a colon and a seed, as 3:7.")
         check = Words().check if model.vocabulary else Label(labels).check
         what = check(f"Point {i}", what.strip(), model)
-        return f"{what}:{Request.values()['seed'].kind.check(f'Seed {i}', int(seed), model)}"
+        check_whole(f"Seed {i}", int(seed), 0, MAX_SEED)
+        return f"{what}:{int(seed)}"
 
 
 def _as_in_request(name: str) -> Any:

@@ -15,7 +15,7 @@ from gradio.components import Component
 from ldm_core import LatentDiffusion
 
 from .compare import compares_of, values_of
-from .controls import AXES, POINTS, WAYS, axis_names, starts_of
+from .controls import AXES, POINTS, axis_names, starts_of
 from .draw import draw_request_type
 from .morph import MorphRequest
 from .request import labels, request_type
@@ -200,11 +200,9 @@ def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
     with _desk():
         with gr.Column(elem_classes="stage"):
             form.stage = form.part("player")
+            form.part("seen")
         with gr.Column(elem_classes="controls"):
             form.part("draw")
-            ways = [(title, name) for name, title in WAYS.items()]
-            about = {"label": "What to do with it", "elem_classes": "keys"}
-            form.add("way", gr.Radio, choices=ways, **about)
             what = "prompt" if model.vocabulary else "label"
             form.add_value(what, values[what])
             with gr.Column(elem_classes="starts"):

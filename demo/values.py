@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ldm_core import DenoisingStep, InputError, LatentDiffusion
-from ldm_core.checks import check_choice
+from ldm_core.checks import check_bool, check_choice, check_number, check_whole
 from ldm_core.model.vocabulary import STYLES
 from ldm_core.output.file_settings import FileSettings, Look
 
@@ -33,8 +33,8 @@ class Kind:
         """
         return value
 
-    def limit(self, title: str, value: Any) -> None:
-        """Raise InputError for a value that `FileSettings` allows, and the page does not."""
+    def refuse(self, title: str, value: Any) -> None:
+        """Raise InputError for a value that is not allowed, in the page's words."""
 
     def read(self, text: str) -> Any:
         """Read a value from text, such as that of a link. Unreadable text is left to `check`."""
@@ -59,14 +59,11 @@ class Number(Kind):
             return float(text)
         return text
 
-    def limit(self, title: str, value: float) -> None:
-        if not self.low <= value <= self.high:
-            kind = "a whole number" if isinstance(self, Whole) else "a number"
-            limits = f"from {self.low:g} to {self.high:g}"
-            raise InputError(f"{title} must be {kind} {limits}, not {value:g}.")
+    def refuse(self, title: str, value: Any) -> None:
+        check_number(title, value, self.low, self.high)
 
-    def nearest(self, value: float) -> float:
-        return min(max(value, self.low), self.high)
+    def nearest(self, value: float | None) -> float | None:
+        return None if value is None else min(max(value, self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -82,6 +79,9 @@ class Whole(Number):
         is_whole = isinstance(value, float) and value.is_integer()
         return int(value) if is_whole else value  # JSON does not tell 20.0 from 20
 
+    def refuse(self, title: str, value: Any) -> None:
+        check_whole(title, value, self.low, self.high)
+
 
 @dataclass(frozen=True)
 class Boolean(Kind):
@@ -91,6 +91,9 @@ class Boolean(Kind):
 
     def read(self, text: str) -> bool | str:
         return {"true": True, "false": False}.get(text.lower(), text)
+
+    def refuse(self, title: str, value: Any) -> None:
+        check_bool(title, value)
 
 
 @dataclass(frozen=True)
@@ -207,12 +210,21 @@ class Values:
         asked = {n: value.kind.check(value.title, given[n], model) for n, value in values.items()}
         request = cls(**asked).settled(model)
         said = model.defaults.to_dict() | request.settings() | cls.of_file
-        file = FileSettings.from_dict(said)
-        flat = file.to_dict()
+        try:
+            file = FileSettings.from_dict(said)
+        except InputError:
+            for name, value in values.items():
+                if name in said:
+                    value.kind.refuse(value.title, said[name])
+            raise
+        flat, numbers = file.to_dict(), {}
         for name, value in values.items():
-            if flat[name] is not None:
-                value.kind.limit(value.title, flat[name])
-        numbers = {n: flat[n] for n, value in values.items() if isinstance(value.kind, Number)}
+            if isinstance(value.kind, Number) and getattr(request, name) is not None:
+                numbers[name] = flat[name]
+                if not value.kind.low <= flat[name] <= value.kind.high:
+                    value.kind.refuse(value.title, flat[name])
+            elif isinstance(value.kind, Number) and value.start(model) is not None:
+                value.kind.refuse(value.title, None)
         request = dataclasses.replace(request, file=file, **numbers)
         request.begin(model)
         return request

@@ -1,6 +1,6 @@
 // From what people write to a class, as in ldm_core/model/class_names.py.
 
-import { folded } from "../engine/vocabulary.js";
+import { folded } from "./vocabulary.js";
 
 const NO_LABEL = "*";
 const ANY = "any";

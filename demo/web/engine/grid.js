@@ -16,6 +16,7 @@ export class Grid {
     this.requests = requests;
     const names = requests.about.requests.grid;
     requests.refuse_unknown(fixed, names);
+    const checked = Object.entries(fixed).map(([name, one]) => [name, requests.checked(name, one)]);
     const axes = [this.#axis(across, across_values)];
     if (down && down !== "nothing") axes.push(this.#axis(down, down_values));
     [this.across, this.down = null] = axes;
@@ -24,8 +25,8 @@ export class Grid {
     const count = axes.reduce((product, { values }) => product * values.length, 1);
     if (count > MAX_CELLS)
       throw new InputError(`A grid has at most ${MAX_CELLS} cells, not ${count}.`);
-    const kept = Object.entries(fixed).filter(([name]) => !axes.some((axis) => axis.name === name));
-    this.fixed = Object.fromEntries(kept.map(([name, one]) => [name, requests.checked(name, one)]));
+    const is_axis = ([name]) => axes.some((axis) => axis.name === name);
+    this.fixed = Object.fromEntries(checked.filter((one) => !is_axis(one)));
     this.cells = (this.down?.values ?? [null]).flatMap((row) =>
       this.across.values.map((value) => {
         const varied = { [across]: value, ...(this.down && { [down]: row }) };
@@ -43,7 +44,8 @@ export class Grid {
   #axis(name, given) {
     check_choice("What differs", name, this.requests.about.requests.grid);
     const { title, choices = [], kind } = this.requests.values[name];
-    const read = (text) => (["number", "whole"].includes(kind) && text !== "" ? Number(text) : text);
+    const is_number = (text) => ["number", "whole"].includes(kind) && !Number.isNaN(Number(text));
+    const read = (text) => (is_number(text) ? Number(text) : text);
     const split = (text) => text.split(",").map((one) => one.trim()).filter(Boolean).map(read);
     const listed = typeof given === "string" ? split(given) : given;
     if (!Array.isArray(listed) || !listed.length)

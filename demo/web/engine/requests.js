@@ -64,16 +64,16 @@ export class Requests {
     words: (title, value) => this.#words(title, value ?? ""),
     shown: (title, value) =>
       this.language ? this.#words(title, String(value)) : this.#label(title, value),
-    flag(title, value) {
+    boolean(title, value) {
       if (typeof value === "boolean") return value;
       throw new InputError(`${title} must be true or false, not ${shown(value)}.`);
     },
     picture(title, value) {
       if (!value) throw new InputError(EMPTY);
-      return as_text(as_digit(greys_in(check_greys(title, value)), PICTURE_SIDE, PICTURE_SIDE));
+      return as_text(as_digit(check_greys(title, value), PICTURE_SIDE, PICTURE_SIDE));
     },
     mask(title, value) {
-      const mask = greys_in(check_greys(title, value)).map((grey) => (grey > 127 ? 255 : 0));
+      const mask = check_greys(title, value).map((grey) => (grey > 127 ? 255 : 0));
       if (mask.every(Boolean))
         throw new InputError("Nothing is rubbed out yet: rub out the part to be redrawn.");
       if (!mask.some(Boolean))
@@ -297,10 +297,14 @@ export const as_text = (greys) => btoa(String.fromCharCode(...greys));
 export const greys_in = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 function check_greys(title, text) {
+  let greys;
   try {
-    if (greys_in(text).length === PICTURE_SIDE ** 2) return text;
-  } catch {}
-  throw new InputError(`${title} must be 28 x 28 greys in base64, or a data URI.`);
+    greys = greys_in(text);
+  } catch {
+    throw new InputError(`${title} must be a picture in base64, such as a data URI.`);
+  }
+  if (greys.length === PICTURE_SIDE ** 2) return greys;
+  throw new InputError(`${title} must be 28 x 28 greys, or a data URI.`);
 }
 
 function name_part(text) {

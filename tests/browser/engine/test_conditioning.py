@@ -7,9 +7,9 @@ import pytest
 from ldm_core import InputError
 
 from ...conftest import with_words
-from ..test_prompt_language import CLASSES, PLACES, random_prompt
 from .conftest import MADE_UP
 from .made_up import about, made_up
+from .test_vocabulary import CLASSES, PLACES, random_prompt
 
 CONTEXT = """({ made_up }, { about, cases }) => {
   const { conditioning } = made_up(about);

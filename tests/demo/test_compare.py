@@ -1,0 +1,202 @@
+"""Comparisons: what may be asked, and that every cell is the image of a single run."""
+
+import copy
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.compare import MAX_CELLS, Grid, draw_grid, lessons_of, messages
+from demo.compare_picture import grid_frames, write_grid
+from demo.run import Runner
+from ldm_core import InputError, UserError, read_settings
+from ldm_core.runtime.backends import make_backend
+
+from .values import greys, with_words
+
+FIXED = {"label": "7", "steps": 3, "sampler": "ddim", "seed": 5}
+NAMES = ("across", "across_values", "down", "down_values", "fixed")
+
+
+@pytest.fixture(scope="module")
+def words():
+    return with_words()
+
+
+def asked(model, *given):
+    return Grid.check(model, dict(zip(NAMES, given)))
+
+
+def all_pictures(runner, grid):
+    pictures = [[] for _ in grid.cells]
+    for cells, index, each in draw_grid(runner, grid):
+        for cell, picture in zip(cells, each, strict=True):
+            assert index == len(pictures[cell])
+            pictures[cell].append(picture)
+    return pictures
+
+
+@pytest.mark.parametrize(
+    ("axes", "together"),
+    [
+        (("label", "0, 7", "seed", "1, 2"), 4),
+        (("guidance_scale", "0, 1, 3.5", None, None), 1),
+        (("steps", [1, 2, 4], "sampler", "ddim, euler, ddpm"), 1),
+        (("eta", "0, 0.5", "seed", "3, 4"), 2),
+        (("negative_prompt", ["", "bold"], None, None), 2),
+        (("stroke", "-1, 0.5", "label", "1, 2"), 2),
+        (("prompt", "bold, a thin one", None, None), 2),
+    ],
+)
+def test_a_cell_is_the_image_of_a_single_run(words, axes, together):
+    """With PyTorch a batch of another size may round a grey to the next one; see the next test."""
+    grid, runner = asked(words, *axes, FIXED), Runner(words)
+    pictures = all_pictures(runner, grid)
+    batches = {tuple(cells) for cells, *_ in draw_grid(runner, grid)}
+    assert {len(cells) for cells in batches} == {together}
+    for request, steps in zip(grid.cells, pictures, strict=True):
+        single = [step.x_t for step in runner.steps(request)]
+        apart = np.abs(np.stack(steps).astype(int) - np.stack(single))
+        assert apart.max() <= (together > 1) and apart.mean() < 0.01
+
+
+def test_with_onnx_runtime_a_cell_is_the_very_image_of_a_single_run(words):
+    fast = copy.copy(words)
+    fast.backend = make_backend("onnxruntime", words, words.device)
+    runner = Runner(fast)
+    for axes in (("label", "0, 7, any", "seed", "1, 2"), ("eta", "0, 0.5", "prompt", "bold, a")):
+        grid = asked(fast, *axes, FIXED)
+        for request, steps in zip(grid.cells, all_pictures(runner, grid), strict=True):
+            single = [step.x_t for step in runner.steps(request)]
+            assert np.array_equal(np.stack(steps), np.stack(single))
+
+
+def test_cells_differ_in_what_was_asked_and_lie_row_by_row(words):
+    grid = asked(words, "seed", "1,2,", "guidance_scale", [0, 4.5], FIXED)
+    found = [(cell.seed, cell.guidance_scale) for cell in grid.cells]
+    assert found == [(1, 0), (2, 0), (1, 4.5), (2, 4.5)]
+    assert {(cell.label, cell.steps, cell.sampler) for cell in grid.cells} == {("7", 3, "ddim")}
+    assert Grid.check(words, grid.to_dict()).cells == grid.cells
+
+
+def test_what_is_known_before_any_work(words):
+    header = asked(words, "seed", "1, 2", "eta", "0, 0.5", FIXED).header()
+    assert header["cost"] == "4 cells × 3 steps: 12 steps in all, of 2000 at most."
+    assert (header["title"], header["name"]) == ("Seed across, eta down", "seed-by-eta")
+    assert (header["across"]["titles"], header["down"]["title"]) == (["1", "2"], "Eta")
+    assert [cell["settings"]["eta"] for cell in header["cells"]] == [0, 0, 0.5, 0.5]
+    assert header["cells"][1]["line"].endswith("seed 2 · eta 0")
+    fixed = {f"fixed_{name}": str(value) for name, value in FIXED.items() if name != "seed"}
+    axes = ("seed", "1, 2", "eta", "0, 0.5")
+    assert header["link"] == dict(zip(NAMES, axes)) | fixed
+
+
+def test_a_prompt_without_a_class_is_about_the_label(words):
+    grid = asked(words, "prompt", "a, thin", "label", "1, any")
+    assert [cell.prompt for cell in grid.cells] == ["a one", "thin one", "a", "thin"]
+    assert grid.across.titles == ("no word", "thin")
+    grid = asked(words, "prompt", ["a thin two", ""], None, None, {"label": "1"})
+    assert [cell.what() for cell in grid.cells] == ["a thin two", "1"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("size", "1"), "What differs must be one of label, guidance_scale, .*, not 'size'"),
+        ((["label"], "1"), "What differs must be one of"),
+        (("steps", ""), "Steps needs a list of values, with commas"),
+        (("steps", 5), "Steps needs a list of values"),
+        (("steps", "1, x"), "Steps must be a whole number from 1 to 100, not 'x'"),
+        (("steps", [True]), "Steps must be a whole number"),
+        (("guidance_scale", "nan"), "Guidance scale must be a number from 0 to 10"),
+        (("seed", [1] * 101), "at most 100 cells"),
+        (("seed", [1] * 11, "steps", [1] * 10), "at most 100 cells, not 110"),
+        (("seed", [1] * 21, None, None, {"steps": 100}), "2100 steps in all, but at most 2000"),
+        (("seed", "1", "seed", "2"), "Seed is on both sides"),
+        (("prompt", "a green one"), "Prompt: .*green"),
+        (("prompt", "one", "label", "2"), "must say the same"),
+        (("seed", "1" * 5001), "at most 5000 characters"),
+        (("eta", "0, 1", None, None, {"sampler": "euler"}), "eta works with the sampler"),
+        (("seed", "1", None, None, {"colour": 1}), "There is no colour here, only label"),
+        (("seed", "1", None, None, {"label": {}}), "Label must be one of"),
+        (("seed", "1", None, None, [1]), "values by their names"),
+    ],
+)
+def test_what_is_refused(words, given, message):
+    with pytest.raises(InputError, match=message):
+        asked(words, *given)
+
+
+def test_a_grid_is_asked_for_by_names(words):
+    for given in (None, ["seed", "1"], {"across": "seed", "across_values": "1", "size": 3}):
+        with pytest.raises(InputError, match="across, across_values, down"):
+            Grid.check(words, given)
+
+
+def test_all_that_is_allowed_can_be_asked(words):
+    axes = ("seed", list(range(10)), "label", list("0123456789"))
+    grid = asked(words, *axes, {"steps": 20})
+    assert (len(grid.cells), grid.image_steps) == (MAX_CELLS, 2000)
+
+
+def test_every_question_is_allowed(words, label_model):
+    assert len(lessons_of(words)) == 5
+    for model in (words, label_model):
+        for _, _, *axes in lessons_of(model):
+            grid = asked(model, *axes)
+            assert len(grid.cells) > 4 and grid.down
+
+
+def test_a_grid_that_takes_too_long_is_ended(words):
+    grid = asked(words, "seed", "1, 2", None, None, FIXED)
+    with pytest.raises(UserError, match="ended after 0 of 2 cells and -1 seconds"):
+        list(draw_grid(Runner(words, deadline_s=-1), grid))
+
+
+def test_messages_hold_every_step_once(runner):
+    grid = asked(runner.model, "steps", "1, 3", "seed", "8, 9", {"sampler": "ddim"})
+    *found, last = messages(runner, grid)
+    assert last == {"done": True}
+    pictures = all_pictures(runner, grid)
+    seen = {}
+    for message in found:
+        for cells, index, each in message["pictures"]:
+            for cell, text in zip(cells, each, strict=True):
+                assert (cell, index) not in seen
+                seen[cell, index] = greys(text)
+    assert len(seen) == sum(map(len, pictures)) == 12
+    assert all((pictures[cell][index] == one).all() for (cell, index), one in seen.items())
+
+
+def test_the_labelled_picture_shows_the_cells(runner, tmp_path):
+    grid = asked(runner.model, "steps", "1, 2", "seed", "8, 9, 10", {"sampler": "ddim"})
+    pictures = all_pictures(runner, grid)
+    frames = grid_frames(grid, pictures)
+    assert len(frames) == 3
+    # The corner of each cell is found by its pixels, enlarged four times.
+    for frame, cell_step in ((frames[0], (0, 0)), (frames[1], (0, 1)), (frames[2], (1, 2))):
+        whole = frame.astype(int)
+        for cell, step in ((0, cell_step[0]), (5, cell_step[1])):
+            wanted = pictures[cell][step].repeat(4, 0).repeat(4, 1)
+            rows, columns = np.nonzero(whole[: -112 + 1, : -112 + 1] == wanted[0, 0])
+            corners = (whole[y : y + 112, x : x + 112] for y, x in zip(rows, columns))
+            assert any((corner == wanted).all() for corner in corners)
+    for ending in (".png", ".gif", ".mp4"):
+        path = tmp_path / f"grid{ending}"
+        write_grid(path, runner, grid, frames)
+        assert read_settings(path)["compare"] == grid.to_dict()
+    assert Image.open(tmp_path / "grid.gif").n_frames == 3
+
+
+def test_titles_of_any_length_have_a_place(words):
+    long = ", ".join(
+        [
+            "a bold seven leaning left",
+            "thin",
+            "a picture of a bold seven leaning left with narrow strokes",
+        ]
+    )
+    grid = asked(words, "prompt", long, "sampler", "dpmpp_2m_sde", {"steps": 1})
+    pictures = [[np.zeros((28, 28), np.uint8)] * 2 for _ in grid.cells]
+    frame = grid_frames(grid, pictures)[-1]
+    assert frame.shape[1] < 700 and frame.max() == 255

@@ -1,0 +1,24 @@
+"""What several tests of the page ask for."""
+
+import base64
+
+import numpy as np
+import torch
+
+from ldm_core import LatentDiffusion
+
+from ..conftest import randomised, small_parts
+
+GOOD = {"label": "7", "guidance_scale": 1.5, "steps": 3, "sampler": "ddim", "seed": 5}
+DIGITS = tuple("0123456789")
+
+
+def with_words(class_names: tuple[str, ...] = DIGITS) -> LatentDiffusion:
+    """A small model with random weights that knows words."""
+    torch.manual_seed(0)
+    return randomised(LatentDiffusion(small_parts(class_names)))
+
+
+def greys(text: str, *shape: int) -> np.ndarray:
+    """The greys that stand in a message, uint8; 28 x 28 if no shape is given."""
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape or (28, 28))
