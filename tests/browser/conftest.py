@@ -145,7 +145,7 @@ def pages(browser, address):
         page.on("console", lambda m: m.type in ("error", "warning") and reported.append(m.text))
         page.on("pageerror", lambda error: reported.append(str(error)))
         page.goto(address + query)
-        page.wait_for_selector("body[data-ready] .player[data-state] .x_t[src]")
+        page.wait_for_selector("body[data-ready] .player[data-state] .x_t[src]", state="attached")
         return page
 
     yield open_page
