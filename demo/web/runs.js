@@ -37,7 +37,7 @@ export class Runs {
     const signal = this.#next_signal();
     const store = this.#store;
     if (!is_live) {
-      store.run = { ...store.run, is_live: false };
+      if (store.run) store.run = { ...store.run, is_live: false };
       store.set({ state: "waiting", status: "Waiting for the model…" });
     }
     try {

@@ -9,7 +9,7 @@ const WHOLE_MS = 4000; // ... unless all steps together would take longer than t
 const OPENS = "Press a cell to open it in Watch.";
 
 // element: holds the markup of compare.html.
-export function mount(element, { store, engine }) {
+export function mount(element, { store, engine, tab }) {
   const $ = (selector) => element.querySelector(selector);
   const scrubber = $(".grid-step");
   let run = null;
@@ -26,7 +26,8 @@ export function mount(element, { store, engine }) {
     at = null;
     pause();
     total = Math.max(...run.cells.map(({ steps }) => steps));
-    scrubber.max = scrubber.value = total;
+    scrubber.max = total;
+    scrubber.value = total;
     scrubber.disabled = $(".play").disabled = Boolean(run.is_example);
     lay_out();
     place();
@@ -186,8 +187,9 @@ export function mount(element, { store, engine }) {
       steps_of_cell[steps] = bytes_of(pictures[i]);
       return steps_of_cell;
     });
-    const run = { ...example, request: example.link, pictures: of_cells, is_example: true };
-    store.set({ run, status: "An example. Press Compare to draw it step by step." });
+    const run = { ...example, request: tab.request, pictures: of_cells, is_example: true };
+    const status = "An example. Press Compare to draw it step by step.";
+    store.set({ run, state: "example", status });
   }
 
   open();

@@ -85,7 +85,7 @@ function described(name, { values, requests, labels, vocabulary }) {
   if (part === "seed") return { ...value_of("seed"), title: `Seed ${number}`, info: "" };
   if (part === "what") {
     const choices = [...labels.map((text) => [text, text]), ["", "left out"]];
-    return { title: `Point ${number}`, kind: vocabulary ? "words" : "choice", choices };
+    return { title: `Point ${number}`, kind: "words", choices: vocabulary ? null : choices };
   }
   if (name === "across" || name === "down") {
     const choices = requests.grid.map((name) => [name, value_of(name).title]);

@@ -201,6 +201,7 @@ export function mount(element, { store, engine }) {
   });
   $(".address").addEventListener("blur", () => player.toggleAttribute("data-address", false));
 
+  if (store.run.captions && !stillness.matches) $(".loop").setAttribute("aria-pressed", true);
   open();
   screens.add();
   const last = run.pictures.length - 1;

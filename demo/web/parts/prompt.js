@@ -1,5 +1,7 @@
 // What stands under the prompts: examples to press, and in their place what is wrong.
 
+import { open_fold } from "../layout.js";
+
 const FIELDS = { prompt: "prompt", negative_prompt: "negative prompt" };
 
 // element: holds the markup of prompt.html.
@@ -83,7 +85,7 @@ export function mount(element, { store, tab, about, language }) {
     if (!is_pressed) return names.some((name) => problems_of(name, store.controls[name]).length);
     const wrong = names.find((name) => note(name, true));
     if (!wrong) return null;
-    input(wrong).closest("details")?.setAttribute("open", "");
+    if (wrong === "negative_prompt") open_fold(document.querySelector(".fold"), true);
     input(wrong).focus();
     return `Nothing was drawn: the ${FIELDS[wrong]} has a mistake. Under it stands which one.`;
   };

@@ -23,7 +23,7 @@ from ldm_core.output.file_settings import FileSettings, ask, picture_text
 from ldm_core.output.steps import steps_of, steps_of_morph
 
 from ...conftest import ROOT
-from .hosting import Handler, hosting
+from ..hosting import Handler, hosting
 
 WAIT_S = 900
 

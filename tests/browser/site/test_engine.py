@@ -11,8 +11,8 @@ from PIL import Image, ImageSequence
 from ldm_core.files.metadata import settings_in
 from ldm_core.output.file_settings import FileSettings, picture_text
 
+from ..hosting import hosting
 from .conftest import engine_page
-from .hosting import hosting
 
 # What a call gives, as JSON: arrays as lists, with the names of their types.
 GIVES = """async ([kind, request, ...more]) => {

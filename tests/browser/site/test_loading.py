@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
+from ..hosting import hosting
 from .conftest import engine_page, load_engine
-from .hosting import hosting
 
 # A browser that takes no notice of the type of a worker.
 OLD = "window.Worker = class { terminate() {} };"

@@ -2,8 +2,8 @@
 
 import shutil
 
+from ..hosting import hosting
 from .conftest import load_engine
-from .hosting import hosting
 from .parity import DRAW
 
 KEEP = "(base) => import(`${base}site/offline.js`).then(({ keep_offline }) => keep_offline())"

@@ -15,9 +15,9 @@ from ldm_core import read_settings
 from ...conftest import ROOT
 from ..actions import RECORD, choose_label, generate, open_fold, pixels, set_steps, step
 from ..conftest import pages
+from ..hosting import hosting
 from ..test_looks import CONTRASTS, PHONE, SHIFT
 from ..test_prompts import slide, wait_for_values, write
-from .hosting import hosting
 
 SEED = 6  # what the page starts with
 # As somebody would who sets each control back. The picture follows.

@@ -6,7 +6,7 @@ from ldm_core import LatentDiffusion
 
 from ...conftest import ROOT
 from .conftest import engine_page
-from .hosting import hosting
+from ..hosting import hosting
 from .parity import DRAW, apart, kind_of, requests
 
 LABELS = [
