@@ -5,8 +5,8 @@ import pytest
 from ldm_core import LatentDiffusion
 
 from ...conftest import ROOT
-from .conftest import engine_page
 from ..hosting import hosting
+from .conftest import engine_page
 from .parity import DRAW, apart, kind_of, requests
 
 LABELS = [
