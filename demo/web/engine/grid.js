@@ -54,7 +54,7 @@ export class Grid {
       throw new InputError(`A grid has at most ${MAX_CELLS} cells, not ${listed.length} and more.`);
     const values = listed.map((value) => this.requests.checked(name, value));
     const known = Object.fromEntries(choices);
-    const titles = values.map((value) => (known[value] ?? String(value)) || "nothing said");
+    const titles = values.map((value) => (known[value] ?? String(value)) || "no word");
     return { name, title, values, titles };
   }
 
