@@ -112,7 +112,7 @@ def on_a_phone(page, panel):
     assert page.evaluate("a11y.held()") == [], panel
     if page.locator(f"{panel} .screens >> visible=true").count():
         assert page.evaluate("(panel) => a11y.unseen(panel)", panel) == [], panel
-    slider = page.locator(f"{panel} :is(#controls, .controls) [type=range]:visible").first
+    slider = page.locator(f"{panel} .controls [type=range]:visible").first
     if slider.count():
         scroll_over(page, slider)
     page.set_viewport_size({"width": 360, "height": PHONE["height"]})
