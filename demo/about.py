@@ -17,7 +17,7 @@ from .morph import MorphRequest, header_of_morph
 from .morph import messages as morph_messages
 from .reproduce import LARGE, formats
 from .request import Request, class_label, labels, request_type
-from .run import Runner, header_of
+from .run import Runner, draw, header_of
 from .train_page import train_page
 from .values import MAX_PROMPT, OF_WORDS, Choice, Number, Value
 
@@ -74,8 +74,8 @@ def _described(name: str, value: Value, runner: Runner, start: dict) -> dict[str
 
 
 def _run(runner: Runner, request: Request) -> dict[str, Any]:
-    """A whole run, as its messages would bring it."""
-    pictures = [step.to_list() for step in runner.steps(request)]
+    """A whole run, as its messages would bring it; never on the GPU that a visitor is lent."""
+    pictures = [step.to_list() for step in draw(runner.model, request, runner.deadline_s)]
     return header_of(request, len(pictures) - 1) | {"pictures": pictures}
 
 

@@ -15,6 +15,7 @@ from .diffusion.settings import SamplingSettings
 from .runtime.backends import BACKENDS
 
 SAMPLING_OPTIONS = tuple(f.name for f in fields(SamplingSettings))
+ONLY_GIVEN = {"argument_default": argparse.SUPPRESS}  # options have no default: see `given_options`
 DONE, REFUSED, INTERRUPTED = 0, 2, 130  # exit statuses; REFUSED is argparse's own, too
 
 
@@ -82,21 +83,16 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     argparse checks types only; SamplingSettings checks the values.
     """
     group = parser.add_argument_group(
-        "settings of sampling", "The defaults are stored in the weights."
+        "settings of sampling", "The defaults are stored in the weights.", **ONLY_GIVEN
     )
-
-    def add(name: str, help: str, **options) -> None:
-        # without a default, options that are given differ from those that are not
-        group.add_argument(name, help=help, default=argparse.SUPPRESS, **options)
-
-    add("--guidance-scale", "how strongly the label pulls: 0 ignores it, 1 is plain", type=float)
-    add("--steps", "denoising steps", type=int)
-    add("--sampler", ", ".join(SAMPLERS), metavar="NAME")
-    add("--spacing", f"of the steps: {', '.join(SPACINGS)}", metavar="NAME")
-    add("--eta", f"share of fresh noise, 0 to 1, for {' and '.join(WITH_ETA)}", type=float)
-    interval = {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
-    add("--guidance-interval", "times with guidance, within 0 and 1", **interval)
-    add("--guidance-rescale", "0 to 1: how far to undo the contrast of guidance", type=float)
+    add, interval = group.add_argument, {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
+    add("--guidance-scale", help="0 ignores the prompt, 1 is plain, more is stronger", type=float)
+    add("--steps", help="denoising steps", type=int)
+    add("--sampler", help=", ".join(SAMPLERS), metavar="NAME")
+    add("--spacing", help=f"of the steps: {', '.join(SPACINGS)}", metavar="NAME")
+    add("--eta", help=f"share of fresh noise, 0 to 1, for {' and '.join(WITH_ETA)}", type=float)
+    add("--guidance-interval", help="times with guidance, within 0 and 1", **interval)
+    add("--guidance-rescale", help="0 to 1: how far to undo the contrast of guidance", type=float)
 
 
 def given_options(

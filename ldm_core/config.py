@@ -110,27 +110,12 @@ class ConditioningConfig(Config):
     n_layers: int = 2
 
     def __post_init__(self):
-        if not _is_vocabulary(self.vocabulary, len(self.class_names)):
-            raise InputError(
-                "A vocabulary is a list of rows, each a list of spellings: an empty one, one for "
-                "each class, and any others."
-            )
         self.set(vocabulary=tuple(map(tuple, self.vocabulary)))  # JSON has lists
         if len(set(self.class_names)) < len(self.class_names) or NO_LABEL in self.class_names:
             raise InputError(
                 f"The names of classes must differ, and none may be {NO_LABEL}: "
                 f"{', '.join(self.class_names)}."
             )
-
-
-def _is_vocabulary(rows: Any, n_classes: int) -> bool:
-    is_text = isinstance(rows, (list, tuple)) and all(
-        isinstance(row, (list, tuple)) and all(isinstance(s, str) and s for s in row)
-        for row in rows
-    )
-    if not is_text or not rows:
-        return is_text
-    return not rows[0] and all(rows[1:]) and len(rows) > n_classes
 
 
 @dataclass(frozen=True)

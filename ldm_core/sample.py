@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .checks import InputError, check_choice
 from .command_line import (
+    ONLY_GIVEN,
     Parser,
     add_model_options,
     add_sampling_options,
@@ -132,71 +133,49 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        **ONLY_GIVEN,
     )
-
-    def add(name: str, help: str, **options) -> None:
-        # without a default, options that are given differ from those that are not
-        parser.add_argument(name, help=help, **{"default": argparse.SUPPRESS} | options)
-
-    file = {"metavar": "FILE", "type": Path, "default": None}
-    add("--out", f"file to write; its ending says what: {', '.join(ENDINGS)}", **file)
-    add("--like", "make FILE again, except for what other options change", **file)
-    add("--force", "overwrite the file", action="store_true", default=False)
+    add, file = parser.add_argument, {"metavar": "FILE", "type": Path, "default": None}
+    on_off = argparse.BooleanOptionalAction
+    add("--out", help=f"file to write; its ending says what: {', '.join(ENDINGS)}", **file)
+    add("--like", help="make FILE again, except for what other options change", **file)
+    add("--force", help="overwrite the file", action="store_true", default=False)
     add_model_options(parser)
-    add(
-        "--label",
-        "a class of the weights: name, number, range (0-9) or any; else all in turn",
-    )
-    add("--prompt", 'words instead of a label, as in "a bold seven leaning left"', metavar="TEXT")
-    add("--negative-prompt", "words that guidance leads away from", metavar="TEXT")
+    add("--label", help="a class: name, number, range (0-9) or any; else all in turn")
+    add("--prompt", help='words instead, as in "a bold seven leaning left"', metavar="TEXT")
+    add("--negative-prompt", help="words that guidance leads away from", metavar="TEXT")
     for name, thirds in STYLES.items():
         low, high = (thirds[third][0] for third in (LOW, HIGH))
-        add(f"--{name}", f"-1 ({low}) to 1 ({high}); 0 says nothing", type=float)
-    add("--count", "how many images (one of each label)", type=int)
-    add("--seed", "of the first image; image i has seed + i (drawn at random)", type=int)
+        add(f"--{name}", help=f"-1 ({low}) to 1 ({high}); 0 says nothing", type=float)
+    add("--count", help="how many images (one of each label)", type=int)
+    add("--seed", help="of the first image; image i has seed + i (random)", type=int)
     add_sampling_options(parser)
-    _add_start_options(parser)
-    add("--show", f"of each step: {', '.join(VIEWS)} ({BLANK['show']})", metavar="VIEW")
-    add("--strip", "a .png shows every step", action=argparse.BooleanOptionalAction)
-    add("--scale", f"enlargement ({SCALE}, less for large grids)", type=int)
-    add("--frame-ms", f"time of a frame in ms ({FRAME_MS})", type=int)
-    add("--hold-ms", f"time of the last frame in ms ({HOLD_MS})", type=int)
-    return parser
-
-
-def _add_start_options(parser: argparse.ArgumentParser) -> None:
+    add("--show", help=f"of each step: {', '.join(VIEWS)} ({BLANK['show']})", metavar="VIEW")
+    add("--strip", help="a .png shows every step", action=on_off)
+    add("--scale", help=f"enlargement ({SCALE}, less for large grids)", type=int)
+    add("--frame-ms", help=f"time of a frame in ms ({FRAME_MS})", type=int)
+    add("--hold-ms", help=f"time of the last frame in ms ({HOLD_MS})", type=int)
     group = parser.add_argument_group(
         "from a picture, or from one image to another",
-        "Of a picture the digit is centred and scaled the way MNIST was; one of 28 x 28 pixels,\n"
-        "or enlarged from that as this program does, is taken as it is.",
+        "The digit is centred and scaled as in MNIST; a picture of 28 x 28 pixels, or enlarged as\n"
+        "this program does it, is used unchanged.",
     )
-
-    def add(name: str, help: str, **options) -> None:
-        group.add_argument(name, help=help, default=argparse.SUPPRESS, **options)
-
-    file = {"metavar": "PICTURE", "type": Path}
-    add("--start-from", "re-imagine a picture of any size, light on dark or dark on light", **file)
-    add(
-        "--strength",
-        f"0 (the picture itself) to 1 (free of it) ({STRENGTH}; with --mask 1)",
-        type=float,
-    )
-    add("--mask", "complete: white is kept, black is redrawn; 28 x 28 or a multiple", **file)
-    add("--resample", f"how often each step of --mask is made ({RESAMPLE})", type=int)
-    add(
-        "--invert",
+    add, file = group.add_argument, {"metavar": "PICTURE", "type": Path}
+    add("--start-from", help="re-imagine a picture of any size, light on dark or not", **file)
+    strength = f"0 (the picture itself) to 1 (free of it) ({STRENGTH}; with --mask 1)"
+    add("--strength", help=strength, type=float)
+    add("--mask", help="complete: white is kept, black is redrawn; 28 x 28 or a multiple", **file)
+    add("--resample", help=f"how often each step of --mask is made ({RESAMPLE})", type=int)
+    inversion = (
         "find the noise that makes the picture, which shows PROMPT (or a label), and start there; "
-        f"with {INVERSION.sampler}, {INVERSION.steps} steps and a guidance scale of 1 if not given",
-        metavar="PROMPT",
+        f"with {INVERSION.sampler}, {INVERSION.steps} steps and a guidance scale of 1 if not given"
     )
-    add(
-        "--morph",
-        'from one image to another, each PROMPT:SEED, as in 3:7 "a bold eight:11"',
-        metavar="POINT",
-        nargs="+",
-    )
-    add("--frames", f"images of a morph from one point to the next ({FRAMES})", type=int)
-    add("--loop", "go back to the first point", action=argparse.BooleanOptionalAction)
+    add("--invert", help=inversion, metavar="PROMPT")
+    points = 'from one image to another, each PROMPT:SEED, as in 3:7 "a bold eight:11"'
+    add("--morph", help=points, metavar="POINT", nargs="+")
+    add("--frames", help=f"images of a morph from one point to the next ({FRAMES})", type=int)
+    add("--loop", help="go back to the first point", action=on_off)
+    return parser
 
 
 if __name__ == "__main__":

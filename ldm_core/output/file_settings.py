@@ -23,7 +23,7 @@ from ..config import PICTURE_SIDE, Config, checked
 from ..diffusion.settings import SamplingSettings
 from ..diffusion.starts import MAX_FRAMES
 from ..files.animation import FRAME_MS, HOLD_MS, MAX_MS, MIN_MS
-from ..files.pictures import MAX_SCALE, check_size
+from ..files.pictures import MAX_SCALE, check_size, grid_columns
 from ..inputs import MAX_RESAMPLE, MAX_SEED, RESAMPLE, Keep, check_seeds
 from ..model.class_names import find_label, find_labels, label_text
 from ..model.conditioning import Prompt
@@ -171,6 +171,10 @@ class Images(Config):
         seed = check_seeds(None, 1)[0] if self.seed is None else self.seed
         return dataclasses.replace(self, label=label, count=count, seed=seed)
 
+    def across(self, class_names: Sequence[str], views: int = 1) -> int:
+        """How many images stand side by side, each with `views` pictures."""
+        return grid_columns(self.count, len(self.prompts(class_names)), views)
+
 
 @dataclass(frozen=True)
 class Morph(Config):
@@ -183,10 +187,18 @@ class Morph(Config):
 
     @property
     def count(self) -> int:
+        """How many images."""
         return self.frames * (len(self.morph) - (not self.loop)) + (not self.loop)
 
     def points(self, class_names: Sequence[str]) -> list[tuple[Prompt, int]]:
         return [(prompt_of(text, class_names), seed) for text, seed in map(split_point, self.morph)]
+
+    def settled(self, class_names: Sequence[str]) -> "Morph":
+        return self
+
+    def across(self, class_names: Sequence[str]) -> int:
+        """A line for each point but the last, whose image ends the last line."""
+        return self.frames if self.loop or len(self.morph) > 2 else self.count
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -14,12 +14,12 @@ from tqdm import tqdm
 from ..config import PICTURE_SIDE
 from ..files.animation import ENCODERS, write_animation
 from ..files.npz import room_for_images, write_npz
-from ..files.pictures import grid_columns, grid_shape, lay_out, write_png
+from ..files.pictures import grid_shape, lay_out, write_png
 from ..files.weights import weights_of
 from ..inputs import MAX_SEED
 from ..latent_diffusion import DenoisingStep, LatentDiffusion
 from ..model.conditioning import Prompt
-from .file_settings import FileSettings, Morph, stored_settings
+from .file_settings import FileSettings, Images, Morph, stored_settings
 from .steps import steps_of, steps_of_morph
 from .views import VIEWS, step_pictures
 
@@ -43,41 +43,42 @@ def write_samples(
     a .png hold all finished images, 784 bytes each. An animation holds what `write_animation` says,
     and all its batches run side by side; that of a morph shows its images one after the other.
     """
-    ending = out.suffix.lower()
-    if isinstance(settings.images, Morph):
-        return _write_morph(out, model, settings, follow)
     images = settings.images.settled(model.class_names)
     settings = dataclasses.replace(settings, images=images)
-    turn, count = images.prompts(model.class_names), images.count
-    batches = math.ceil(count / BATCH[model.device.type])
-    with _watching(out, follow, batches) as watched:
-        runs = map(watched, _runs(model, settings, turn))
+    ending, look, count = out.suffix.lower(), settings.look, images.count
+    is_morph = isinstance(images, Morph)
+    with _watched(out, model, settings, follow) as runs:
         if ending == ".npz":
             pixels = _finished(model, runs, count)
-            seeds = (images.seed + np.arange(count)) % (MAX_SEED + 1)
-            arrays = _labels_and_prompts(model, turn, count) | {"seeds": seeds}
-            write_npz(out, pixels, settings=_stored(model, settings), **arrays)
-        elif ending == ".png" and settings.look.strip:
-            settings = _write_strip(out, model, settings, runs)
+            about = _about_each(model, images)
+            write_npz(out, pixels, settings=_stored(model, settings), **about)
+            return settings
+        if ending == ".png" and look.strip and not is_morph:
+            settings, picture = _strip(model, settings, runs)
+        elif ending == ".png":
+            across = images.across(model.class_names)
+            settings = _fitted(settings, grid_shape(count, across))  # before the work
+            picture = lay_out(_finished(model, runs, count), across)
+        elif is_morph:
+            settings = _fitted(settings, (PICTURE_SIDE, PICTURE_SIDE))
+            frames = _finished(model, runs, count)
         else:
-            views = 1 if ending == ".png" else len(VIEWS[settings.look.show])
-            across = grid_columns(count, len(turn), views)
-            settings = _fitted(settings, grid_shape(count * views, across * views))
-            if ending == ".png":
-                grid = lay_out(_finished(model, runs, count), across)
-                _write_png(out, model, grid, settings)
-            else:
-                frames = _frames(model, runs, settings.look.show, across)
-                _write_animation(out, model, frames, settings)
+            views = len(VIEWS[look.show])
+            across = views * images.across(model.class_names, views)
+            settings = _fitted(settings, grid_shape(count * views, across))
+            frames = _frames(model, runs, look.show, across)
+        about = {"settings": _stored(model, settings), "scale": settings.look.scale}
+        if ending == ".png":
+            write_png(out, picture, **about)
+        else:
+            hold_ms = look.frame_ms if is_morph and images.loop else look.hold_ms
+            write_animation(out, frames, **about, frame_ms=look.frame_ms, hold_ms=hold_ms)
     return settings
 
 
-def _write_strip(
-    out: Path,
-    model: LatentDiffusion,
-    settings: FileSettings,
-    runs: Iterable[Iterator[DenoisingStep]],
-) -> FileSettings:
+def _strip(
+    model: LatentDiffusion, settings: FileSettings, runs: Iterable[Iterator[DenoisingStep]]
+) -> tuple[FileSettings, np.ndarray]:
     """All steps side by side, a line for each picture that an animation would show of an image."""
     show, lines = settings.look.show, []
     for steps in runs:
@@ -87,34 +88,7 @@ def _write_strip(
         settings = _fitted(settings, grid_shape(rows * columns, columns))
         pictures = step_pictures(model, chain([start], steps), show)
         lines.append(np.stack([*pictures], axis=2).reshape(-1, PICTURE_SIDE, PICTURE_SIDE))
-    _write_png(out, model, lay_out(np.concatenate(lines), columns), settings)
-    return settings
-
-
-def _write_morph(
-    out: Path, model: LatentDiffusion, settings: FileSettings, follow: Follow | None
-) -> FileSettings:
-    """A .npz of a morph has the labels and seeds of its points; between them they are -1."""
-    ending, morph = out.suffix.lower(), settings.images
-    # A filmstrip has a line for each point but the last, whose image ends the last line.
-    across = morph.frames if morph.loop or len(morph.morph) > 2 else morph.count
-    if ending != ".npz":
-        shape = grid_shape(morph.count, across) if ending == ".png" else (PICTURE_SIDE,) * 2
-        settings = _fitted(settings, shape)
-    with _watching(out, follow) as watched:
-        pixels = _finished(model, [watched(steps_of_morph(model, settings))], morph.count)
-    if ending == ".png":
-        _write_png(out, model, lay_out(pixels, across), settings)
-    elif ending == ".npz":
-        prompts, point_seeds = zip(*morph.points(model.class_names))
-        labels, seeds = np.full((2, morph.count), -1)
-        labels[:: morph.frames] = _labels_and_prompts(model, prompts, len(prompts))["labels"]
-        seeds[:: morph.frames] = point_seeds
-        write_npz(out, pixels, settings=_stored(model, settings), labels=labels, seeds=seeds)
-    else:
-        hold = {"hold_ms": settings.look.frame_ms} if morph.loop else {}
-        _write_animation(out, model, pixels, settings, **hold)
-    return settings
+    return settings, lay_out(np.concatenate(lines), columns)
 
 
 def _fitted(settings: FileSettings, shape: tuple[int, int]) -> FileSettings:
@@ -125,23 +99,13 @@ def _stored(model: LatentDiffusion, settings: FileSettings) -> dict:
     return stored_settings(settings, weights_of(model))
 
 
-def _write_png(
-    out: Path, model: LatentDiffusion, picture: np.ndarray, settings: FileSettings
-) -> None:
-    write_png(out, picture, settings=_stored(model, settings), scale=settings.look.scale)
-
-
-def _write_animation(
-    out: Path, model: LatentDiffusion, frames: Iterable, settings: FileSettings, **hold: int
-) -> None:
-    look = settings.look
-    times = {"frame_ms": look.frame_ms, "hold_ms": look.hold_ms} | hold
-    write_animation(out, frames, settings=_stored(model, settings), scale=look.scale, **times)
-
-
 @contextmanager
-def _watching(out: Path, follow: Follow | None, batches: int = 1) -> Iterator[Follow]:
-    """follow, or else what shows the steps of all batches on a progress bar."""
+def _watched(
+    out: Path, model: LatentDiffusion, settings: FileSettings, follow: Follow | None
+) -> Iterator[Iterator[Iterator[DenoisingStep]]]:
+    """The steps of each batch, followed, or else shown on a progress bar; a morph is one batch."""
+    images, batch = settings.images, BATCH[model.device.type]
+    batches = 1 if isinstance(images, Morph) else math.ceil(images.count / batch)
     # delay: nobody needs a bar for what takes a second
     about = {"desc": out.name, "delay": 1, "dynamic_ncols": True}
     with tqdm(total=0, unit="step", disable=follow is not None, **about) as bar:
@@ -152,14 +116,17 @@ def _watching(out: Path, follow: Follow | None, batches: int = 1) -> Iterator[Fo
                 bar.update(step.index > 0)
                 yield step
 
-        yield follow or counted
+        yield map(follow or counted, _batches(model, settings, batch))
 
 
-def _runs(
-    model: LatentDiffusion, settings: FileSettings, turn: Sequence[Prompt]
+def _batches(
+    model: LatentDiffusion, settings: FileSettings, batch: int
 ) -> Iterator[Iterator[DenoisingStep]]:
-    """The steps of each batch of images."""
-    images, batch = settings.images, BATCH[model.device.type]
+    images = settings.images
+    if isinstance(images, Morph):
+        yield steps_of_morph(model, settings)
+        return
+    turn = images.prompts(model.class_names)
     for first in range(0, images.count, batch):
         indices = range(first, min(first + batch, images.count))
         prompts = [turn[i % len(turn)] for i in indices]
@@ -167,15 +134,26 @@ def _runs(
         yield steps_of(model, settings, prompts, seeds)
 
 
-def _labels_and_prompts(
-    model: LatentDiffusion, turn: Sequence[Prompt], count: int
-) -> dict[str, np.ndarray]:
-    """For each image its label, -1 where there is none, and its prompt if it has one."""
-    texts = [one for one in turn if isinstance(one, str)]
-    labels = [model.vocabulary.read(o).label if isinstance(o, str) else o for o in turn]
-    labels = np.array([-1 if label is None else label for label in labels])
-    arrays = {"labels": np.resize(labels, count)}
-    return arrays | ({"prompts": np.resize(np.array(texts), count)} if texts else {})
+def _about_each(model: LatentDiffusion, images: Images | Morph) -> dict[str, np.ndarray]:
+    """For each image its label and its seed, -1 for none, and its prompt if there are prompts.
+
+    The images of a morph between its points have no label and no seed.
+    """
+
+    def label_of(prompt: Prompt) -> int:
+        label = model.vocabulary.read(prompt).label if isinstance(prompt, str) else prompt
+        return -1 if label is None else label
+
+    if isinstance(images, Morph):
+        labels, seeds = np.full((2, images.count), -1)
+        for i, (prompt, seed) in enumerate(images.points(model.class_names)):
+            labels[i * images.frames], seeds[i * images.frames] = label_of(prompt), seed
+        return {"labels": labels, "seeds": seeds}
+    turn = images.prompts(model.class_names)
+    said = {"prompts": turn} if isinstance(turn[0], str) else {}
+    arrays = {"labels": list(map(label_of, turn))} | said
+    seeds = (images.seed + np.arange(images.count)) % (MAX_SEED + 1)
+    return {name: np.resize(each, images.count) for name, each in arrays.items()} | {"seeds": seeds}
 
 
 def _finished(
@@ -197,5 +175,4 @@ def _frames(
     """Frames of the grid of all images, uint8 (H, W)."""
     for parts in zip(*(step_pictures(model, steps, show) for steps in runs)):
         pictures = np.concatenate(parts)
-        views = pictures.shape[1]
-        yield lay_out(pictures.reshape(-1, *pictures.shape[2:]), across * views)
+        yield lay_out(pictures.reshape(-1, *pictures.shape[2:]), across)

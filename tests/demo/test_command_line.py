@@ -1,0 +1,174 @@
+"""`python -m demo` and `python demo/app.py`: how they start, and how they end."""
+
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from demo import app
+from demo.serving import own_folder, tidy
+from ldm_core import LatentDiffusion, UserError
+
+from ..conftest import ROOT
+
+
+def refusal(capsys, *line: str) -> str:
+    """The one line with which a command line is refused."""
+    with pytest.raises(SystemExit) as end:
+        # Another test may have a server at the port that is the default.
+        app.main([*line] if "--port" in line else [*line, "--port", str(free_port())])
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    assert said.startswith("python -m demo: ") and said.count("\n") == 1
+    return said
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def test_missing_weights_end_with_what_to_do(tmp_path, capsys):
+    assert "python train.py" in refusal(capsys, "--weights", str(tmp_path))
+
+
+def test_a_device_that_does_not_exist_is_refused(weights, capsys):
+    assert "not 'tpu'" in refusal(capsys, "--weights", str(weights), "--device", "tpu")
+
+
+def test_a_taken_port_is_named(label_model, monkeypatch, capsys):
+    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: label_model)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = refusal(capsys, "--host", "127.0.0.1", "--port", str(port))
+    assert f"127.0.0.1:{port}" in said and "--port" in said
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "x", "-1"])
+def test_a_bad_port_is_refused(port, capsys):
+    assert "1 to 65535" in refusal(capsys, "--port", port)
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1", "a" * 300])
+def test_an_address_of_another_machine_is_refused(host, capsys):
+    said = refusal(capsys, "--host", host, "--port", str(free_port()))
+    assert f"cannot serve at {host}" in said and "Choose another --host" in said
+
+
+def test_no_folder_for_files_is_refused(label_model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: label_model)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file"))
+    assert "Set GRADIO_TEMP_DIR" in refusal(capsys, "--port", str(free_port()))
+
+
+def test_a_proxy_for_a_public_link_may_need_a_package(label_model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: label_model)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:9")
+    assert "nonsense" in refusal(capsys, "--share", "--port", str(free_port()))
+    assert "NO_PROXY" not in os.environ
+    assert not list(tmp_path.glob("miniature-stable-diffusion-*"))
+
+
+def test_the_folder_is_our_own_and_lies_in_the_one_that_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "named"))
+    folder = own_folder()
+    assert folder.parent == tmp_path / "named" and folder.stat().st_mode & 0o77 == 0
+    assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="Set GRADIO_TEMP_DIR to a folder in which you can write"):
+        own_folder()
+
+
+def test_only_the_newest_files_are_kept(tmp_path):
+    for i, name in enumerate("dbca"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (i, i))
+    tidy(tmp_path, max_files=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+    tidy(tmp_path / "missing")
+
+
+@pytest.fixture
+def start(weights, tmp_path):
+    """start(*line, **environment): the page, in its own process."""
+    processes = []
+
+    def start(*line: str, **environment: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "demo", "--weights", weights, *line],
+            cwd=ROOT,
+            env=os.environ | {"GRADIO_TEMP_DIR": str(tmp_path)} | environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("proxies", "host"),
+    [
+        ({"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9"}, "127.0.0.1"),
+        ({"all_proxy": "nonsense://", "GRADIO_SERVER_NAME": "::1"}, "[::1]"),
+        ({"http_proxy": "127.0.0.1:9"}, "::"),
+    ],
+)
+def test_neither_proxies_nor_ipv6_keep_the_page_from_starting(start, proxies, host):
+    port = free_port()
+    line = [] if "GRADIO_SERVER_NAME" in proxies else ["--host", host]
+    process = start(*line, "--port", str(port), **proxies)
+    wait_for(f"http://{'127.0.0.1' if '.' in host else '[::1]'}:{port}/", process)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "says"),
+    [(signal.SIGINT, 130, "python -m demo: stopped\n"), (signal.SIGTERM, 143, "")],
+)
+def test_it_ends_when_it_is_told_to_and_leaves_no_file(start, tmp_path, sent, status, says):
+    port = free_port()
+    process = start("--port", str(port))
+    wait_for(f"http://127.0.0.1:{port}/", process)
+    ours = lambda: list(tmp_path.glob("miniature-stable-diffusion-*"))  # Gradio makes another
+    assert len(ours()) == 1
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert said.endswith(says) and not ours()
+
+
+def wait_for(url: str, process: subprocess.Popen) -> None:
+    ends_at = time.monotonic() + 120
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < ends_at and process.poll() is None:
+        try:
+            return directly.open(url, timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the page did not come up: {process.poll()}")
+
+
+def test_run_as_a_file_it_finds_its_modules_and_hides_none(monkeypatch):
+    """Python puts demo/ first on sys.path then."""
+    folder = ROOT / "demo"
+    standard = sys.stdlib_module_names | {"requests", "site", "httpx", "gradio"}
+    assert not standard & {path.stem for path in folder.iterdir()}
+    monkeypatch.setattr(sys, "path", [os.fspath(folder), *sys.path])
+    runpy.run_path(os.fspath(folder / "app.py"), run_name="app")
+    assert os.fspath(ROOT) in sys.path

@@ -1,0 +1,158 @@
+"""How the page is put together: controls, hosts of parts, events, and what it tells its scripts."""
+
+import json
+import re
+
+import orjson
+import pytest
+
+from demo import app
+from demo.about import about
+from demo.controls import starts_of
+from demo.request import PromptRequest, Request, request_type
+from demo.run import Runner
+from demo.web_files import WEB, modules, script_json
+from ldm_core import LatentDiffusion
+
+from ..conftest import small_parts
+from .conftest import models_of
+from .values import with_words
+
+TABS = ("watch", "compare", "draw", "morph")
+
+
+@pytest.fixture(params=["words", "labels"])
+def model(request, label_model):
+    return with_words() if request.param == "words" else label_model
+
+
+def built(model):
+    page, options = app.build(models_of(model))
+    return page.config, options["head"]
+
+
+def components(config) -> dict[str, dict]:
+    """The properties of components, by their ids on the page."""
+    found = [component["props"] for component in config["components"]]
+    return {one["elem_id"]: one for one in found if one.get("elem_id")}
+
+
+def element_id(tab, name):
+    return name if tab == "watch" else f"{tab}-{name}"
+
+
+def test_a_tab_has_a_control_for_each_of_its_values(model):
+    config, _ = built(model)
+    found = components(config)
+    for tab, start in starts_of(model).items():
+        for name, value in start.items():
+            assert found[element_id(tab, name)]["value"] == value, (tab, name)
+    for name, value in request_type(model).values().items():
+        assert found[name]["label"] == value.title
+        assert (found[name].get("info") or "") == value.info
+    assert found["generate"]["value"] == "Generate" and found["stop"]["value"] == "Stop"
+
+
+def test_labels_are_offered_by_the_names_of_classes():
+    found = components(built(LatentDiffusion(small_parts(("circle", "five-pointed star"))))[0])
+    offered = ["circle", "five-pointed star", "any"]
+    assert [text for _, text in found["label"]["choices"]] == offered
+    found = components(built(LatentDiffusion(small_parts(("any", "1"))))[0])
+    assert [title for title, _ in found["label"]["choices"]] == ["any", "1", "no label"]
+
+
+def test_a_model_of_labels_has_no_control_for_words(label_model):
+    found = components(built(label_model)[0])
+    assert not found.keys() & (PromptRequest.values().keys() - Request.values().keys())
+
+
+def test_a_property_that_the_model_has_no_words_for_has_no_slider():
+    found = components(built(with_words(("medium", "b")))[0])
+    assert "stroke" not in found and {"lean", "width"} <= found.keys()
+
+
+def test_controls_hand_their_values_to_the_page_s_script_and_to_no_function(model):
+    config, _ = built(model)
+    mine = [event for event in config["dependencies"] if event["api_visibility"] == "private"]
+    assert mine and not any(event["backend_fn"] for event in mine)
+    names = starts_of(model)
+    ids = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
+    for tab in TABS:
+        (run,) = [event for event in mine if f"page.generate('{tab}', values)" in str(event["js"])]
+        given = [ids[one] for one in run["inputs"]]
+        assert given == [element_id(tab, name) for name in names[tab]]
+        (sets,) = [event for event in mine if f"page.values('{tab}')" in str(event["js"])]
+        assert sets["outputs"] == run["inputs"] and sets["targets"][0][1] == "set"
+        for name in names[tab]:
+            control = [e for e in mine if f"page.changed('{tab}', '{name}'" in str(e["js"])]
+            kind = next(
+                c["type"]
+                for c in config["components"]
+                if c["props"].get("elem_id") == element_id(tab, name)
+            )
+            assert len(control) == (kind != "textbox")
+
+
+def test_each_host_mounts_a_part_that_is_there(model):
+    config, _ = built(model)
+    hosts = [str(c["props"].get("js_on_load")) for c in config["components"] if c["type"] == "html"]
+    mounted = re.findall(r"page\.mount\(element, '(\w+)', '(\w+)', trigger\)", "\n".join(hosts))
+    assert {tab for tab, _ in mounted} == {*TABS, "train"}
+    for _, part in mounted:
+        assert (WEB / f"{part}.html").is_file(), part
+    assert ("watch", "prompt") in mounted or model.vocabulary is None
+
+
+def test_the_head_brings_what_the_scripts_know_and_preloads_modules(model):
+    _, head = built(model)
+    known = json.loads(
+        re.search(r'<script type="application/json" id="about">(.*?)</script>', head)[1]
+    )
+    assert known == json.loads(json.dumps(about(Runner(model))))
+    preloaded = re.findall(r'<link rel="modulepreload" href="web/([\w/.]+)">', head)
+    assert preloaded == modules("gradio.js") and "engine/remote_engine.js" in preloaded
+    assert not any("worker" in name for name in preloaded)
+
+
+def test_the_page_opens_on_what_its_controls_say(model):
+    known = about(Runner(model))
+    example = known["examples"]["watch"]
+    start = {n: v for n, v in known["starts"]["watch"].items() if n in example["settings"]}
+    assert example["settings"] == start and example["settings"]["label"] == "7"
+    assert len(example["pictures"]) == example["steps"] + 1
+
+
+def test_about_names_every_value_of_every_request(model):
+    known = about(Runner(model))
+    values = {value["name"]: value for value in known["values"]}
+    for names in known["requests"].values():
+        assert values.keys() >= set(names)
+    assert values["steps"] == {
+        "name": "steps",
+        "title": "Steps",
+        "info": "More steps take longer and give cleaner strokes.",
+        "kind": "whole",
+        "start": 12,
+        "low": 1,
+        "high": 100,
+        "step": 1,
+        "in_line": "{} step{s}",
+        "says_what": False,
+    }
+    assert {value["kind"] for value in known["values"]} <= {
+        *("label", "words", "number", "whole", "choice", "picture", "mask", "shown", "points"),
+        "boolean",
+    }
+    assert known["controls"] == {tab: list(start) for tab, start in known["starts"].items()}
+
+
+@pytest.mark.parametrize("name", ["x" * 240, "caf\udce9", "</script><u>", 'a "quoted" & one'])
+def test_the_page_can_be_sent_whatever_the_classes_are_called(name):
+    config, head = built(LatentDiffusion(small_parts((name, "1"))))
+    assert orjson.dumps(config["components"], default=str)
+    assert "<u>" not in head and head.encode()
+
+
+def test_json_in_a_page_ends_no_script():
+    assert "<" not in script_json({"a": "</script>"})
+    assert json.loads(script_json({"a": "</script>"})) == {"a": "</script>"}
