@@ -1,7 +1,7 @@
 // What people may ask for, and what is wrong with it: as in demo/values.py, request.py, draw.py and
 // morph.py, which say what each value means.
 
-import { InputError, check_choice, check_number, check_whole, brief } from "./checks.js";
+import { InputError, brief, check_choice, check_number, check_whole } from "./checks.js";
 import { find_label } from "./class_names.js";
 import { PICTURE_SIDE } from "./config.js";
 import { as_digit } from "./drawings.js";
