@@ -20,6 +20,7 @@ from typing import Any
 from ldm_core import LatentDiffusion, UserError
 from ldm_core.export.graphs import graphs
 from ldm_core.export.model_json import model_json
+from ldm_core.export.packing import packed
 
 from .about import DATA, about
 from .run import Runner
@@ -127,7 +128,7 @@ def _write_model(model: LatentDiffusion, folder: Path) -> None:
     files = {"runtime": {"path": f"../{RUNTIME}"}, "wasm": _about(folder / WASM, f"../{WASM}")}
     for name, graph in graphs(model, small=True).items():
         path = folder / "model" / f"{name}.onnx{PACKED}"
-        _write(path, graph)
+        _write(path, packed(graph))
         files[name] = _about(path, path.name)
     about = json.dumps(model_json(model) | {"files": files})
     _write(folder / "model" / "model.json", about.encode())

@@ -27,6 +27,17 @@ RECORD = """() => {
   recorder.observe(screens.querySelector(".x_t"), {attributeFilter: ["src"]});
 }"""
 
+# Stops a run before its first picture, however fast it is.
+STOP_AT_ONCE = """([part, go, stop]) => {
+  const root = [...document.querySelectorAll(part)].find((one) => one.checkVisibility());
+  new MutationObserver((_, observer) => {
+    if (root.dataset.state !== "waiting") return;
+    observer.disconnect();
+    document.querySelector(stop).click();
+  }).observe(root, {attributeFilter: ["data-state"]});
+  document.querySelector(go).click();
+}"""
+
 
 def open_tab(page, name):
     page.click(f"role=tab[name='{name}']")

@@ -8,7 +8,7 @@ from PIL import Image
 
 from ldm_core import read_settings
 
-from .actions import PHONE, asked_by, open_tab
+from .actions import PHONE, STOP_AT_ONCE, asked_by, open_tab
 
 PICTURE = "cell => document.querySelectorAll('.grid canvas')[cell].toDataURL()"
 EMPTY = "Object.assign(document.createElement('canvas'), { width: 28, height: 28 }).toDataURL()"
@@ -100,8 +100,7 @@ def test_a_link_draws_its_grid_and_a_cell_leads_to_its_settings(open_page):
 def test_stop_stops_and_the_next_grid_works(open_compare):
     page = open_compare()
     set_axes(page, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9", "1, 2, 3, 4, 5, 6, 7, 8")
-    # Both before the first picture can come: the grid is not finished, however fast it is.
-    page.evaluate("['go', 'stop'].forEach((b) => document.querySelector(`#compare-${b}`).click())")
+    page.evaluate(STOP_AT_ONCE, [".comparison", "#compare-go", "#compare-stop"])
     wait_for_state(page, "stopped")
     said = r"Stopped( after \d+ of 80 cells)?\. Compare starts it again\."
     assert re.fullmatch(said, page.inner_text(".grid-status"))

@@ -14,6 +14,7 @@ from ..conftest import ROOT
 from .actions import (
     RECORD,
     STEPS,
+    STOP_AT_ONCE,
     apart,
     asked_by,
     be_still,
@@ -147,7 +148,7 @@ def test_stop_stops_and_the_next_run_works(open_page):
     assert step(page) == "Step 3 of 3"
 
     set_steps(page, 100)
-    page.evaluate("['generate', 'stop'].forEach((id) => document.querySelector(`#${id}`).click())")
+    page.evaluate(STOP_AT_ONCE, [".player", "#generate", "#stop"])
     wait_for_state(page, "stopped")
     set_steps(page, 2)
     generate(page)
@@ -305,7 +306,7 @@ def test_keyboard_alone(open_page):
         tab_to(selector)
     page.keyboard.press("Enter")
     assert page.get_attribute(".fold", "aria-expanded") == "true"
-    for selector in ("#negative_prompt input", "#sampler *", "#seed input", ".dice"):
+    for selector in ("#sampler *", "#negative_prompt input", "#seed input", ".dice"):
         tab_to(selector)
     page.fill("#seed input", "11")
     page.keyboard.press("Enter")

@@ -5,7 +5,7 @@
 // to which it counts, from 0 to 1; what is missing to 1 is the empty place. A style slider is such
 // a word.
 
-import { InputError, check_number, check_whole, quoted, shown } from "./checks.js";
+import { InputError, check_number, check_whole, quoted, brief } from "./checks.js";
 
 const EMPTY = 0; // the row of an empty place
 const ADVISED = 3; // unknown words that an error names
@@ -79,12 +79,12 @@ export class TextConditioning {
     const known = Object.keys(this.vocabulary.styles);
     if (style !== null && (typeof style !== "object" || Array.isArray(style)))
       throw new InputError(
-        `style must be a dictionary such as {"stroke": 1}, not ${shown(style)}.`,
+        `style must be a dictionary such as {"stroke": 1}, not ${brief(style)}.`,
       );
     for (const name in style)
       if (!known.includes(name)) {
         const allowed = known.join(", ") || "nothing";
-        throw new InputError(`style may have ${allowed}, not ${shown(name)}.`);
+        throw new InputError(`style may have ${allowed}, not ${brief(name)}.`);
       }
     for (const name in style) check_number(`style ${name}`, style[name], -1, 1);
     return known.filter((name) => style?.[name]).map((name) => [name, style[name]]); // in one order
@@ -112,7 +112,7 @@ export class LabelConditioning {
   #id(asked) {
     if (typeof asked === "string")
       throw new InputError(
-        `These weights know labels only, and no prompts such as ${shown(asked)}. Train new ones ` +
+        `These weights know labels only, and no prompts such as ${brief(asked)}. Train new ones ` +
           "with train.py, which learn words too.",
       );
     return check_label(asked, this.class_names) ?? this.class_names.length;
@@ -150,7 +150,7 @@ function check_label(label, class_names) {
     return check_whole("label", label, -1, class_names.length - 1) === -1 ? null : label;
   } catch {
     const names = class_names.map((name, i) => `${i} (${name})`).join(", ");
-    throw new InputError(`label must be None or one of ${names}, not ${shown(label)}.`);
+    throw new InputError(`label must be None or one of ${names}, not ${brief(label)}.`);
   }
 }
 
@@ -159,8 +159,8 @@ function what_is_wrong(problems) {
   const unknown = problems.filter(({ kind }) => kind === "unknown");
   const advice = ({ word, nearest, advice }) =>
     advice
-      ? `the weight ${shown(word)} (${advice})`
-      : `the unknown word ${shown(word)} (the nearest known one is ${shown(nearest)})`;
+      ? `the weight ${brief(word)} (${advice})`
+      : `the unknown word ${brief(word)} (the nearest known one is ${brief(nearest)})`;
   const words = [...new Map(unknown.map((one) => [one.word, advice(one)])).values()];
   const said = words.slice(0, ADVISED);
   if (words.length > ADVISED) said.push(`${words.length - ADVISED} more`);

@@ -8,6 +8,8 @@ const MAX_IMAGE_STEPS = 2000; // cells x steps
 const TOGETHER = 8; // cells in one batch: more are no faster, and Stop must not wait for them
 
 // A checked comparison. cells: requests, row by row.
+const NO_WORD = "no word"; // over a column whose prompt says nothing
+
 export class Grid {
   // given: {across, across_values, down, down_values, fixed}. An axis is the name of a value, its
   // values a list or a text with commas between them; fixed: other values by name; what is left out
@@ -54,8 +56,14 @@ export class Grid {
       throw new InputError(`A grid has at most ${MAX_CELLS} cells, not ${listed.length} and more.`);
     const values = listed.map((value) => this.requests.checked(name, value));
     const known = Object.fromEntries(choices);
-    const titles = values.map((value) => (known[value] ?? String(value)) || "nothing said");
+    const titles = values.map((value) => this.#title(value, kind, known));
     return { name, title, values, titles };
+  }
+
+  #title(value, kind, known) {
+    if (kind !== "words") return known[value] ?? String(value ?? NO_WORD);
+    const { label, style } = this.requests.language.read(value);
+    return label !== null || Object.keys(style).length ? value : NO_WORD;
   }
 
   // Values with a label and a prompt that agree: a prompt that names no class is about the label,

@@ -1,7 +1,7 @@
 // How prompts are read: exactly as by `Vocabulary.read` in ldm_core/model/vocabulary.py; a test
 // compares them. `promptLanguage` takes `Vocabulary.to_dict()`.
 
-import { shown } from "./checks.js";
+import { brief } from "./checks.js";
 
 // Python's whitespace, which differs a little from \s here.
 const SPACE =
@@ -48,7 +48,7 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
     const labels = [...new Set(named.filter(isClass).map((row) => row - 1))];
     if (labels.length > 1) {
       const [first, second] = labels.map(classWord);
-      const advice = `Write ${shown(first)} or ${shown(second)}.`;
+      const advice = `Write ${brief(first)} or ${brief(second)}.`;
       say("class", `A prompt names one class at most, not ${first} and ${second}. ${advice}`);
     }
     const style = {};

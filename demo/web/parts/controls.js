@@ -1,6 +1,7 @@
 // The controls of a page without Gradio, in the markup of Gradio's own, so that one style fits both.
 
 const MAX_SLIDER = 1000; // with more values than this, a slider cannot be set to each of them
+const LEFT_OUT = { placeholder: "left out" }; // of a point of a morph where nothing is drawn
 const PLAIN = 'autocapitalize="off" autocomplete="off" autocorrect="off" spellcheck="false"';
 
 // Puts a control into each element [data-control=NAME] of `root`. data-small: most people leave it as
@@ -85,7 +86,7 @@ function described(name, { values, requests, labels, vocabulary }) {
   if (part === "seed") return { ...value_of("seed"), title: `Seed ${number}`, info: "" };
   if (part === "what") {
     const choices = [...labels.map((text) => [text, text]), ["", "left out"]];
-    return { title: `Point ${number}`, kind: "words", choices: vocabulary ? null : choices };
+    return { title: `Point ${number}`, kind: "words", ...(vocabulary ? LEFT_OUT : { choices }) };
   }
   if (name === "across" || name === "down") {
     const choices = requests.grid.map((name) => [name, value_of(name).title]);
@@ -126,7 +127,8 @@ function markup(id, value, start, is_small) {
     return field(`<input type="checkbox" ${named} ${start ? "checked" : ""}>`, "check");
   if (kind !== "number" && kind !== "whole") {
     const length = value.length ?? 500;
-    const text = `value="${escaped(start ?? "")}" maxlength="${length}"`;
+    const hint = `placeholder="${value.placeholder ?? ""}"`;
+    const text = `value="${escaped(start ?? "")}" maxlength="${length}" ${hint}`;
     return field(`<input type="text" ${text} ${PLAIN} ${named}>`);
   }
   const limits = `min="${low}" max="${high}" step="${step}" value="${start}"`;
