@@ -9,6 +9,7 @@ hosts would have the browser unpack those.
 import gzip
 import hashlib
 import json
+import math
 import shutil
 import subprocess
 import tempfile
@@ -47,7 +48,9 @@ def write_web(
     the folder of the model, of which the tab Train tells. Raises UserError where the packages
     cannot be had.
     """
-    write_page(Runner(model, folder=weights), folder)
+    # The model that is exported runs in PyTorch; examples are drawn by what is fastest here.
+    fast = LatentDiffusion.load(weights) if weights else model
+    write_page(Runner(fast, folder=weights, deadline_s=math.inf), folder)
     with node_modules(runtime) as packages:
         for source, target in PACKAGES.items():
             _write(folder / target, (packages / source).read_bytes())
