@@ -15,6 +15,7 @@ BREAKS = """
     Worker.prototype.postMessage = postMessage;
     this.dispatchEvent(new ErrorEvent("error", { message: "out of memory", cancelable: true }));
   };
+  null;
 """
 
 
