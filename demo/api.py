@@ -26,7 +26,7 @@ from starlette.types import Receive, Scope, Send
 from ldm_core import InputError, UserError
 
 from . import compare, morph
-from .about import DATA, Examples, about
+from .about import Examples, about
 from .compare import Grid
 from .draw import look, remark
 from .lines import BusyError, Line, Lines, Stream
@@ -264,11 +264,6 @@ class Api:
         if not name or name == self.models.first.name:
             return self.models.first
         return await asyncio.to_thread(self.models.runner, str(name))
-
-    def prepare_examples(self) -> None:
-        """Draw what the tabs of the first model open with, while nobody waits for it."""
-        for name in DATA:
-            self.examples.get(name, self.models.first)
 
 
 async def done(line: Line, work: Callable[[], Any]) -> Any:

@@ -71,9 +71,8 @@ class Lines:
         self.runs = Line(cores(), busy)
         self.grids = Line(1, busy.replace("people", "grids"))
         self.files = Line(2, busy.replace("people", "files"))
-        # One thread fewer than cores, so that runs find one.
         live = "The server is busy, so the picture does not follow at once. Generate draws it."
-        self.previews = Line(max(1, cores() - 1), live, niceness=10)
+        self.previews = Line(cores(), live, niceness=10)  # runs go first where cores are short
 
 
 class Stream:

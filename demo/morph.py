@@ -78,6 +78,9 @@ class MorphRequest(Values):
     steps: int = _as_in_request("steps")
     sampler: str = _as_in_request("sampler")
 
+    def check_together(self, model: LatentDiffusion) -> None:
+        self.begin(model)
+
     def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
         return steps_of_morph(model, self.file)
 

@@ -104,6 +104,9 @@ class Request(Values):
 
     of_file: ClassVar[dict[str, Any]] = {"count": 1}
 
+    def check_together(self, model: LatentDiffusion) -> None:
+        model.denoise([self.prompted(model)], seeds=[self.seed], **self.file.options)
+
     def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
         return steps_of(model, self.file, [self.prompted(model)], [self.seed])
 

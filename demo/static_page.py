@@ -9,6 +9,7 @@ hosts would have the browser unpack those.
 import gzip
 import hashlib
 import json
+import math
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,7 @@ from typing import Any
 from ldm_core import LatentDiffusion, UserError
 from ldm_core.export.graphs import graphs
 from ldm_core.export.model_json import model_json
+from ldm_core.export.packing import packed
 
 from .about import DATA, about
 from .run import Runner
@@ -46,7 +48,9 @@ def write_web(
     the folder of the model, of which the tab Train tells. Raises UserError where the packages
     cannot be had.
     """
-    write_page(Runner(model, folder=weights), folder)
+    # The model that is exported runs in PyTorch; examples are drawn by what is fastest here.
+    fast = LatentDiffusion.load(weights) if weights else model
+    write_page(Runner(fast, folder=weights, deadline_s=math.inf), folder)
     with node_modules(runtime) as packages:
         for source, target in PACKAGES.items():
             _write(folder / target, (packages / source).read_bytes())
@@ -127,7 +131,7 @@ def _write_model(model: LatentDiffusion, folder: Path) -> None:
     files = {"runtime": {"path": f"../{RUNTIME}"}, "wasm": _about(folder / WASM, f"../{WASM}")}
     for name, graph in graphs(model, small=True).items():
         path = folder / "model" / f"{name}.onnx{PACKED}"
-        _write(path, graph)
+        _write(path, packed(graph))
         files[name] = _about(path, path.name)
     about = json.dumps(model_json(model) | {"files": files})
     _write(folder / "model" / "model.json", about.encode())

@@ -226,16 +226,19 @@ class Values:
             elif isinstance(value.kind, Number) and value.start(model) is not None:
                 value.kind.refuse(value.title, None)
         request = dataclasses.replace(request, file=file, **numbers)
-        request.begin(model)
+        request.check_together(model)
         return request
 
     def settled(self, model: LatentDiffusion) -> "Values":
         """The same request, written in the one way in which it is stored; raises InputError."""
         return self
 
+    def check_together(self, model: LatentDiffusion) -> None:
+        """Raise InputError where values are allowed, but not together; no network runs."""
+        raise NotImplementedError
+
     def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
-        """Begin to draw, without a step. Raises InputError where values are allowed, but not
-        together."""
+        """Begin to draw: yield the start, then each step."""
         raise NotImplementedError
 
     def settings(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ export class Runs {
   #kind;
   #ready;
   #controller = new AbortController();
+  #glances = {}; // of the pictures that follow the controls: how many were asked for, the newest shown
 
   // kind: the engine's stream, "denoise" or "morph". ready: resolves when the engine can be asked.
   constructor(store, engine, { kind = "denoise", ready = async () => {} } = {}) {
@@ -57,7 +58,12 @@ export class Runs {
   // One picture of a request that follows the controls: of the step that the store's `at` says.
   // Returns whether it was drawn; what is refused is said.
   async glance(request) {
-    const signal = this.#next_signal();
+    // Pictures that follow each other do not end each other: the newest that is there is shown.
+    if (this.#glances.signal !== this.#controller.signal)
+      this.#glances = { signal: this.#next_signal(), asked: 0, shown: 0 };
+    const glances = this.#glances;
+    const { signal } = glances;
+    const turn = ++glances.asked;
     const store = this.#store;
     try {
       const { index, t, noise_level, x_t, x_0, latent, ...said } = await this.#engine.glance(
@@ -65,7 +71,8 @@ export class Runs {
         store.at ?? null,
         signal,
       );
-      if (signal.aborted) return false;
+      if (signal.aborted || turn < glances.shown) return false;
+      glances.shown = turn;
       const glance = shown_of({ index, t, noise_level, x_t, x_0, latent });
       const is_here = JSON.stringify(said.settings) === JSON.stringify(store.run.settings);
       if (is_here && store.run.pictures.length > store.run.steps) return false;

@@ -93,6 +93,14 @@ def test_an_edit_says_how_exact_the_way_back_is(ask, model):
     assert remark(model, ask()) == ""
 
 
+def test_a_request_is_checked_without_any_network(ask, model, monkeypatch):
+    fail = lambda *_, **__: pytest.fail("a network ran")
+    monkeypatch.setattr(model, "encode", fail)
+    monkeypatch.setattr(model, "invert", fail)
+    for given in ({"strength": 0.5}, {"mask": picture_text(half_mask())}, {"invert": "7"}):
+        ask(**given)
+
+
 def test_a_mask_keeps_what_is_white(ask, model):
     request = ask(mask=picture_text(half_mask()))
     assert request.line().startswith("a digit completed")

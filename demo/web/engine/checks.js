@@ -13,7 +13,7 @@ export class InputError extends UserError {
 
 export function check_number(name, value, low, high) {
   if (typeof value !== "number" || !(low <= value && value <= high)) // true for NaN too
-    throw new InputError(`${name} must be a number from ${low} to ${high}, not ${shown(value)}.`);
+    throw new InputError(`${name} must be a number from ${low} to ${high}, not ${brief(value)}.`);
   return value;
 }
 
@@ -21,25 +21,25 @@ export function check_number(name, value, low, high) {
 export function check_whole(name, value, low, high) {
   if (!Number.isInteger(value) || value < low || value > high) {
     const allowed = `a whole number from ${low} to ${high}`;
-    throw new InputError(`${name} must be ${allowed}, not ${shown(value)}.`);
+    throw new InputError(`${name} must be ${allowed}, not ${brief(value)}.`);
   }
   return value;
 }
 
 export function check_choice(name, value, choices) {
   if (!choices.includes(value))
-    throw new InputError(`${name} must be one of ${choices.join(", ")}, not ${shown(value)}.`);
+    throw new InputError(`${name} must be one of ${choices.join(", ")}, not ${brief(value)}.`);
   return value;
 }
 
 // A value as an error message shows it: short, whatever it is, and written as in Python.
-export function shown(value) {
+export function brief(value) {
   if (value === null || value === undefined) return "empty";
   if (typeof value === "string") return shortened(value);
   if (typeof value === "boolean") return value ? "True" : "False";
   if (Array.isArray(value)) {
     const more = value.length > 6 ? ["..."] : [];
-    return `[${[...value.slice(0, 6).map(shown), ...more].join(", ")}]`;
+    return `[${[...value.slice(0, 6).map(brief), ...more].join(", ")}]`;
   }
   if (typeof value === "object") return JSON.stringify(value);
   return { NaN: "nan", Infinity: "inf", "-Infinity": "-inf" }[value] ?? String(value);

@@ -5,7 +5,7 @@
 // to which it counts, from 0 to 1; what is missing to 1 is the empty place. A style slider is such
 // a word.
 
-import { InputError, check_number, check_whole, quoted, shown } from "./checks.js";
+import { InputError, check_number, check_whole, quoted, brief } from "./checks.js";
 
 const EMPTY = 0; // the row of an empty place
 const ADVISED = 3; // unknown words that an error names
@@ -79,12 +79,12 @@ export class TextConditioning {
     const known = Object.keys(this.vocabulary.styles);
     if (style !== null && (typeof style !== "object" || Array.isArray(style)))
       throw new InputError(
-        `style must be a dictionary such as {"stroke": 1}, not ${shown(style)}.`,
+        `style must be a dictionary such as {"stroke": 1}, not ${brief(style)}.`,
       );
     for (const name in style)
       if (!known.includes(name)) {
         const allowed = known.join(", ") || "nothing";
-        throw new InputError(`style may have ${allowed}, not ${shown(name)}.`);
+        throw new InputError(`style may have ${allowed}, not ${brief(name)}.`);
       }
     for (const name in style) check_number(`style ${name}`, style[name], -1, 1);
     return known.filter((name) => style?.[name]).map((name) => [name, style[name]]); // in one order
@@ -112,7 +112,7 @@ export class LabelConditioning {
   #id(asked) {
     if (typeof asked === "string")
       throw new InputError(
-        `These weights know labels only, and no prompts such as ${shown(asked)}. Train new ones ` +
+        `These weights know labels only, and no prompts such as ${brief(asked)}. Train new ones ` +
           "with train.py, which learn words too.",
       );
     return check_label(asked, this.class_names) ?? this.class_names.length;
@@ -150,7 +150,7 @@ function check_label(label, class_names) {
     return check_whole("label", label, -1, class_names.length - 1) === -1 ? null : label;
   } catch {
     const names = class_names.map((name, i) => `${i} (${name})`).join(", ");
-    throw new InputError(`label must be None or one of ${names}, not ${shown(label)}.`);
+    throw new InputError(`label must be None or one of ${names}, not ${brief(label)}.`);
   }
 }
 
@@ -161,7 +161,7 @@ function what_is_wrong(problems) {
   if (!unknown.length) return problems[0].text;
   const nearest = new Map(unknown.map(({ word, nearest }) => [word, nearest]));
   const advice = ([word, known]) =>
-    `the unknown word ${shown(word)} (the nearest known one is ${shown(known)})`;
+    `the unknown word ${brief(word)} (the nearest known one is ${brief(known)})`;
   const words = [...nearest].slice(0, ADVISED).map(advice);
   if (nearest.size > ADVISED) words.push(`${nearest.size - ADVISED} more`);
   return `The prompt has ${words.join(" and ")}.`;

@@ -14,7 +14,7 @@ import { border, to_image, to_pixels } from "./pixels.js";
 import { gaussian_noise } from "./randomness.js";
 import { get_sampler } from "./samplers.js";
 import { SamplingSettings } from "./settings.js";
-import { inverted_start, noise_start, noised_start, path, slerp } from "./starts.js";
+import { inverted_start, morph_frames, noise_start, noised_start, slerp } from "./starts.js";
 
 export const MAX_SEED = 2 ** 32 - 1;
 export const RESAMPLE = 5;
@@ -160,7 +160,7 @@ export class LatentDiffusion {
     { loop = false, negative = null, style = null, part = [], signal = null, ...options } = {},
   ) {
     const settings = this.settings(options);
-    const each = path(points.length, frames, loop).slice(...part);
+    const each = morph_frames(points.length, frames, loop).slice(...part);
     const asked = points.map(([asked]) => asked);
     const seeds = check_seeds(points.map(([, seed]) => seed), points.length);
     const context = this.#read(asked, negative, style, settings);

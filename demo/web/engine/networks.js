@@ -2,6 +2,7 @@
 // latent_diffusion.js): the graphs of ldm_core/runtime/onnx_networks.py and onnx_text.py.
 
 import { IMAGE_SIDE, LATENT_SHAPE, LATENT_SIZE } from "./config.js";
+import { unpacked } from "./unpacking.js";
 
 const OPTIONS = { executionProviders: ["wasm"] };
 
@@ -18,7 +19,7 @@ export class Networks {
   // cannot be asked. Each keeps its memory until the worker ends.
   async add(graphs) {
     for (const [name, graph] of Object.entries(graphs)) // at once they would take more memory
-      this.#sessions[name] ??= await this.#ort.InferenceSession.create(graph, OPTIONS);
+      this.#sessions[name] ??= await this.#ort.InferenceSession.create(unpacked(graph), OPTIONS);
   }
 
   // rows, amounts: of N prompts; for a model that knows labels only, rows are N ids.

@@ -1,6 +1,6 @@
 // From a file back to the request that made it; as `opened` in demo/reproduce.py.
 
-import { InputError, shown } from "./checks.js";
+import { InputError, brief } from "./checks.js";
 import { Grid } from "./grid.js";
 import { settings_in } from "./settings_in.js";
 
@@ -25,7 +25,7 @@ export function opened(requests, bytes, name) {
       show = { format, show: stored.show, scale: stored.scale, frame_ms: stored.frame_ms };
       if (tab !== "morph" && stored.count !== 1) said.push("Of its images, this is the first.");
       const others = Object.keys(about.defaults).filter(
-        (one) => !names.includes(one) && shown(stored[one]) !== shown(about.defaults[one]),
+        (one) => !names.includes(one) && brief(stored[one]) !== brief(about.defaults[one]),
       );
       const words = others.map((one) => `${one.replaceAll("_", " ")} ${stored[one]}`).join(" and ");
       if (words) said.push(`The page has no control for ${words}, so the picture is not the same.`);

@@ -14,6 +14,7 @@ const SILENT_MS = 40000; // ... and one without a message or a comment for so lo
 const RETURN_MS = 2000; // how often a lost server is looked for
 
 export class RemoteEngine {
+  glances_at_once = 2; // the second is on its way while the first is shown
   #base;
   #model;
   #on_back;

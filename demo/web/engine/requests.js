@@ -1,7 +1,7 @@
 // What people may ask for, and what is wrong with it: as in demo/values.py, request.py, draw.py and
 // morph.py, which say what each value means.
 
-import { InputError, check_choice, check_number, check_whole, shown } from "./checks.js";
+import { InputError, check_choice, check_number, check_whole, brief } from "./checks.js";
 import { find_label } from "./class_names.js";
 import { PICTURE_SIDE } from "./config.js";
 import { as_digit } from "./drawings.js";
@@ -66,7 +66,7 @@ export class Requests {
       this.language ? this.#words(title, String(value)) : this.#label(title, value),
     boolean(title, value) {
       if (typeof value === "boolean") return value;
-      throw new InputError(`${title} must be true or false, not ${shown(value)}.`);
+      throw new InputError(`${title} must be true or false, not ${brief(value)}.`);
     },
     picture(title, value) {
       if (!value) throw new InputError(EMPTY);
@@ -83,7 +83,7 @@ export class Requests {
     points: (title, value) => {
       if (Array.isArray(value) && value.length >= 2 && value.length <= MAX_POINTS)
         return value.map((point, i) => this.#point(point, i + 1));
-      const found = Array.isArray(value) ? value.length : shown(value);
+      const found = Array.isArray(value) ? value.length : brief(value);
       throw new InputError(`${title} must be a list of 2 to ${MAX_POINTS} points, not ${found}.`);
     },
   };
@@ -100,7 +100,7 @@ export class Requests {
   #words(title, value) {
     const { max_prompt } = this.about;
     if (typeof value !== "string" || [...value].length > max_prompt) {
-      const found = typeof value === "string" ? `${[...value].length} characters` : shown(value);
+      const found = typeof value === "string" ? `${[...value].length} characters` : brief(value);
       const allowed = `text of at most ${max_prompt} characters`;
       throw new InputError(`${title} must be ${allowed}, not ${found}.`);
     }

@@ -5,7 +5,7 @@ import { InputError, check_number, check_whole } from "./checks.js";
 import { LATENT_SHAPE, LATENT_SIZE } from "./config.js";
 import { gaussian_noise } from "./randomness.js";
 
-const MAX_STATIONS = 1000;
+const MAX_FRAMES = 1000;
 
 // Pure noise, each image's a function of its seed.
 export function noise_start(seeds, times) {
@@ -76,9 +76,9 @@ export function slerp(a, b, share) {
 
 // The frames along a path through points, `frames` from each to the next, its first included; with
 // `loop` on to the first point again, which is not repeated: for each frame {before, after, share}.
-export function path(points, frames, loop) {
-  if (points < 2) throw new InputError(`A way leads through two points or more, not ${points}.`);
-  check_whole("frames", frames, 1, Math.floor(MAX_STATIONS / points));
+export function morph_frames(points, frames, loop) {
+  if (points < 2) throw new InputError(`A morph leads through two points or more, not ${points}.`);
+  check_whole("frames", frames, 1, Math.floor(MAX_FRAMES / points));
   const count = loop ? frames * points : frames * (points - 1) + 1;
   return Array.from({ length: count }, (_, i) => {
     const before = Math.min(Math.floor(i / frames), loop ? points - 1 : points - 2);

@@ -1,14 +1,15 @@
-// Live: the picture follows the controls. One picture is asked for at a time, and when it is there,
-// the next, of the newest values; what came between is dropped. When the controls rest, the whole run
-// is drawn.
+// Live: the picture follows the controls. When a picture is there, the next is asked for, of the newest
+// values; what came between is dropped. Two may be under way, where the engine draws two at once. When
+// the controls rest, the whole run is drawn.
 
 const REST_MS = 250; // the controls are at rest when nothing has changed for so long
 
 // element: holds the switch; what it was set to holds for the visit.
-export function mount(element, { store, tab }) {
+export function mount(element, { store, tab, engine }) {
   const input = element.querySelector("input");
   let newest = null; // the request that has not been asked for
-  let asking = false;
+  let last = null; // the request that was asked for last
+  let asking = 0;
   let rest = 0;
 
   function follow() {
@@ -24,18 +25,18 @@ export function mount(element, { store, tab }) {
     clearTimeout(rest);
   }
 
-  async function ask() {
-    if (asking) return;
-    asking = true;
-    let drawn = null;
-    while (newest && !tab.runs.is_busy) {
-      const request = newest;
-      newest = null;
-      drawn = (await tab.runs.glance(request)) && request;
-    }
-    asking = false;
-    if (!drawn || newest || tab.runs.is_busy || !input.checked) return;
-    rest = setTimeout(() => tab.runs.start(drawn, true), REST_MS);
+  function ask() {
+    while (newest && !tab.runs.is_busy && asking < (engine.glances_at_once ?? 1)) draw(newest);
+  }
+
+  async function draw(request) {
+    [last, newest] = [request, null];
+    asking++;
+    const is_drawn = await tab.runs.glance(request);
+    asking--;
+    ask();
+    if (!is_drawn || request !== last || tab.runs.is_busy || !input.checked) return;
+    rest = setTimeout(() => tab.runs.start(request, true), REST_MS);
   }
 
   try {

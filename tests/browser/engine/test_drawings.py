@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ldm_core import InputError
-from ldm_core.data.drawings import as_digit, as_mask
+from ldm_core.files.drawings import as_digit, as_mask
 
 READ = """({ as_digit, as_mask }, { read, cases }) => cases.map(({ grey, width, height }) => {
   const greys = Uint8Array.from(atob(grey), (letter) => letter.charCodeAt(0));

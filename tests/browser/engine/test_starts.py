@@ -7,7 +7,7 @@ import torch
 
 from ldm_core import Keep
 from ldm_core.diffusion.completion import passes, times_reached
-from ldm_core.diffusion.starts import path, slerp
+from ldm_core.diffusion.starts import morph_frames, slerp
 
 from .conftest import MADE_UP
 from .made_up import about, made_up
@@ -113,9 +113,9 @@ def test_a_morph_is_that_of_python_in_parts_too(node, options):
 
 def test_paths_and_arcs_are_those_of_python(node):
     ways = [(2, 1, False), (2, 12, True), (5, 3, False), (3, 7, True)]
-    paths = "({ path }, ways) => ways.map((way) => path(...way))"
+    paths = "({ morph_frames }, ways) => ways.map((way) => morph_frames(...way))"
     for way, found in zip(ways, node("starts.js", paths, ways), strict=True):
-        wanted = zip(*(part.tolist() for part in path(*way)), strict=True)
+        wanted = zip(*(part.tolist() for part in morph_frames(*way)), strict=True)
         for at, (before, after, share) in zip(found, wanted, strict=True):
             assert at == {"before": before, "after": after, "share": pytest.approx(share)}
     a = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -128,16 +128,20 @@ def test_paths_and_arcs_are_those_of_python(node):
 
 
 def test_what_python_refuses_is_refused(node):
-    refuse = """({ path, noised_start }, calls) => calls.map(([name, ...given]) => {
+    refuse = """({ morph_frames, noised_start }, calls) => calls.map(([name, ...given]) => {
       try {
-        return { path, noised_start }[name](...given);
+        return { morph_frames, noised_start }[name](...given);
       } catch ({ name, message }) {
         return `${name}: ${message}`;
       }
     })"""
-    calls = [["path", 1, 3, True], ["path", 2, 0, True], ["noised_start", [], 1.5, [], [1, 0]]]
+    calls = [
+        ["morph_frames", 1, 3, True],
+        ["morph_frames", 2, 0, True],
+        ["noised_start", [], 1.5, [], [1, 0]],
+    ]
     assert node("starts.js", refuse, calls) == [
-        "InputError: A way leads through two points or more, not 1.",
+        "InputError: A morph leads through two points or more, not 1.",
         "InputError: frames must be a whole number from 1 to 500, not 0.",
         "InputError: strength must be a number from 0 to 1, not 1.5.",
     ]

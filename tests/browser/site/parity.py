@@ -19,13 +19,13 @@ import numpy as np
 import torch
 
 from ldm_core import SAMPLERS, LatentDiffusion
-from ldm_core.output.file_settings import FileSettings, ask, picture_text
+from ldm_core.output.file_settings import FileSettings, picture_text, prompt_of
 from ldm_core.output.steps import steps_of, steps_of_morph
 
 from ...conftest import ROOT
 from ..hosting import Handler, hosting
 
-WAIT_S = 400
+WAIT_S = 900
 
 PROMPTS = [
     "a bold seven leaning left",
@@ -125,11 +125,11 @@ def python_pictures(model: LatentDiffusion, request: dict) -> torch.Tensor:
     if "morph" in given:
         given["morph"] = tuple(given["morph"])
     settings = FileSettings.from_dict(model.defaults.to_dict() | given)
-    if settings.morph:
+    if "morph" in given:
         steps = steps_of_morph(model, settings)
     else:
-        asked = settings.prompt or ask(settings.label, model.class_names)
-        steps = steps_of(model, settings, [asked], [settings.seed])
+        prompt = given.get("prompt") or prompt_of(given["label"], model.class_names)
+        steps = steps_of(model, settings, [prompt], [given["seed"]])
     *_, last = steps
     return model.decode(last.x_t)
 
