@@ -77,6 +77,8 @@ def test_a_new_model_appears_on_the_menu_and_a_damaged_one_is_told(
         open_tab(page, "Train")
         page.get_by_text("do not say how they were trained").wait_for()
 
-        page = open_page("?model=damaged")
+        page = browser.new_page()  # what the browser says of the refusal is no fault
+        page.goto(f"{url}?model=damaged")
         page.locator(".notice").filter(has_text="unet.safetensors is damaged").wait_for()
         generate(page)
+        page.close()
