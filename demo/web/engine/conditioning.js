@@ -5,7 +5,7 @@
 // to which it counts, from 0 to 1; what is missing to 1 is the empty place. A style slider is such
 // a word.
 
-import { InputError, check_number, check_whole, quoted, brief } from "./checks.js";
+import { InputError, brief, check_number, check_whole } from "./checks.js";
 
 const EMPTY = 0; // the row of an empty place
 const ADVISED = 3; // unknown words that an error names
@@ -137,7 +137,7 @@ function context_of(conditioning, asked, negative, style) {
 function check_asked(asked) {
   if (typeof asked === "string")
     throw new InputError(
-      `Prompts are a list with one for each image: [${quoted(asked)}].`,
+      `Prompts are a list with one for each image: [${brief(asked)}].`,
     );
   if (asked.length === 0)
     throw new InputError("There is no prompt: give one label, prompt or None for each image.");
@@ -154,15 +154,17 @@ function check_label(label, class_names) {
   }
 }
 
-// The problems of a prompt in the words of `Vocabulary.read`, which names all unknown words before
-// anything else.
+// The problems of a prompt in the words of `Vocabulary.read`.
 function what_is_wrong(problems) {
   const unknown = problems.filter(({ kind }) => kind === "unknown");
-  if (!unknown.length) return problems[0].text;
-  const nearest = new Map(unknown.map(({ word, nearest }) => [word, nearest]));
-  const advice = ([word, known]) =>
-    `the unknown word ${brief(word)} (the nearest known one is ${brief(known)})`;
-  const words = [...nearest].slice(0, ADVISED).map(advice);
-  if (nearest.size > ADVISED) words.push(`${nearest.size - ADVISED} more`);
-  return `The prompt has ${words.join(" and ")}.`;
+  const advice = ({ word, nearest, advice }) =>
+    advice
+      ? `the weight ${brief(word)} (${advice})`
+      : `the unknown word ${brief(word)} (the nearest known one is ${brief(nearest)})`;
+  const words = [...new Map(unknown.map((one) => [one.word, advice(one)])).values()];
+  const said = words.slice(0, ADVISED);
+  if (words.length > ADVISED) said.push(`${words.length - ADVISED} more`);
+  const first = words.length ? [`The prompt has ${said.join(" and ")}.`] : [];
+  const others = problems.filter(({ kind }) => kind !== "unknown").map(({ text }) => text);
+  return [...first, ...others].join(" ");
 }

@@ -1,14 +1,22 @@
 // How prompts are read: exactly as by `Vocabulary.read` in ldm_core/model/vocabulary.py; a test
 // compares them. `promptLanguage` takes `Vocabulary.to_dict()`.
 
+import { brief } from "./checks.js";
+
+// Python's whitespace, which differs a little from \s here.
+const SPACE =
+  "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
+// Dots and a colon before a figure separate nothing: "bold:1.1" must not name a 1.
+const SEPARATOR = `(?:${SPACE}|[,;!?\\-'"…]|\\.\\.+|[.:](?![-+]?\\.?[0-9]))`;
+const DECIMALS = "[0-9]+(?:,[0-9]+)+"; // some write 1,1 for 1.1
+const UNKNOWN = `${DECIMALS}|(?:[.:]-(?=\\.?[0-9])|(?!${SEPARATOR}).)+`;
+const WEIGHT = /[.:*=^][-+]?\.?[0-9]|[0-9][,%]/; // in what is no word
+
 export function promptLanguage({ rows, n_classes, places, styles }) {
   const THIRDS = [-1, 0, 1];
-  // Python's whitespace, which differs a little from \s here.
-  const SPACE =
-    "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-  const SEPARATOR = `[${SPACE},.;:!?\\-]`;
   const separator = new RegExp(SEPARATOR, "uy");
-  const unknown = new RegExp(`.(?:(?!${SEPARATOR}).)*`, "suy");
+  const decimals = new RegExp(DECIMALS, "uy");
+  const unknown = new RegExp(UNKNOWN, "suy");
 
   const names = Object.keys(styles);
   const spellings = rows.flatMap((row, index) => row.map((spelling) => [spelling, index]));
@@ -35,18 +43,24 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
     const say = (kind, text) => problems.push({ kind, text });
     if (!problems.length && read.length > places)
       say("length", `A prompt has at most ${places} words, not ${read.length}.`);
-    const labels = [...new Set(read.filter(isClass).map((row) => row - 1))];
-    if (labels.length > 1)
-      say("class", `A prompt names one class at most, not ${both(labels.map(classWord))}.`);
+    // "two sevens" names two: who mends the unknown word should not meet the next refusal.
+    const named = tokens.map(({ row, text }) => row ?? singular(text));
+    const labels = [...new Set(named.filter(isClass).map((row) => row - 1))];
+    if (labels.length > 1) {
+      const [first, second] = labels.map(classWord);
+      const advice = `Write ${brief(first)} or ${brief(second)}.`;
+      say("class", `A prompt names one class at most, not ${first} and ${second}. ${advice}`);
+    }
     const style = {};
     for (const { name, third } of read.map((row) => meaning.get(row)).filter(Boolean)) {
       style[name] ??= third;
       if (style[name] === third || problems.some((one) => one.name === name)) continue;
-      const said = both([style[name], third].map((one) => usual(name, one)));
+      const said = [style[name], third].map((one) => usual(name, one)).join(" and ");
       const text = `A prompt says one thing about ${name}, not ${said}.`;
       problems.push({ kind: "style", name, text });
     }
-    return { rows: read, label: labels[0] ?? null, style, tokens, problems };
+    const first = read.find(isClass);
+    return { rows: read, label: first ? first - 1 : null, style, tokens, problems };
   }
 
   // What is wrong with {prompt, [a property of style]: amount}: with the prompt, or with the room that
@@ -63,26 +77,39 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
   }
 
   function tokenise(prompt) {
-    const tokens = [];
-    for (let at = 0; at < prompt.length; ) {
-      const match = matchAt(known, prompt, at);
-      const row = match ? rowOf(match) : null;
-      if (row) {
-        tokens.push({ row, text: match, start: at, end: at + match.length });
-        at += match.length;
-      } else if (matchAt(separator, prompt, at)) {
-        at += 1;
+    const tokens = [], plain = typed(prompt);
+    for (let at = 0; at < plain.length; ) {
+      const length = matchAt(known, plain, at)?.length ?? 0;
+      const row = length ? rowOf(prompt.slice(at, at + length)) : null;
+      const gap = matchAt(separator, plain, at);
+      if (row && !(matchAt(decimals, plain, at)?.length > length)) {
+        const end = at + length;
+        tokens.push({ row, text: prompt.slice(at, end), start: at, end });
+        at = end;
+      } else if (gap) {
+        at += gap.length;
       } else {
-        const word = matchAt(unknown, prompt, at);
-        const place = { start: at, end: at + word.length };
-        const text = `“${word}” is not known.`;
-        const problem = { kind: "unknown", text, word, nearest: nearest(word), ...place };
-        tokens.push({ row: null, text: word, ...place, problem });
-        at = place.end;
+        const end = at + matchAt(unknown, plain, at).length;
+        const word = prompt.slice(at, end);
+        const problem = { ...mistake(word), word, start: at, end };
+        tokens.push({ row: null, text: word, start: at, end, problem });
+        at = end;
       }
     }
     return tokens;
   }
+
+  function mistake(word) {
+    if (!WEIGHT.test(typed(word)))
+      return { kind: "unknown", text: `“${word}” is not known.`, nearest: nearest(word) };
+    const advice = weight_advice(names);
+    return { kind: "unknown", text: `“${word}” is a weight, and ${advice}.`, nearest: null, advice };
+  }
+
+  // The row of the class of which a word is the plural.
+  const singular = (word) =>
+    ["s", "es"].map((end) => word.endsWith(end) && rowOf(word.slice(0, -end.length))).find(Boolean) ??
+    null;
 
   function matchAt(regexp, text, at) {
     regexp.lastIndex = at;
@@ -107,11 +134,13 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
     return found;
   }
 
-  // Any of the spellings as a whole word, the longest first: "boot" must not hide "ankle boot".
+  // Any of the spellings as a whole word, in any white space, the longest first: "boot" must not hide
+  // "ankle boot".
   function pattern() {
-    const forms = ([s]) => [s.normalize("NFC"), s.normalize("NFD"), folded(s)];
+    const forms = ([s]) => [s.normalize("NFC"), s.normalize("NFD"), folded(s)].map(typed);
     const ordered = [...new Set(spellings.flatMap(forms))].sort((a, b) => length(b) - length(a));
-    const escaped = ordered.map((text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"));
+    const escape = (text) => text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+    const escaped = ordered.map((text) => text.split(spaces).map(escape).join(`${SPACE}+`));
     return new RegExp(`(?:${escaped.join("|")})(?=${SEPARATOR}|$)`, "iuy");
   }
 
@@ -144,7 +173,6 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
     return before + size + alike(a.slice(inA + size), b.slice(inB + size));
   }
 
-  const both = (words) => words.slice(0, 2).join(" and ");
   const isClass = (row) => row !== null && row >= 1 && row <= n_classes;
   const classWord = (label) => rows[1 + label][0];
   const phrasesOf = (name, third) => styles[name][THIRDS.indexOf(third)];
@@ -157,10 +185,28 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
   return { read, problems, isBeginning, isClass };
 }
 
-// Python's casefold of the NFC form. One letter at a time, because the end of a word changes what
+const weight_advice = (names) =>
+  `weights are not read${names.length ? `: set ${one_of(names)}, from -1 to 1` : ""}`;
+const one_of = (names) => names.join(", ").replace(/, ([^,]*)$/, " or $1");
+
+const spaces = new RegExp(`${SPACE}+`, "u");
+
+// With any white space as one space.
+export const one_line = (text) => text.split(spaces).join(" ");
+
+// Curly quotes, dashes and full-width characters as a plain keyboard writes them. Each stays one
+// character.
+const typed = (text) =>
+  text
+    .replace(/[‘’‚‛]/g, "'")
+    .replace(/[“”„‟«»]/g, '"')
+    .replace(/[‐‑‒–—―]/g, "-")
+    .replace(/[！-～]/g, (letter) => String.fromCharCode(letter.charCodeAt(0) - 0xfee0));
+
+// Python's casefold of the NFC form, with plain white space and quotes. One letter at a time, because the end of a word changes what
 // becomes of a sigma; a dotless i is a letter of its own.
 export function folded(text) {
   const fold = (letter) =>
     letter === "ı" ? letter : letter.toLowerCase().toUpperCase().toLowerCase();
-  return [...text.normalize("NFC")].map(fold).join("");
+  return [...one_line(typed(text)).normalize("NFC")].map(fold).join("");
 }

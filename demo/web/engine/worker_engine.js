@@ -265,7 +265,7 @@ function last_picture(steps) {
 async function all_steps(steps, format, show, mean) {
   const first = ["estimate", "both"].includes(show) && !steps[0].x_0 ? await mean() : null;
   const each = steps.map((step) => views(step, show, first));
-  if (format === "gif") return { frames: each.map((pictures) => lay_out(pictures, pictures.length)) };
+  if (format === "gif") return { frames: each.map((all) => lay_out(all, all.length)) };
   const rows = each[0].flatMap((_, view) => each.map((pictures) => pictures[view]));
   return { frames: [lay_out(rows, steps.length)] };
 }
@@ -289,8 +289,10 @@ function grid_frames(grid, made) {
 // A request whose pictures are greys in base64, whatever they were.
 async function prepared(given) {
   const ready = { ...given };
-  for (const [name, read] of [["start_from", as_digit], ["mask", as_mask]])
-    if (ready[name]?.startsWith?.("data:")) ready[name] = as_text(read(...(await greys_of(ready[name]))));
+  for (const [name, read] of [["start_from", as_digit], ["mask", as_mask]]) {
+    const is_uri = typeof ready[name] === "string" && ready[name].startsWith("data:");
+    if (is_uri) ready[name] = as_text(read(...(await greys_of(ready[name]))));
+  }
   return ready;
 }
 
@@ -304,7 +306,7 @@ async function greys_of(uri) {
     throw new InputError(`This file is no picture that the browser can read: ${formats}.`);
   }
   const by = Math.min(1, LARGEST / Math.max(image.width, image.height));
-  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * by)));
+  const [width, height] = [image.width, image.height].map((side) => Math.round(side * by) || 1);
   const pen = new OffscreenCanvas(width, height).getContext("2d");
   pen.imageSmoothingQuality = "high";
   pen.drawImage(image, 0, 0, width, height);

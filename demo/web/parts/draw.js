@@ -69,8 +69,8 @@ export function mount(element, { store, engine, tab }) {
   function rub(from, to) {
     const parts = Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / scale) || 1;
     for (let part = 0; part <= parts; part++) {
-      const [x, y] = ["x", "y"].map((axis) => from[axis] + ((to[axis] - from[axis]) * part) / parts);
-      const far = (i) => Math.hypot((i % SIDE) + 0.5 - x / scale, Math.floor(i / SIDE) + 0.5 - y / scale);
+      const at = (axis) => (from[axis] + ((to[axis] - from[axis]) * part) / parts) / scale - 0.5;
+      const far = (i) => Math.hypot((i % SIDE) - at("x"), Math.floor(i / SIDE) - at("y"));
       easel.kept.forEach((_, i) => far(i) < RUBBER && (easel.kept[i] = 0));
     }
     repaint();
