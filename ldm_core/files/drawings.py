@@ -11,15 +11,12 @@ from PIL import Image
 from ..checks import InputError
 from ..config import PICTURE_SIDE
 from .greys import PictureError, printable, read_grey, read_picture
+from .ink import BLANK, MIN_CONTRAST, ink_of
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
 CENTRE = PICTURE_SIDE // 2  # the pixel where MNIST has the centre of mass
 WORKING_SIDE = 256  # pixels; larger pictures are averaged down first
-FAINT = 0.2  # share of full ink below which a pixel is paper
-MIN_CONTRAST = 24  # of 255, between ink and paper
 CUT = 0.001  # share of the ink on each side that may lie outside the box, such as specks
-FITS = 4  # of the paper, each without the pixels that stood out in the fit before
-BLANK = "The picture is blank, or too faint: no digit stands out on it."
 
 
 def as_digit(grey: np.ndarray) -> np.ndarray:
@@ -39,7 +36,7 @@ def as_digit(grey: np.ndarray) -> np.ndarray:
         if int(digit.max()) - int(digit.min()) < MIN_CONTRAST:
             raise InputError(BLANK)
         return digit
-    return placed(ink_of(averaged_down(grey)))
+    return placed(ink_of(averaged_down(grey)).amount)
 
 
 def read_digit(path: str | Path) -> np.ndarray:
@@ -114,34 +111,6 @@ def averaged_down(grey: np.ndarray) -> np.ndarray:
         return grey
     size = [max(1, round(side * factor)) for side in grey.shape[::-1]]
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-
-
-def ink_of(grey: np.ndarray) -> np.ndarray:
-    """The ink on each pixel, float (H, W) in [0, 1], without the paper's shade.
-
-    The paper is a plane of greys, because light falls on it from one side. The plane is fitted to
-    the pixels near it, several times. The ink is either darker or lighter than the paper.
-    """
-    height, width = grey.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    plane = np.stack([np.ones(grey.size), x.ravel(), y.ravel()], axis=1)
-    flat = grey.astype(float).ravel()
-    apart = flat - np.median(flat)
-    for _ in range(FITS):
-        paper = np.abs(apart) <= 3 * deviation(apart)
-        apart = flat - plane @ np.linalg.lstsq(plane[paper], flat[paper], rcond=None)[0]
-    ink = apart * (1 if (apart**3).sum() > 0 else -1)
-    full = np.percentile(ink[ink >= ink.max() / 2], 75)
-    faint = max(FAINT * full, 4 * deviation(apart))
-    if full < max(MIN_CONTRAST, 2 * faint):
-        raise InputError(BLANK)
-    return ((ink - faint) / (full - faint)).clip(0, 1).reshape(grey.shape)
-
-
-def deviation(apart: np.ndarray) -> float:
-    """The standard deviation of the paper's noise, from the median; at least half a grey, because
-    drawings have no noise."""
-    return max(1.4826 * float(np.median(np.abs(apart))), 0.5)
 
 
 def placed(ink: np.ndarray) -> np.ndarray:
