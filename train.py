@@ -10,21 +10,21 @@ from ldm_core.command_line import DONE, INTERRUPTED, Parser, exit_status
 from ldm_core.data.datasets import DATASETS
 from ldm_core.runtime.devices import device_type
 from ldm_core.training.processes import joined
-from ldm_core.training.run import STAGES, RunOptions, TrainingRun
+from ldm_core.training.run import STAGES, TrainingRun
 
 DEFAULT_MINUTES = 10.0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Train as the command line says; returns the exit status (see `command_line.exit_status`)."""
-    options = RunOptions(**vars(parse(argv)))
+    options = parse(argv)
     rank, count = (os.environ.get(name) for name in ("RANK", "WORLD_SIZE"))  # set by torchrun
     program = f"train.py: process {rank} of {count}" if rank and count else "train.py"
     stopped = "stopped at once; --resume goes on from the last save."
     return exit_status(program, lambda: _train(options), interrupted=stopped)
 
 
-def _train(options: RunOptions) -> int:
+def _train(options: argparse.Namespace) -> int:
     with joined(device_type(options.device)) as processes:
         return DONE if TrainingRun(options, processes).run() else INTERRUPTED
 
@@ -65,12 +65,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
-        "--log-dir", type=Path, help="write TensorBoard logs there (needs: pip install tensorboard)"
-    )
-    parser.add_argument(
         "--save-seconds",
         type=positive(float),
-        help="how often to save what --resume goes on from (30, or less often where that is slow)",
+        default=30.0,
+        help="how often to save what --resume goes on from (default 30)",
     )
     again = parser.add_mutually_exclusive_group()
     again.add_argument(

@@ -44,25 +44,25 @@ print(imported - begin, loaded - imported, time.perf_counter() - loaded)
 """
 TRAINING = """
 import statistics, time, torch
-from ldm_core import LatentDiffusion
 from ldm_core.config import TrainingConfig
 from ldm_core.data.captions import Captions
+from ldm_core.data.datasets import LabelledImages
 from ldm_core.data.morphometrics import Measurements
-from ldm_core.model.vae import LatentDistribution
-from ldm_core.training.budget import Budget
-from ldm_core.training.loop import LOG_STEPS, LoopOptions
-from ldm_core.training.memory import keep_freed_memory
-from ldm_core.training.run import model_config
-from ldm_core.training.unet import train_unet
+from ldm_core.model.vae import VAE, LatentDistribution
+from ldm_core.training.loop import train
+from ldm_core.training.run import keep_freed_memory, model_config
+from ldm_core.training.stages import Materials, UNetStage
 if {keep}:
     keep_freed_memory()
-latents = LatentDistribution(*torch.randn(2, 1000, 4, 8, 8))
-marks = []
-options = LoopOptions(log=lambda step, values: marks.append(time.perf_counter()))
-model = LatentDiffusion(model_config(tuple("0123456789")))
-captions = Captions(model.vocabulary, [0] * 1000, Measurements(*torch.randn(3, 1000)))
-train_unet(model, latents, captions, Budget(steps=61), TrainingConfig(), options)
-print(statistics.median(b - a for a, b in zip(marks[1:], marks[2:])) / LOG_STEPS)
+digits = tuple("0123456789")
+data = LabelledImages(torch.zeros(1000, 28, 28), torch.zeros(1000), digits)
+parts = model_config(digits), TrainingConfig(), torch.device("cpu"), VAE
+stage = UNetStage(Materials(data, data, *parts))
+stage.latents = LatentDistribution(*torch.randn(2, 1000, 4, 8, 8))
+measured = Measurements(*torch.randn(3, 1000))
+stage.captions = Captions(stage.model.vocabulary, [0] * 1000, measured)
+marks = [time.perf_counter() for _ in train(stage.learner(), lambda done: done / 60)]
+print(statistics.median(b - a for a, b in zip(marks[10:], marks[11:])))
 """
 
 

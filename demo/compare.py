@@ -5,7 +5,6 @@ is asked and the seed are drawn together, in one batch.
 """
 
 import dataclasses
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -240,7 +239,7 @@ def draw_grid(model: LatentDiffusion, grid: Grid, deadline_s: float) -> Iterator
     for cells, options in _batches(model, grid.cells):
         requests = [grid.cells[cell] for cell in cells]
         asked = [request.asked(model) for request in requests]
-        negative = [request.file_settings(model).negative_prompt for request in requests]
+        negative = [request.file_settings(model).words.negative_prompt for request in requests]
         seeds = [request.seed for request in requests]
         for step in model.denoise(asked, seeds=seeds, negative=negative, **options):
             if time.monotonic() > ends_at:
@@ -260,5 +259,5 @@ def _batches(
     for cell, request in enumerate(cells):
         options = request.file_settings(model).options
         del options["negative"]  # each image has its own, as it has its seed
-        batches.setdefault(json.dumps(options), ([], options))[0].append(cell)
+        batches.setdefault(repr(options), ([], options))[0].append(cell)
     return [(tuple(together), options) for together, options in batches.values()]

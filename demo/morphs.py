@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ldm_core import InputError, LatentDiffusion, UserError, write_png
-from ldm_core.files.animation import write_gif
+from ldm_core.files.animation import FRAME_MS, write_gif
 from ldm_core.files.pictures import lay_out
-from ldm_core.output.file_settings import SCALE, FileSettings, stored_settings
+from ldm_core.output.file_settings import SCALE, stored_settings
 from ldm_core.output.steps import steps_of_morph
 
 from .folder import tidy
@@ -195,9 +195,9 @@ def save(runner: Runner, images: np.ndarray, request: MorphRequest) -> tuple[Pat
     strip = lay_out(images, across)
     scale = min(max(STRIP_SIDE // max(strip.shape), 1), SCALE)
     stored = lambda scale: stored_settings(
-        request.file_settings(runner.model, scale), runner.weights
+        request.file_settings(runner.model, scale=scale), runner.weights
     )
-    hold = {"hold_ms": FileSettings().frame_ms} if request.loop else {}
+    hold = {"hold_ms": FRAME_MS} if request.loop else {}
     try:
         tidy(runner.folder)
         runner.folder.mkdir(parents=True, exist_ok=True)

@@ -199,9 +199,11 @@ class Values:
         values = sorted(self.values().items(), key=lambda item: not item[1].says_what)
         return {name: getattr(self, name) for name, _ in values}
 
-    def file_settings(self, model: LatentDiffusion, scale: int = SCALE) -> FileSettings:
-        """All that makes a file of this request; what is not asked for is as the model says."""
-        return FileSettings.from_dict(model.defaults.to_dict() | self.settings() | {"scale": scale})
+    def file_settings(self, model: LatentDiffusion, **others: Any) -> FileSettings:
+        """All that makes a file of this request; other values are the model's defaults. others:
+        settings of a file that are no values of a request, such as scale."""
+        given = self.settings() | {"scale": SCALE} | others
+        return FileSettings.from_dict(model.defaults.to_dict() | given)
 
     def line(self) -> str:
         """The values as one line of text."""
@@ -264,8 +266,8 @@ class Request(Values):
         """What `model.denoise` is to draw: the index of a class, None for no label."""
         return find_label(self.label, model.class_names)
 
-    def file_settings(self, model: LatentDiffusion, scale: int = SCALE) -> FileSettings:
-        return dataclasses.replace(super().file_settings(model, scale), count=1)
+    def file_settings(self, model: LatentDiffusion, **others: Any) -> FileSettings:
+        return super().file_settings(model, count=1, **others)
 
     def file_name(self) -> str:
         """A name for files, without an ending. A class may have a name that no file can have."""

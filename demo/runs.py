@@ -217,7 +217,7 @@ class Runner:
         return path
 
     def _stored(self, request: Request, scale: int) -> dict[str, Any]:
-        return stored_settings(request.file_settings(self.model, scale), self.weights)
+        return stored_settings(request.file_settings(self.model, scale=scale), self.weights)
 
     def _new_file(self, request: Request, ending: str) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)

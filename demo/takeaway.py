@@ -1,7 +1,6 @@
 """What people take away of a run: files of it, and texts that make it again; and the way back, from
 a file to the values that made it."""
 
-import dataclasses
 import importlib.util
 import io
 import logging
@@ -16,10 +15,11 @@ from typing import Any
 
 from ldm_core import InputError, LatentDiffusion, UserError
 from ldm_core.checks import check_choice, check_whole
+from ldm_core.files.animation import FRAME_MS
 from ldm_core.files.metadata import settings_in
 from ldm_core.model.class_names import label_text
 from ldm_core.model.vocabulary import STYLES
-from ldm_core.output.file_settings import FileSettings, asked_of
+from ldm_core.output.file_settings import FileSettings, Look
 from ldm_core.output.sample_files import write_samples
 
 from .folder import tidy
@@ -30,7 +30,6 @@ from .runs import NO_FILES, FilesNotWritten, Runner, in_time
 KINDS = {"gif": ".gif", "mp4": ".mp4", "webp": ".webp", "apng": ".apng", "strip": ".png"}
 MAX_SCALE = 16  # a WebP holds all its frames, enlarged
 MAX_FILE = 4_000_000  # bytes of a file whose settings are wanted
-FRAME_MS = FileSettings().frame_ms
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +80,7 @@ class Take:
         if scale is not None:
             check_whole("scale", scale, 1, MAX_SCALE)
         about = {"show": show, "scale": scale, "frame_ms": frame_ms, "strip": kind == "strip"}
-        settings = dataclasses.replace(request.file_settings(model), **about)
-        return cls(request, kind, settings)
+        return cls(request, kind, request.file_settings(model, **about))
 
     def file_name(self) -> str:
         return self.request.file_name() + KINDS[self.kind]
@@ -141,11 +139,10 @@ def _code(value: Any) -> str:
 
 def as_command(take: Take) -> str:
     """The command line that makes a file, to the byte."""
-    usual, options = FileSettings(), dict(take.request.settings())
-    shown = ("show", "scale") if take.kind == "strip" else ("show", "scale", "frame_ms")
-    for name in shown:
-        if getattr(take.settings, name) != getattr(usual, name):
-            options[name] = getattr(take.settings, name)
+    usual, look, options = Look(), take.settings.look, dict(take.request.settings())
+    for name in ("show", "scale") if take.kind == "strip" else ("show", "scale", "frame_ms"):
+        if getattr(look, name) != getattr(usual, name):
+            options[name] = getattr(look, name)
     words = [_option(name, value) for name, value in options.items()]
     words += ["--strip"] * (take.kind == "strip")
     return " ".join(["python -m ldm_core.sample", *words, _option("out", take.file_name())])
@@ -194,26 +191,26 @@ def opened(runner: Runner, content: bytes, name: str, asks: type[Request] | None
     except InputError as error:
         raise InputError(f"{name} cannot be opened here. {error}") from error
     said = [f"{name} is opened."]
-    if settings.count is None or settings.count > 1:
+    if settings.images.count is None or settings.images.count > 1:
         said.append("Of its images, this is the first.")
     if other := _without_control(runner.model, settings, asks):
         said.append(f"The page has no control for {other}, so the picture is not the same.")
     if weights not in (None, runner.weights):
         said.append("It was made with other weights, so the picture is not the same.")
     kind = next((kind for kind in kinds() if KINDS[kind] == Path(name).suffix.lower()), None)
-    show = {"show": settings.show, "scale": settings.scale, "frame_ms": settings.frame_ms}
-    if settings.strip or kind != "strip":  # another PNG is the finished image
-        show["format"] = "strip" if settings.strip else kind
+    look = settings.look
+    show = {"show": look.show, "scale": look.scale, "frame_ms": look.frame_ms}
+    if look.strip or kind != "strip":  # another PNG is the finished image
+        show["format"] = "strip" if look.strip else kind
     return Opened(request, show, " ".join(said))
 
 
 def _first_image(model: LatentDiffusion, settings: FileSettings, asks: type[Request]) -> Request:
     """The request for the first of the images of a file; raises InputError."""
-    values = asks.values()
-    given = {name: getattr(settings, name) for name in (*values, *OF_WORDS)}
+    values, given = asks.values(), settings.to_dict()
     if refusal := refused_words([name for name in OF_WORDS if given[name]], values):
         raise InputError(refusal)
-    first = asked_of(settings, model.class_names)[0]
+    first = settings.images.prompts(model.class_names)[0]
     if isinstance(first, str) and not model.vocabulary.read(first).rows:  # it says nothing
         given["prompt"] = first = None
     if not isinstance(first, str):
@@ -226,9 +223,9 @@ def _without_control(model: LatentDiffusion, settings: FileSettings, asks: type[
     usual = model.defaults.to_dict()
     names = [name for name in usual if name not in asks.values()]
     return " and ".join(
-        f"{name.replace('_', ' ')} {_shown(getattr(settings, name))}"
+        f"{name.replace('_', ' ')} {_shown(getattr(settings.sampling, name))}"
         for name in names
-        if getattr(settings, name) != getattr(model.defaults, name)
+        if getattr(settings.sampling, name) != getattr(model.defaults, name)
     )
 
 

@@ -1,8 +1,8 @@
-"""A folder, tried as a host would run it: by another user, who cannot write into it."""
+"""A folder, started as a host would: read-only, and by another user where that is possible."""
 
 import os
 import shutil
-import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -11,137 +11,117 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ldm_core import UserError
+import numpy as np
 
-from . import contacts
-from .checks import files_of
+from ldm_core import LatentDiffusion, UserError
+from ldm_core.command_line import say
+from ldm_core.model.class_names import find_label
 
 USER = 1000  # of a Space
 START_S, END_S = 180, 20
-
-
-class Trial:
-    """A copy of a folder that nobody can write into, and beside it a home and a log.
-
-    user: who runs it, None for the present user. code: the copy, which lies in `at` of a folder
-    `root`; home: the only place to write to.
-    """
-
-    def __init__(self, folder: Path, beside: Path, user: int | None, at: str = "app"):
-        self.user = user
-        self.root, self.home = beside / "root", beside / "home"
-        self.code, self.log = self.root / at, self.home / "log"
-        self._calls = self.home / "calls"
-        shutil.copytree(folder, self.code)
-        self.home.mkdir()
-        for path in (self.root, *self.root.rglob("*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        beside.chmod(0o755)
-        if user is not None:
-            os.chown(self.home, user, user)
-        self._before = self._stamps()
-
-    @contextmanager
-    def running(
-        self, command: list, url: str, environment: Mapping[str, str], folder: Path | None = None
-    ) -> Iterator[None]:
-        """Run a server, in the code folder unless another is given, until the block ends.
-
-        environment: all that it has beside PATH, HOME and TMPDIR. Raises UserError unless it
-        answers at url.
-        """
-        own = {"PATH": os.defpath, "HOME": str(self.home), "TMPDIR": str(self.home)}
-        own["PYTHONDONTWRITEBYTECODE"] = "1"  # beside the code, where root could
-        process = subprocess.Popen(
-            contacts.seen(command, self._calls) if contacts.can_be_seen() else command,
-            cwd=folder or self.code,
-            env=own | environment,
-            stdout=self.log.open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            **_as(self.user),
-        )
-        try:
-            self._wait_for(url, process)
-            yield
-        finally:
-            _end(process)
-
-    def contacted(self) -> set[str] | None:
-        """The addresses of other machines that the server has contacted; None if nobody saw it."""
-        if not contacts.can_be_seen():
-            return None
-        return contacts.others(self._calls.read_text(errors="replace").splitlines())
-
-    def changed(self) -> list[str]:
-        """The files of the code folder that are not as they were."""
-        now = self._stamps()
-        return sorted(
-            str(path.relative_to(self.root))
-            for path in self._before.keys() | now.keys()
-            if self._before.get(path) != now.get(path)
-        )
-
-    def _stamps(self) -> dict[Path, tuple[int, int]]:
-        stats = {path: path.stat() for path in files_of(self.root)}
-        return {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()}
-
-    def _wait_for(self, url: str, process: subprocess.Popen) -> None:
-        ends_at = time.monotonic() + START_S
-        directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        while time.monotonic() < ends_at and process.poll() is None:
-            try:
-                return directly.open(url, timeout=10).close()
-            except OSError:
-                time.sleep(0.2)
-        raise UserError(f"It did not answer at {url}. It said: {self.log.read_text()[-2000:]}")
+ASKED = {"label": "7", "seed": 7}
+MAX_APART = 1  # grey levels: another machine may round the other way
 
 
 @contextmanager
-def trial(folder: Path, python: str, at: str = "app") -> Iterator[Trial]:
-    """A trial of a folder, removed in the end. python: the interpreter that is to run it."""
+def running(
+    folder: Path, command: list[str], url: str, environment: Mapping[str, str], at: str = "."
+) -> Iterator[None]:
+    """Run a server beside a copy of a folder that nobody can write into, until the block ends.
+
+    command: run in an otherwise empty folder that has the copy at the path `at`. environment: all
+    variables besides PATH, HOME and TMPDIR. Raises UserError unless it answers at url.
+    """
     with tempfile.TemporaryDirectory() as beside:
+        root, home = Path(beside, "root"), Path(beside, "home")
+        shutil.copytree(folder, root / at, dirs_exist_ok=True)
+        home.mkdir()
+        Path(beside).chmod(0o755)
+        _set_modes(root, 0o555, 0o444)
+        as_user = {}
+        if _can_be(USER, command[0]):
+            os.chown(home, USER, USER)
+            as_user = {"user": USER, "group": USER, "extra_groups": []}
+        say(f"started by {f'user {USER}' if as_user else 'the present user'}")
+        own = {"PATH": os.defpath, "HOME": str(home), "TMPDIR": str(home)}
+        log = home / "log"
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=own | environment,
+            stdout=log.open("wb"),
+            stderr=subprocess.STDOUT,
+            **as_user,
+        )
         try:
-            yield Trial(folder, Path(beside), USER if can_be(USER, python) else None, at)
+            try:
+                wait_for(url, process)
+            except UserError as error:
+                raise UserError(f"{error} It said: {log.read_text()[-2000:]}") from None
+            yield
         finally:
-            for path in Path(beside).rglob("*"):  # what is read-only cannot be removed
-                if path.is_dir() and not path.is_symlink():
-                    path.chmod(0o755)
+            process.terminate()
+            try:
+                process.wait(END_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            _set_modes(root, 0o755, 0o644)  # or it could not be removed
 
 
-def can_be(user: int, python: str) -> bool:
-    """Whether this process may become that user, and that user may run the interpreter."""
+def _set_modes(root: Path, of_folders: int, of_files: int) -> None:
+    for folder, _, files in os.walk(root):
+        Path(folder).chmod(of_folders)
+        for name in files:
+            Path(folder, name).chmod(of_files)
+
+
+def _can_be(user: int, program: str) -> bool:
+    """Whether this process may become that user, and that user may run the program."""
     if os.name != "posix" or os.geteuid() != 0:
         return False
     try:
-        return not subprocess.run(
-            [python, "-c", ""], **_as(user), stderr=subprocess.DEVNULL
-        ).returncode
+        options = {"user": user, "group": user, "extra_groups": [], "capture_output": True}
+        return subprocess.run([program, "--version"], **options).returncode == 0
     except OSError:
         return False
 
 
-def who(user: int | None, python: str) -> str:
-    """Who runs a trial, and why."""
-    if user is not None:
-        return f"user {user}"
-    if os.name != "posix" or os.geteuid() != 0:
-        return f"the present user, as only root can become user {USER}"
-    return f"the present user, as user {USER} may not run {python}"
-
-
-def _as(user: int | None) -> dict:
-    return {} if user is None else {"user": user, "group": user, "extra_groups": []}
-
-
-def _end(process: subprocess.Popen) -> None:
-    """As a host ends it: strace, too, which stands between."""
-    for signal_ in (signal.SIGTERM, signal.SIGKILL):
+def wait_for(url: str, process: subprocess.Popen) -> None:
+    """Wait until a server that is starting answers. Raises UserError if it does not."""
+    ends_at = time.monotonic() + START_S
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < ends_at and process.poll() is None:
         try:
-            os.killpg(process.pid, signal_)
-            process.wait(END_S)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+            return directly.open(url, timeout=10).close()
+        except OSError:
+            time.sleep(0.2)
+    raise UserError(f"No server answered at {url}.")
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def python_draws(model: LatentDiffusion) -> np.ndarray:
+    """The picture of `ASKED`, uint8 (28, 28)."""
+    label = find_label(ASKED["label"], model.class_names)
+    return model.generate([label], seeds=[ASKED["seed"]])[0].numpy()
+
+
+def compare(picture: np.ndarray, model: LatentDiffusion) -> None:
+    """Say how far a picture of `ASKED` is from Python's; raises UserError if that is too far."""
+    own = python_draws(model)
+    if picture.shape != own.shape:
+        raise UserError(f"The picture has the shape {picture.shape}, not {own.shape}.")
+    apart = int(abs(picture.astype(int) - own).max())
+    say(f"a picture of {ASKED}: {apart} grey levels from Python's")
+    if apart > MAX_APART:
+        raise UserError(f"The pictures are {apart} grey levels apart, more than {MAX_APART}.")
+
+
+def summary(folder: Path) -> str:
+    sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
+    return f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:.1f} MB"

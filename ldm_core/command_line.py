@@ -1,9 +1,9 @@
-"""What all command lines share: options, and one rule for errors and exit statuses."""
+"""Shared by all command lines: options, and one rule for errors and exit statuses."""
 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +14,8 @@ from .diffusion.samplers import SAMPLERS, WITH_ETA
 from .diffusion.settings import SamplingSettings
 from .runtime.backends import BACKENDS
 
+SAMPLING_OPTIONS = tuple(f.name for f in fields(SamplingSettings))
+ONLY_GIVEN = {"argument_default": argparse.SUPPRESS}  # options have no default: see `given_options`
 DONE, REFUSED, INTERRUPTED = 0, 2, 130  # exit statuses; REFUSED is argparse's own, too
 
 
@@ -33,9 +35,9 @@ def exit_status(
 ) -> int:
     """Run a command and return its exit status, DONE if it returns nothing.
 
-    An error that its message explains (UserError, OSError) is told in one line, and is REFUSED;
-    Ctrl-C is INTERRUPTED. Every other error is a fault of the program and keeps its traceback.
-    file: what an OSError is about that names no file.
+    Expected errors (UserError, OSError) print one line and are REFUSED; Ctrl-C is INTERRUPTED.
+    Every other error is a fault of the program and keeps its traceback. file: named for an OSError
+    that names no file.
     """
     for stream in (sys.stdout, sys.stderr):  # a terminal may lack a letter; that is no failure
         if hasattr(stream, "reconfigure"):
@@ -54,10 +56,10 @@ def exit_status(
 
 
 def say(text: str) -> None:
-    """Print on standard output. What is only said must not fail: by then the work is done."""
+    """Print on standard output, without an error if nobody reads it: the work is done."""
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # nobody listens any more, as after `| head`
+    except BrokenPipeError:  # as after `| head`
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
 
@@ -67,7 +69,7 @@ def complain(program: str, message: str) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """Which weights, and what runs them."""
+    """Add the options for the weights and for what runs them."""
     add = parser.add_argument
     add("--weights", help="folder of the checkpoints (weights)", type=Path, default=Path("weights"))
     add("--device", help="auto (a GPU if there is one), cpu, cuda or cuda:N (auto)", default="auto")
@@ -76,28 +78,25 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling_options(parser: argparse.ArgumentParser) -> None:
-    """An option for each field of `SamplingSettings`, to be read back with `given_options`.
+    """Add an option for each field of `SamplingSettings`, to be read back with `given_options`.
 
-    Types are checked here; what is allowed is checked by SamplingSettings, for all its users.
+    argparse checks types only; SamplingSettings checks the values.
     """
     group = parser.add_argument_group(
-        "settings of sampling", "What is not given is as it suits the weights, which store it."
+        "settings of sampling", "The defaults are stored in the weights.", **ONLY_GIVEN
     )
-
-    def add(name: str, help: str, **options) -> None:
-        # without a default, what is given can be told from what is not
-        group.add_argument(name, help=help, default=argparse.SUPPRESS, **options)
-
-    add("--guidance-scale", "how strongly the label pulls: 0 ignores it, 1 is plain", type=float)
-    add("--steps", "denoising steps", type=int)
-    add("--sampler", ", ".join(SAMPLERS), metavar="NAME")
-    add("--spacing", f"of the steps: {', '.join(SPACINGS)}", metavar="NAME")
-    add("--eta", f"share of fresh noise, 0 to 1, for {' and '.join(WITH_ETA)}", type=float)
-    interval = {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
-    add("--guidance-interval", "times with guidance, within 0 and 1", **interval)
-    add("--guidance-rescale", "0 to 1: how far to undo the contrast of guidance", type=float)
+    add, interval = group.add_argument, {"type": float, "nargs": 2, "metavar": ("LOW", "HIGH")}
+    add("--guidance-scale", help="0 ignores the prompt, 1 is plain, more is stronger", type=float)
+    add("--steps", help="denoising steps", type=int)
+    add("--sampler", help=", ".join(SAMPLERS), metavar="NAME")
+    add("--spacing", help=f"of the steps: {', '.join(SPACINGS)}", metavar="NAME")
+    add("--eta", help=f"share of fresh noise, 0 to 1, for {' and '.join(WITH_ETA)}", type=float)
+    add("--guidance-interval", help="times with guidance, within 0 and 1", **interval)
+    add("--guidance-rescale", help="0 to 1: how far to undo the contrast of guidance", type=float)
 
 
-def given_options(args: argparse.Namespace, settings: type = SamplingSettings) -> dict[str, Any]:
-    """Those fields of a class of settings that were given on the command line."""
-    return {f.name: getattr(args, f.name) for f in fields(settings) if hasattr(args, f.name)}
+def given_options(
+    args: argparse.Namespace, names: Iterable[str] = SAMPLING_OPTIONS
+) -> dict[str, Any]:
+    """Return the options of these names that were given on the command line."""
+    return {name: getattr(args, name) for name in names if hasattr(args, name)}

@@ -5,6 +5,7 @@ They are stored as JSON inside checkpoints and images, so each can be read back 
 """
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,9 +18,27 @@ LATENT_CHANNELS = 4
 NO_LABEL = "*"  # stands for no label wherever a label is text; no class can have this name
 
 
+def checked(check: Callable, *limits: Any, default: Any = None) -> Any:
+    """A field of a `Config` that becomes what check(name, value, *limits) returns when the config
+    is made. None is allowed where it is the default."""
+    apply = lambda name, value: check(name, value, *limits)
+    return dataclasses.field(default=default, metadata={"check": apply})
+
+
 @dataclass(frozen=True)
 class Config:
     """Base of all configurations: to and from plain dictionaries."""
+
+    def __post_init__(self):
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if "check" in f.metadata and not (value is None and f.default is None):
+                self.set(**{f.name: f.metadata["check"](f.name, value)})
+
+    def set(self, **values: Any) -> None:
+        """Replace fields by their checked form: for `__post_init__` alone, the class is frozen."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -76,13 +95,13 @@ class NoiseScheduleConfig(Config):
 
 @dataclass(frozen=True)
 class ConditioningConfig(Config):
-    """What can be asked: labels, and prompts if there is a vocabulary.
+    """What prompts may be: labels, and texts if there is a vocabulary.
 
-    n_tokens: condition tokens of an image. They are the places of a prompt, each with room for a
-    word. Without a vocabulary each class has this many of its own; more than one, because the
-    softmax of cross-attention over a single token is constant. vocabulary: the spellings of each
-    word, first none for the empty place, then those of the classes (see `vocabulary.py`).
-    n_layers: of the text encoder.
+    n_tokens: condition tokens of an image. They are the positions of a prompt, with one word each.
+    Without a vocabulary each class has its own n_tokens tokens; more than one, because the softmax
+    of cross-attention over a single token is constant. vocabulary: the spellings of each word:
+    first none for the empty word, then those of the classes (see `vocabulary.py`). n_layers: of
+    the text encoder.
     """
 
     class_names: tuple[str, ...] = tuple("0123456789")
@@ -91,27 +110,12 @@ class ConditioningConfig(Config):
     n_layers: int = 2
 
     def __post_init__(self):
-        if not _is_vocabulary(self.vocabulary, len(self.class_names)):
-            raise InputError(
-                "A vocabulary is a list of rows, each a list of spellings: an empty one, one for "
-                "each class, and any others."
-            )
-        object.__setattr__(self, "vocabulary", tuple(map(tuple, self.vocabulary)))  # from JSON
+        self.set(vocabulary=tuple(map(tuple, self.vocabulary)))  # JSON has lists
         if len(set(self.class_names)) < len(self.class_names) or NO_LABEL in self.class_names:
             raise InputError(
                 f"The names of classes must differ, and none may be {NO_LABEL}: "
                 f"{', '.join(self.class_names)}."
             )
-
-
-def _is_vocabulary(rows: Any, n_classes: int) -> bool:
-    is_text = isinstance(rows, (list, tuple)) and all(
-        isinstance(row, (list, tuple)) and all(isinstance(s, str) and s for s in row)
-        for row in rows
-    )
-    if not is_text or not rows:
-        return is_text
-    return not rows[0] and all(rows[1:]) and len(rows) > n_classes
 
 
 @dataclass(frozen=True)

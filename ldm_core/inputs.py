@@ -7,20 +7,20 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import InputError, check_whole, shown
+from .checks import InputError, brief, check_whole
 from .config import PICTURE_SIDE
-from .model.conditioning import Asked
+from .model.conditioning import Prompt
 
 MAX_SEED = 2**32 - 1
 RESAMPLE, MAX_RESAMPLE = 5, 20
 
 
 class Keep(NamedTuple):
-    """What of pictures stays, while the rest is drawn anew.
+    """The pixels to keep in completion (inpainting).
 
     pixels: uint8 (B, 28, 28). mask: bool (B, 28, 28), True where the picture is kept. resample: how
-    often each step is made, 1 to 20. Once is quickest; made again, what is drawn fits better to
-    what is kept (see `diffusion.completion`).
+    often each step is made, 1 to 20. 1 is quickest; with more, the new pixels fit better to those
+    that are kept (see `diffusion.completion`).
     """
 
     pixels: Tensor
@@ -29,17 +29,17 @@ class Keep(NamedTuple):
 
 
 def check_seeds(seeds: Sequence[int] | None, count: int) -> list[int]:
-    """`count` seeds, drawn where none are given; raises InputError for a bad one."""
+    """Return `count` seeds, random if None; raises InputError for a bad one."""
     if seeds is None:
         return [secrets.randbelow(MAX_SEED + 1) for _ in range(count)]
     if len(seeds) != count:
-        raise InputError(f"seeds must be one per label: {count}, not {len(seeds)}.")
+        raise InputError(f"seeds must be one per image: {count}, not {len(seeds)}.")
     return [check_whole("seed", seed, 0, MAX_SEED) for seed in seeds]
 
 
-def check_negative(negative: Asked | Sequence[Asked], count: int) -> list[Asked]:
-    """`count` things to lead away from; raises InputError for another number of them."""
-    single = isinstance(negative, (str, bytes)) or getattr(negative, "ndim", 1) == 0
+def check_negative(negative: Prompt | Sequence[Prompt], count: int) -> list[Prompt]:
+    """Return one negative prompt per image; a single one is repeated. Raises InputError."""
+    single = isinstance(negative, str | bytes) or getattr(negative, "ndim", 1) == 0
     single = single or not hasattr(negative, "__len__")
     each = [negative] * count if single else list(negative)
     if len(each) != count:
@@ -47,14 +47,12 @@ def check_negative(negative: Asked | Sequence[Asked], count: int) -> list[Asked]
     return each
 
 
-def check_points(points: Sequence[tuple[Asked, int]]) -> tuple[list[Asked], list[int]]:
-    """What is asked and the seeds of the points of a morph; raises InputError."""
+def check_points(points: Sequence[tuple[Prompt, int]]) -> tuple[list[Prompt], list[int]]:
+    """Return the prompts and the seeds of the points of a morph; raises InputError."""
     for point in points:
-        if not isinstance(point, (tuple, list)) or len(point) != 2:
-            raise InputError(
-                f"A point of a morph is a pair, what is asked and a seed, not {shown(point)}."
-            )
-    return [asked for asked, _ in points], check_seeds([seed for _, seed in points], len(points))
+        if not isinstance(point, tuple | list) or len(point) != 2:
+            raise InputError(f"A point of a morph is a pair, prompt and seed, not {brief(point)}.")
+    return [prompt for prompt, _ in points], check_seeds([seed for _, seed in points], len(points))
 
 
 def check_pictures(name: str, given: Tensor, dtype: torch.dtype, count: int | None = None) -> None:
@@ -69,12 +67,12 @@ def check_pictures(name: str, given: Tensor, dtype: torch.dtype, count: int | No
 
 
 def check_keep(keep: Keep, count: int) -> Keep:
-    """The same with a whole number of Python's own; raises InputError where anything is wrong, and
-    where everything or nothing is kept."""
+    """Return keep with a Python number; raises InputError if it does not fit `count` images, and
+    where a mask keeps all of a picture or nothing."""
     check_pictures("keep.pixels", keep.pixels, torch.uint8, count)
     check_pictures("keep.mask", keep.mask, torch.bool, count)
     if not keep.mask.flatten(1).any(dim=1).all():
         raise InputError("The mask keeps nothing of a picture: leave it out, or make a part white.")
     if keep.mask.flatten(1).all(dim=1).any():
-        raise InputError("The mask keeps all of a picture: make black what is to be drawn anew.")
+        raise InputError("The mask keeps all of a picture: make black what is to be redrawn.")
     return keep._replace(resample=check_whole("resample", keep.resample, 1, MAX_RESAMPLE))

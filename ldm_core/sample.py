@@ -16,6 +16,7 @@ from pathlib import Path
 
 from .checks import InputError, check_choice
 from .command_line import (
+    ONLY_GIVEN,
     Parser,
     add_model_options,
     add_sampling_options,
@@ -24,30 +25,41 @@ from .command_line import (
     given_options,
     say,
 )
-from .files.animation import ENCODERS, check_ending
+from .files.animation import ENCODERS, FRAME_MS, HOLD_MS, check_ending
 from .files.drawings import read_digit, read_mask
 from .files.metadata import read_settings
 from .files.weights import weights_of
 from .inputs import RESAMPLE
 from .latent_diffusion import INVERSION, LatentDiffusion
 from .model.vocabulary import HIGH, LOW, STYLES
-from .output.file_settings import FRAMES, SCALE, STRENGTH, WEIGHTS, FileSettings, picture_text
+from .output.file_settings import (
+    BLANK,
+    FRAMES,
+    KEYS,
+    MORPH,
+    SCALE,
+    START,
+    STRENGTH,
+    WEIGHTS,
+    FileSettings,
+    Inversion,
+    Morph,
+    picture_text,
+)
 from .output.sample_files import ENDINGS, STILLS, write_samples
 from .output.steps import round_trip_error
 from .output.views import VIEWS
 
 PROGRAM = "python -m ldm_core.sample"
-OF_MORPH = ("morph", "frames", "loop")
-OF_START = ("start_from", "strength", "invert", "mask", "resample")
-REPLACES = {  # an option -> what it replaces of the settings in a file, beside itself
-    "label": ("prompt", *OF_MORPH),
-    "prompt": ("label", *OF_MORPH),
-    "start_from": ("strength", "invert", "mask", "resample", *OF_MORPH),
+REPLACES = {  # an option -> what it replaces of the settings in a file, besides itself
+    "label": ("prompt", *MORPH),
+    "prompt": ("label", *MORPH),
+    "start_from": (*START, *MORPH),
     "strength": ("invert",),
     "invert": ("strength",),
-    "morph": ("label", "prompt", "count", "seed", *OF_START),
+    "morph": ("label", "prompt", "count", "seed", *START),
 }
-SUITS_INVERSION = ("sampler", "steps", "guidance_scale")  # not as suits the weights
+SUITS_INVERSION = ("sampler", "steps", "guidance_scale")  # in place of the model's defaults
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,58 +71,48 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def sample(args: argparse.Namespace, out: Path | None) -> None:
-    """Do what the command line says: check all that can be before the model is loaded."""
-    given = given_options(args, FileSettings)
+    """Make the file that the command line asks for."""
     if out is None:
         raise InputError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
     _check_out(out, args.force)
+    given = given_options(args, KEYS)
     for name, read in (("start_from", read_digit), ("mask", read_mask)):
         if name in given:
             given[name] = picture_text(read(given[name]))
     stored = read_settings(args.like) if args.like else {}
     weights = stored.pop(WEIGHTS, None)
-    stored = {name: value for name, value in stored.items() if name not in _replaced(given)}
-    # an error now rather than after the model is loaded
-    _check_effect(out.suffix.lower(), given, FileSettings.from_dict(stored | given))
-    model = LatentDiffusion.load(args.weights, args.device, args.backend)
-    suited = model.defaults.to_dict() | stored
+    replaced = {old for name in given for old in REPLACES.get(name, ())}
+    values = {name: value for name, value in stored.items() if name not in replaced}
     if "invert" in given:
-        suited |= {name: getattr(INVERSION, name) for name in SUITS_INVERSION}
-    settings = FileSettings.from_dict(suited | given)
+        values |= {name: getattr(INVERSION, name) for name in SUITS_INVERSION}
+    model = LatentDiffusion.load(args.weights, args.device, args.backend)
+    settings = FileSettings.from_dict(model.defaults.to_dict() | values | given)
+    _check_effect(out.suffix.lower(), given, settings)
     if weights not in (None, weights_of(model)):
         complain(
             PROGRAM,
             f"warning: {args.like} was made with other weights than those in {args.weights}",
         )
-    settings = write_samples(out, model, settings)
-    if settings.morph is None:
-        what = f"{settings.count} image{'s'[: settings.count > 1]}, seed {settings.seed}"
+    images = write_samples(out, model, settings).images
+    if isinstance(images, Morph):
+        what = f"a morph through {len(images.morph)} points"
     else:
-        what = f"a morph through {len(settings.morph)} points"
-    if settings.invert is not None:
-        what += f", round trip off by {round_trip_error(model, settings):.1f} grey levels"
+        what = f"{images.count} image{'s'[: images.count > 1]}, seed {images.seed}"
+        if isinstance(images.start, Inversion):
+            what += f", round trip off by {round_trip_error(model, settings):.1f} grey levels"
     say(f"{out}: {what}")
 
 
-def _replaced(given: Collection[str]) -> set[str]:
-    """What of the settings in a file has no meaning any more beside what is given."""
-    return {old for name in given for old in REPLACES.get(name, ())}
-
-
 def _check_effect(ending: str, given: Collection[str], settings: FileSettings) -> None:
-    """Refuse what would have no effect."""
-    idle = dict.fromkeys(STILLS.get(ending, ("strip",)), f"on a {ending} file")
-    if ending == ".png" and settings.strip:
-        del idle["show"]
-    if settings.morph is None:
-        idle |= dict.fromkeys(("frames", "loop"), "without --morph")
-    else:
-        idle |= dict.fromkeys(("show", "strip"), "on a morph")
-        if settings.loop:
-            idle["hold_ms"] = "on a morph that is a loop"
-    for option in idle.keys() & given:
+    """Raise InputError for an option that has no effect on this file."""
+    idle = set(STILLS.get(ending, ("strip",)))
+    if isinstance(settings.images, Morph):
+        idle |= {"show", "strip"} | ({"hold_ms"} if settings.images.loop else set())
+    elif ending == ".png" and settings.look.strip:
+        idle.remove("show")
+    for option in sorted(idle & set(given)):
         flag = "--" + option.replace("_", "-")
-        raise InputError(f"{flag} has no effect {idle[option]}: leave it out.")
+        raise InputError(f"{flag} has no effect on this {ending} file: leave it out.")
 
 
 def _check_out(out: Path, force: bool) -> None:
@@ -122,7 +124,7 @@ def _check_out(out: Path, force: bool) -> None:
         raise InputError(f"{out} exists: choose another name, or overwrite it with --force.")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent):
-        pass  # a folder that cannot be written to is better found now than after the work
+        pass  # better to find now that a folder cannot be written to than after the work
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -131,73 +133,49 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
+        **ONLY_GIVEN,
     )
-    default = FileSettings()
-
-    def add(name: str, help: str, **options) -> None:
-        # without a default, what is given can be told from what is not
-        parser.add_argument(name, help=help, **{"default": argparse.SUPPRESS} | options)
-
-    file = {"metavar": "FILE", "type": Path, "default": None}
-    add("--out", f"file to write; its ending says what: {', '.join(ENDINGS)}", **file)
-    add("--like", "make FILE again, except for what other options change", **file)
-    add("--force", "overwrite the file", action="store_true", default=False)
+    add, file = parser.add_argument, {"metavar": "FILE", "type": Path, "default": None}
+    on_off = argparse.BooleanOptionalAction
+    add("--out", help=f"file to write; its ending says what: {', '.join(ENDINGS)}", **file)
+    add("--like", help="make FILE again, except for what other options change", **file)
+    add("--force", help="overwrite the file", action="store_true", default=False)
     add_model_options(parser)
-    add(
-        "--label",
-        "a class of the weights: name, number, range (0-9) or any; else all in turn",
-    )
-    add("--prompt", 'words instead of a label, as in "a bold seven leaning left"', metavar="TEXT")
-    add("--negative-prompt", "words that guidance leads away from", metavar="TEXT")
+    add("--label", help="a class: name, number, range (0-9) or any; else all in turn")
+    add("--prompt", help='words instead, as in "a bold seven leaning left"', metavar="TEXT")
+    add("--negative-prompt", help="words that guidance leads away from", metavar="TEXT")
     for name, thirds in STYLES.items():
         low, high = (thirds[third][0] for third in (LOW, HIGH))
-        add(f"--{name}", f"-1 ({low}) to 1 ({high}); 0 says nothing", type=float)
-    add("--count", "how many images (one of each label)", type=int)
-    add("--seed", "of the first image; image i has seed + i (drawn at random)", type=int)
+        add(f"--{name}", help=f"-1 ({low}) to 1 ({high}); 0 says nothing", type=float)
+    add("--count", help="how many images (one of each label)", type=int)
+    add("--seed", help="of the first image; image i has seed + i (random)", type=int)
     add_sampling_options(parser)
-    _add_start_options(parser)
-    add("--show", f"of each step: {', '.join(VIEWS)} ({default.show})", metavar="VIEW")
-    add("--strip", "a .png shows every step", action=argparse.BooleanOptionalAction)
-    add("--scale", f"enlargement ({SCALE}, less for large grids)", type=int)
-    add("--frame-ms", f"time of a frame in ms ({default.frame_ms})", type=int)
-    add("--hold-ms", f"time of the last frame in ms ({default.hold_ms})", type=int)
-    return parser
-
-
-def _add_start_options(parser: argparse.ArgumentParser) -> None:
+    add("--show", help=f"of each step: {', '.join(VIEWS)} ({BLANK['show']})", metavar="VIEW")
+    add("--strip", help="a .png shows every step", action=on_off)
+    add("--scale", help=f"enlargement ({SCALE}, less for large grids)", type=int)
+    add("--frame-ms", help=f"time of a frame in ms ({FRAME_MS})", type=int)
+    add("--hold-ms", help=f"time of the last frame in ms ({HOLD_MS})", type=int)
     group = parser.add_argument_group(
         "from a picture, or from one image to another",
-        "Of a picture the digit is centred and scaled the way MNIST was; one of 28 x 28 pixels,\n"
-        "or enlarged from that as this program does, is taken as it is.",
+        "The digit is centred and scaled as in MNIST; a picture of 28 x 28 pixels, or enlarged as\n"
+        "this program does it, is used unchanged.",
     )
-
-    def add(name: str, help: str, **options) -> None:
-        group.add_argument(name, help=help, default=argparse.SUPPRESS, **options)
-
-    file = {"metavar": "PICTURE", "type": Path}
-    add("--start-from", "re-imagine a picture of any size, light on dark or dark on light", **file)
-    add(
-        "--strength",
-        f"0 (the picture itself) to 1 (free of it) ({STRENGTH}; with --mask 1)",
-        type=float,
+    add, file = group.add_argument, {"metavar": "PICTURE", "type": Path}
+    add("--start-from", help="re-imagine a picture of any size, light on dark or not", **file)
+    strength = f"0 (the picture itself) to 1 (free of it) ({STRENGTH}; with --mask 1)"
+    add("--strength", help=strength, type=float)
+    add("--mask", help="complete: white is kept, black is redrawn; 28 x 28 or a multiple", **file)
+    add("--resample", help=f"how often each step of --mask is made ({RESAMPLE})", type=int)
+    inversion = (
+        "find the noise that makes the picture, which shows PROMPT (or a label), and start there; "
+        f"with {INVERSION.sampler}, {INVERSION.steps} steps and a guidance scale of 1 if not given"
     )
-    add("--mask", "complete: white is kept, black is drawn anew; 28 x 28 or a multiple", **file)
-    add("--resample", f"how often each step of --mask is made ({RESAMPLE})", type=int)
-    add(
-        "--invert",
-        "find the noise that makes the picture, which shows WHAT (a label or a prompt), and go "
-        f"forward from there; with {INVERSION.sampler}, {INVERSION.steps} steps and a guidance "
-        "scale of 1 if not given",
-        metavar="WHAT",
-    )
-    add(
-        "--morph",
-        'from one image to another, each WHAT:SEED, as in 3:7 "a bold eight:11"',
-        metavar="POINT",
-        nargs="+",
-    )
-    add("--frames", f"images of a morph from one point to the next ({FRAMES})", type=int)
-    add("--loop", "go back to the first point", action=argparse.BooleanOptionalAction)
+    add("--invert", help=inversion, metavar="PROMPT")
+    points = 'from one image to another, each PROMPT:SEED, as in 3:7 "a bold eight:11"'
+    add("--morph", help=points, metavar="POINT", nargs="+")
+    add("--frames", help=f"images of a morph from one point to the next ({FRAMES})", type=int)
+    add("--loop", help="go back to the first point", action=on_off)
+    return parser
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ OUTSIDE = {
     "demo": {"checks", "export", "files", "inputs", "model", "output"},
     "hosting": {"command_line", "model"},
     "benchmarks": {
-        *("data", "diffusion", "evaluation", "export", "files", "model", "output", "runtime"),
+        *("data", "evaluation", "export", "files", "model", "output", "runtime"),
     },
 }
 # What a network and its mathematics must be readable, and usable, without.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..model.text import Places, Words, as_places
+from ..model.text import Positions, Words, as_positions
 from ..model.vocabulary import EMPTY, HIGH, LOW, MIDDLE, NUMBER_NOUNS, Phrase, Vocabulary
 from .morphometrics import Measurements
 
@@ -37,10 +37,10 @@ class Captions:
         }
         self.nouns = self._known(*NUMBER_NOUNS)
 
-    def draw(self, indices: Sequence[int], chance: random.Random) -> Places:
+    def draw(self, indices: Sequence[int], chance: random.Random) -> Positions:
         """Sample a caption for each of the pictures."""
         words = [self._dropped(self._caption(i, chance), chance) for i in indices]
-        return as_places(words, self.vocabulary.places)
+        return as_positions(words, self.vocabulary.n_positions)
 
     def _caption(self, i: int, chance: random.Random) -> Words:
         styles = self.vocabulary.styles if chance.random() > PLAIN else ()
@@ -63,7 +63,7 @@ class Captions:
             rows = name
         else:
             rows = self._sentence(before, name, after, chance)
-            if len(rows) + len(amounts) > self.vocabulary.places:
+            if len(rows) + len(amounts) > self.vocabulary.n_positions:
                 rows = (*_joined(before), *name, *_joined(after))
         return [(row, 1.0) for row in rows] + amounts
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..checks import InputError, shown
+from ..checks import InputError, brief
 from .image_folder import read_folder
 from .mnist import DATASETS, DatasetError, load_mnist
 
@@ -46,7 +46,7 @@ def load_dataset(name: str, data_dir: str | Path, *, train: bool) -> LabelledIma
     if not name or not os.path.isdir(name):  # False, unlike Path.is_dir, for any name
         raise InputError(
             f"dataset must be one of {', '.join(DATASETS)}, or a folder that holds a folder of "
-            f"pictures for each class; there is no folder {shown(name)}."
+            f"pictures for each class; there is no folder {brief(name)}."
         )
     return LabelledImages(*read_folder(Path(name), train=train))
 

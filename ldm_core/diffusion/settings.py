@@ -1,9 +1,10 @@
 """The settings of sampling: one definition for Python, command lines, HTTP, page and files."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from ..checks import InputError, check_choice, check_number, check_whole
-from ..config import Config
+from ..checks import InputError, check_choice, check_float, check_whole
+from ..config import Config, checked
 from .noise_schedule import SPACINGS
 from .samplers import SAMPLERS, WITH_ETA
 
@@ -11,11 +12,20 @@ MAX_STEPS = 1000
 MAX_GUIDANCE_SCALE = 30.0
 
 
+def _check_interval(name: str, value: Any) -> tuple[float, float]:
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise InputError(f"{name} must be a pair of times (low, high).")
+    low, high = (check_float(name, end, 0, 1) for end in value)
+    if low > high:
+        raise InputError(f"{name} must have low <= high.")
+    return low, high
+
+
 @dataclass(frozen=True)
 class SamplingSettings(Config):
-    """How a sample is made, apart from what is asked and its seed.
+    """How a sample is made, apart from its prompt and its seed; checked when it is made.
 
-    The defaults suit the weights of this repository (docs/samplers.md); a model brings its own, in
+    The defaults suit the weights of this repository (docs/samplers.md). Each model has its own, in
     `LatentDiffusion.defaults`.
 
     guidance_scale: w in `uncond + w * (cond - uncond)`; 0 ignores the label, 1 is the plain
@@ -31,33 +41,17 @@ class SamplingSettings(Config):
     Raises InputError saying which value is wrong and what is allowed.
     """
 
-    guidance_scale: float = 3.5
-    steps: int = 12
-    sampler: str = "dpmpp_2m"
-    spacing: str = "time"
-    eta: float = 0.0
-    guidance_interval: tuple[float, float] = (0.4, 0.7)
-    guidance_rescale: float = 0.0
+    guidance_scale: float = checked(check_float, 0, MAX_GUIDANCE_SCALE, default=3.5)
+    steps: int = checked(check_whole, 1, MAX_STEPS, default=12)
+    sampler: str = checked(check_choice, SAMPLERS, default="dpmpp_2m")
+    spacing: str = checked(check_choice, SPACINGS, default="time")
+    eta: float = checked(check_float, 0, 1, default=0.0)
+    guidance_interval: tuple[float, float] = checked(_check_interval, default=(0.4, 0.7))
+    guidance_rescale: float = checked(check_float, 0, 1, default=0.0)
 
     def __post_init__(self):
-        # What NumPy or PyTorch gave becomes Python's own, which files can store; and 3 becomes 3.0,
-        # as the command line reads it, or files would differ by that.
-        number = lambda name, high: float(check_number(name, getattr(self, name), 0, high))
-        settle = lambda name, value: object.__setattr__(self, name, value)  # it is frozen
-        settle("guidance_scale", number("guidance_scale", MAX_GUIDANCE_SCALE))
-        settle("steps", check_whole("steps", self.steps, 1, MAX_STEPS))
-        check_choice("sampler", self.sampler, SAMPLERS)
-        check_choice("spacing", self.spacing, SPACINGS)
-        settle("eta", number("eta", 1))
-        settle("guidance_rescale", number("guidance_rescale", 1))
+        super().__post_init__()
         if self.eta and self.sampler not in WITH_ETA:
             raise InputError(
                 f"eta works with the sampler {' or '.join(WITH_ETA)} only, not with {self.sampler}."
             )
-        if not isinstance(self.guidance_interval, tuple) or len(self.guidance_interval) != 2:
-            raise InputError("guidance_interval must be a pair of times (low, high).")
-        ends = self.guidance_interval
-        low, high = (float(check_number("guidance_interval", end, 0, 1)) for end in ends)
-        settle("guidance_interval", (low, high))
-        if low > high:
-            raise InputError("guidance_interval must have low <= high.")

@@ -1,7 +1,7 @@
-"""Where sampling starts: a latent, and the times at which the sampler is to visit it.
+"""Where sampling starts: a latent, and the times that the sampler visits.
 
-The start is a value: noise, a picture with noise on it, the noise that makes a picture, or noise
-between two others.
+A start is noise, a picture with noise on it, the noise that makes a picture, or noise between two
+others.
 """
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from .noise_schedule import NoiseSchedule
 from .randomness import gaussian_noise
 from .samplers import Denoise
 
-MAX_STATIONS = 1000  # on one way: all of their images are denoised at once
+MAX_FRAMES = 1000  # of a morph: all of them are denoised at once
 
 
 class Start(NamedTuple):
     """x: x_t at times[0], (B, ...). times: float64 (steps + 1,), falling from at most 1 to 0; only
-    [0] for a sample that is finished already."""
+    [0] for a finished sample."""
 
     x: Tensor
     times: Tensor
@@ -32,7 +32,7 @@ class Start(NamedTuple):
 
 
 def noise_start(seeds: Sequence[int], shape: Sequence[int], times: Tensor) -> Start:
-    """Pure noise of shape (len(seeds), *shape), each image's a function of its own seed."""
+    """Pure noise of shape (len(seeds), *shape); that of each image depends on its seed alone."""
     return Start(gaussian_noise(seeds, 0, shape), times)
 
 
@@ -41,9 +41,9 @@ def noised_start(
 ) -> Start:
     """x_0 (B, ...) with the noise of its seeds at t = strength (SDEdit, Meng et al. 2022, sec. 3).
 
-    times: the grid of a run from 1 to 0. Of it, the part below strength is run: the point that lies
-    nearest to strength becomes strength. At 0 this is x_0 itself, with no steps. At 1 it is
-    `noise_start`, to the bit, though the schedule would leave a hundredth of x_0.
+    times: the grid of a run from 1 to 0. Its part below strength is run: the point nearest to
+    strength becomes strength. At 0 this is x_0 itself, with no steps. At 1 it is `noise_start`, to
+    the bit, though the schedule would leave a hundredth of x_0.
     Raises InputError unless strength is in [0, 1].
     """
     strength = check_number("strength", strength, 0, 1)
@@ -58,7 +58,7 @@ def noised_start(
 
 
 def inverted_start(x_0: Tensor, denoise: Denoise, times: Tensor, schedule: NoiseSchedule) -> Start:
-    """The x_t at times[0] from which `ddim` comes to x_0 (B, ...) along times, nearly.
+    """The x_t at times[0] from which `ddim` nearly arrives at x_0 (B, ...) along times.
 
     Each step of `ddim` is undone by solving its equation for x_t (Song et al. 2021, eq. 12),
 
@@ -86,10 +86,10 @@ def inverted_start(x_0: Tensor, denoise: Denoise, times: Tensor, schedule: Noise
 
 
 def slerp(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
-    """From a to b along the arc between them (Shoemake 1985, sec. 3.3), image by image.
+    """Go from a to b along the arc between them (Shoemake 1985, sec. 3.3), image by image.
 
     a, b (B, ...), share (B,): 0 is a and 1 is b, to the bit. Between them the norm stays that of
-    noise, where a straight line would lose up to a third of it. Equal a and b stay as they are.
+    noise, where a straight line would lose up to a third of it. Where a equals b, the result is a.
     """
     x, y = a.double().flatten(1), b.double().flatten(1)
     angle = (x * y).sum(1).div(x.norm(dim=1) * y.norm(dim=1)).clamp(-1, 1).acos()
@@ -100,19 +100,20 @@ def slerp(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
     return mixed.to(a.dtype).view_as(a)
 
 
-def path(points: int, frames: int, loop: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Stations on the way through some points, `frames` from each to the next, the first included:
-    the point before, the point after, and the share (0 to 1) of the way between them, each (N,).
+def morph_frames(points: int, frames: int, loop: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Frames along a path through key points, `frames` per segment including its first.
 
-    The last point is the last station; with loop the way goes on to the first point again, which
-    is not repeated. Raises InputError for less than two points, and for too many stations.
+    Returns for each of the N frames the point before it, the point after it, and the share (0 to 1)
+    of the way between them. The last point is the last frame; with loop a segment leads back to
+    the first point, which is not repeated. Raises InputError for less than two points, and for
+    more than MAX_FRAMES frames.
     """
     if points < 2:
-        raise InputError(f"A way leads through two points or more, not {points}.")
-    check_whole("frames", frames, 1, MAX_STATIONS // points)
-    stations = torch.arange(frames * (points if loop else points - 1) + (not loop))
-    before = (stations // frames).clamp(max=points - 1 if loop else points - 2)
-    share = (stations - before * frames).double() / frames
+        raise InputError(f"A morph leads through two points or more, not {points}.")
+    check_whole("frames", frames, 1, MAX_FRAMES // points)
+    at = torch.arange(frames * (points if loop else points - 1) + (not loop))
+    before = (at // frames).clamp(max=points - 1 if loop else points - 2)
+    share = (at - before * frames).double() / frames
     return before, (before + 1) % points, share
 
 

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,8 @@ from .pictures import check_size, enlarge
 from .whole_file import whole_file
 
 FRAME_MS, HOLD_MS = 80, 1500
-MIN_MS, MAX_MS = 20, 60_000  # browsers show shorter frames for 100 ms
-APNG_MAX_MS = 65_535
+MIN_MS, MAX_MS = 20, 60_000  # browsers show a frame of 10 ms or less for 100 ms
+MERGED_MS = 65_535  # the longest time that every version of Pillow writes into an APNG
 
 Timed = Iterator[tuple[np.ndarray, int]]  # frames uint8 (H, W), each with its time in ms
 
@@ -40,15 +42,17 @@ def write_animation(
     path: its ending chooses the format, unless `ending` names one of `ENCODERS`.
     settings: JSON-able, for `read_settings`.
     scale: each pixel becomes a square of scale x scale.
-    A frame is shown for frame_ms, the last for hold_ms (GIF rounds to 10 ms).
+    A frame is shown for frame_ms, the last for hold_ms; GIF rounds the end of each to 10 ms.
     The file is whole or absent. Raises InputError for an ending, number or frame that is not
     allowed, OSError if the file cannot be written.
     """
     encode = ENCODERS[check_ending(ending or Path(path).suffix)]
     check_times(frame_ms, hold_ms)
+    if encode is encode_mp4:
+        encode = partial(encode_mp4, hold_ms=hold_ms)
     timed = _timed(frames, scale, frame_ms, hold_ms)
-    with whole_file(path) as partial:
-        encode(partial, timed, json.dumps(settings), scale)
+    with whole_file(path) as unfinished:
+        encode(unfinished, timed, json.dumps(settings), scale)
 
 
 def write_gif(path: str | Path, frames: Iterable[np.ndarray | torch.Tensor], **options) -> None:
@@ -99,22 +103,25 @@ def _encode_webp(path: Path, frames: Timed, settings: str, scale: int) -> None:
 
 def _encode_apng(path: Path, frames: Timed, settings: str, scale: int) -> None:
     pictures, durations = _merged(frames, scale)
-    if max(durations) > APNG_MAX_MS:
-        raise InputError(
-            f"An APNG shows one picture for {APNG_MAX_MS} ms at most, and frames in a row are the "
-            "same picture: choose a smaller frame_ms or hold_ms."
-        )
-    _save(path, "PNG", pictures, durations, pnginfo=png_comment(settings))
+    # Pillow would merge equal pictures again, but not if they are drawn in two ways: over opaque
+    # greys, both ways (0: instead of the picture before, 1: over it) give the same.
+    blend = [0]
+    for before, after in pairwise(pictures):
+        blend.append(1 - blend[-1] if after is before else 0)
+    _save(path, "PNG", pictures, durations, pnginfo=png_comment(settings), blend=blend)
 
 
 def _merged(frames: Timed, scale: int) -> tuple[list[Image.Image], list[int]]:
-    """Enlarged pictures and their times; equal frames in a row become one, as in Pillow."""
+    """Enlarged pictures and their times. Equal frames in a row become one picture, for up to
+    MERGED_MS; then the same picture comes again."""
     pictures, durations, before = [], [], None
     for frame, ms in frames:
-        if before is not None and np.array_equal(frame, before):
+        is_equal = before is not None and np.array_equal(frame, before)
+        if is_equal and durations[-1] + ms <= MERGED_MS:
             durations[-1] += ms
         else:
-            pictures.append(Image.fromarray(enlarge(frame, scale)))
+            picture = pictures[-1] if is_equal else Image.fromarray(enlarge(frame, scale))
+            pictures.append(picture)
             durations.append(ms)
         before = frame
     return pictures, durations

@@ -20,9 +20,12 @@ def encode_gif(
     path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int
 ) -> None:
     """Write frames uint8 (H, W), each with its time in ms; endless, settings as the comment."""
-    before = None
+    before, end = None, 0
     with path.open("wb") as file:
         for frame, ms in frames:
+            # GIF counts in 10 ms. Each end is rounded, not each time, so that errors never add up.
+            start, end = end, end + ms
+            ms = round(end, -1) - round(start, -1)
             if before is None:
                 file.write(_header(*(side * scale for side in frame.shape), settings.encode()))
             file.write(_frame(frame, before, ms, scale))
@@ -50,7 +53,7 @@ def _frame(frame: np.ndarray, before: np.ndarray | None, ms: int, scale: int) ->
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     patch, changed = frame[box], changed[box]
     # disposal 1: the frame stays, and the next one is drawn over it
-    options = {"duration": round(ms, -1), "disposal": 1}
+    options = {"duration": ms, "disposal": 1}
     needed = np.bincount(patch[changed], minlength=256)
     if not changed.all() and not needed.all():
         # Unchanged pixels are transparent, which nearly always compresses better. The transparent

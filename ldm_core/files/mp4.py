@@ -27,23 +27,26 @@ def find_ffmpeg() -> None:
 
 
 def encode_mp4(
-    path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int
+    path: Path, frames: Iterator[tuple[np.ndarray, int]], settings: str, scale: int, hold_ms: int
 ) -> None:
     """Write frames uint8 (H, W), each with its time in ms, as they come; settings as the comment.
 
-    Every player accepts H.264 with yuv420p and even sides. Many players ignore the time of the last
-    frame, so a frame that is shown for longer is repeated; repeats take almost no space.
+    hold_ms: the time of the last frame. Many players ignore it, so that frame is repeated at the
+    rate of the others; repeats take almost no space. Every player accepts H.264 with yuv420p and
+    even sides.
     """
     import imageio_ffmpeg
 
-    path = (
-        path.absolute()
-    )  # or ffmpeg takes a name with a colon for an address, and a dash for an option
+    path = path.absolute()  # or a name with a colon would be an address, and a dash an option
     first, frame_ms = next(frames)
-    written = 0
+    repeats, written = -(-hold_ms // frame_ms), 0
     output = ["-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-crf", str(CRF), "-preset", "veryslow"]
     output += ["-threads", "1"]  # with more, the bytes depend on how many cores there are
     output += ["-movflags", "+faststart", "-metadata", f"comment={settings}", "-f", "mp4"]
+    # Count in ms, and show the last repeat, which no time follows, for the rest of hold_ms.
+    output += ["-enc_time_base", "1:1000", "-video_track_timescale", "1000"]
+    rest, has_next = hold_ms - (repeats - 1) * frame_ms, "between(NEXT_DTS\\,-9e15\\,9e15)"
+    output += ["-bsf:v", f"setts=pts=PTS:dts=DTS:duration=if({has_next}\\,DURATION\\,{rest})"]
     writer = imageio_ffmpeg.write_frames(
         str(path),
         (first.shape[1] * scale, first.shape[0] * scale),
@@ -60,7 +63,7 @@ def encode_mp4(
     try:
         for frame, ms in chain([(first, frame_ms)], frames):
             picture = enlarge(frame, scale)
-            for _ in range(max(1, round(ms / frame_ms))):
+            for _ in range(-(-ms // frame_ms)):
                 try:
                     writer.send(picture)
                 except OSError as error:  # its message is the whole command line

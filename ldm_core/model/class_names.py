@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from ..checks import InputError, shown
+from ..checks import InputError, brief
 from ..config import NO_LABEL
 
 ANY = "any"
@@ -39,14 +39,14 @@ def find_labels(text: str, class_names: Sequence[str]) -> list[int | None]:
         first, last = int(match[1]), int(match[2] or match[1])
         if found := _numbered(first, last, class_names):
             return found
-    raise InputError(f"label must be {_allowed(class_names)}, not {shown(text)}.")
+    raise InputError(f"label must be {_allowed(class_names)}, not {brief(text)}.")
 
 
 def find_label(text: str, class_names: Sequence[str]) -> int | None:
     """The one class that a text names, None for no label; errors as for `find_labels`."""
     found = find_labels(text, class_names)
     if len(found) > 1:
-        raise InputError(f"label must be one class, not the range {shown(text)}.")
+        raise InputError(f"label must be one class, not the range {brief(text)}.")
     return found[0]
 
 

@@ -1,7 +1,7 @@
-"""What is asked -> condition tokens, the `context` of cross-attention.
+"""Prompts -> condition tokens, the `context` of cross-attention.
 
-Here for models that know labels only; `text.py` is for those that know words. Nothing outside the
-two knows what can be asked.
+This file is for models that know labels only; `text.py` is for those that know words. No other file
+knows what a prompt may be.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..checks import InputError, check_whole, shown
+from ..checks import InputError, brief, check_whole
 from ..config import ConditioningConfig
 
-Asked = int | str | None  # a class index (-1 is None too), a prompt, or nothing
-Style = Mapping[str, float]  # a property -> an amount from -1 to 1
+Prompt = int | str | None  # a class index (-1 is None too), a text, or nothing
+Style = Mapping[str, float]  # a property -> a value from -1 to 1
 
 
 class Context(NamedTuple):
-    """What each image of a batch is asked to show, as condition tokens.
+    """The prompts of a batch as condition tokens.
 
-    tokens: (B, n_tokens, d_context). null: the tokens that guidance leads away from, of nothing or
-    of the negative prompt; of the same shape. is_guided: bool (B,), on the CPU; False where both
-    ask the same, so that guidance would change nothing.
+    tokens: (B, n_tokens, d_context). null: the tokens of the negative prompts, or of the empty one;
+    of the same shape. is_guided: bool (B,), on the CPU; False where both prompts are the same, so
+    that guidance would change nothing.
     """
 
     tokens: Tensor
@@ -38,29 +38,29 @@ class Context(NamedTuple):
 
 
 class Conditioning(nn.Module):
-    """Reading is cheap, and refuses what cannot be asked; encoding runs a network. Reading gives
-    what encoding takes: of each image what is asked, then of each what it is led away from."""
+    """`read` validates cheaply, `encode` runs the network. `read` returns the prompts, then the
+    negative prompts."""
 
     def read(
         self,
-        asked: Sequence[Asked],
-        negative: Sequence[Asked] | None = None,
+        prompts: Sequence[Prompt],
+        negative: Sequence[Prompt] | None = None,
         style: Style | None = None,
     ) -> Any:
         """Raises InputError for what this model does not know."""
         raise NotImplementedError
 
-    def encode(self, prompts: Any) -> Context:
-        """What sampling needs of what `read` gives."""
+    def encode(self, read: Any) -> Context:
+        """Turn what `read` returns into a context."""
         raise NotImplementedError
 
-    def says_something(self, asked: Sequence[Asked]) -> bool:
-        """Whether anything is asked of any image; errors as for `read`."""
+    def says_something(self, prompts: Sequence[Prompt]) -> bool:
+        """Whether any prompt is not empty; errors as for `read`."""
         raise NotImplementedError
 
-    def context(self, *asked: Sequence[Asked] | None, style: Style | None = None) -> Context:
-        """Read and encode at once."""
-        return self.encode(self.read(*asked, style=style))
+    def context(self, *prompts: Sequence[Prompt] | None, style: Style | None = None) -> Context:
+        """`read`, then `encode`."""
+        return self.encode(self.read(*prompts, style=style))
 
 
 class LabelConditioning(Conditioning):
@@ -73,65 +73,65 @@ class LabelConditioning(Conditioning):
         self.null_id = len(config.class_names)
         self.tokens = nn.Embedding(self.null_id + 1, config.n_tokens * d_context)
 
-    def ids(self, asked: Sequence[Asked]) -> Tensor:
-        """What people ask, one class index or None for each image -> ids int64 (B,), on the CPU.
+    def ids(self, prompts: Sequence[Prompt]) -> Tensor:
+        """Class indices or None, one for each image -> ids int64 (B,), on the CPU.
 
-        Raises InputError naming what is no class of this model, and where there is nothing at all.
+        Raises InputError naming what is no class of this model, and where there is no prompt.
         """
-        check_asked(asked)
-        return torch.tensor([self._id(one) for one in asked])
+        check_prompts(prompts)
+        return torch.tensor([self._id(prompt) for prompt in prompts])
 
-    def _id(self, asked: Asked) -> int:
-        if isinstance(asked, str):
+    def _id(self, prompt: Prompt) -> int:
+        if isinstance(prompt, str):
             raise InputError(
-                f"These weights know labels only, and no prompts such as {shown(asked)}. Train new "
-                "ones with train.py, which learn words too."
+                f"These weights know labels only, and no prompts such as {brief(prompt)}. Train "
+                "new ones with train.py, which learn words too."
             )
-        label = check_label(asked, self.config.class_names)
+        label = check_label(prompt, self.config.class_names)
         return self.null_id if label is None else label
 
     def read(
         self,
-        asked: Sequence[Asked],
-        negative: Sequence[Asked] | None = None,
+        prompts: Sequence[Prompt],
+        negative: Sequence[Prompt] | None = None,
         style: Style | None = None,
     ) -> Tensor:
         """ids int64 (2 B,), on the CPU; errors as for `ids`, and for any style."""
         if style:
             raise InputError("These weights know labels only, and no style.")
-        return torch.cat([self.ids(asked), self.ids(negative or [None] * len(asked))])
+        return torch.cat([self.ids(prompts), self.ids(negative or [None] * len(prompts))])
 
-    def encode(self, ids: Tensor) -> Context:
-        tokens = self(ids.to(self.tokens.weight.device))
-        positive, away = ids.chunk(2)
-        return Context(*tokens.chunk(2), positive != away)
+    def encode(self, read: Tensor) -> Context:
+        tokens = self(read.to(self.tokens.weight.device))
+        positive, negative = read.chunk(2)
+        return Context(*tokens.chunk(2), positive != negative)
 
-    def says_something(self, asked: Sequence[Asked]) -> bool:
-        return bool((self.ids(asked) != self.null_id).any())
+    def says_something(self, prompts: Sequence[Prompt]) -> bool:
+        return bool((self.ids(prompts) != self.null_id).any())
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids (B,) -> context (B, n_tokens, d_context)."""
         return self.tokens(ids).unflatten(1, (self.config.n_tokens, -1))
 
 
-def check_asked(asked: Sequence[Asked]) -> None:
-    """Raise InputError where there is nothing at all, and for a prompt that stands alone: it would
-    be taken for as many prompts as it has letters."""
-    if isinstance(asked, str):
-        raise InputError(f"What is asked is a list with something for each image: [{asked!r}].")
-    if len(asked) == 0:
-        raise InputError("Nothing is asked: give one label, prompt or None for each image.")
+def check_prompts(prompts: Sequence[Prompt]) -> None:
+    """Raise InputError for no prompt, and for a text where a list of prompts is expected: its
+    letters would be taken for prompts."""
+    if isinstance(prompts, str):
+        raise InputError(f"Prompts are a list with one for each image: [{prompts!r}].")
+    if len(prompts) == 0:
+        raise InputError("There is no prompt: give one label, prompt or None for each image.")
 
 
 def check_label(label: Any, class_names: Sequence[str]) -> int | None:
-    """A class index, or None for None and for -1, which stands for it in the arrays of an .npz
-    file; raises InputError naming what is no class of this model."""
+    """Return a class index, or None for None and for -1, its form in .npz files; raises InputError
+    naming the classes of this model."""
     if label is None:
         return None
     try:
         number = check_whole("label", label, -1, len(class_names) - 1)
     except InputError:
         names = ", ".join(f"{i} ({name})" for i, name in enumerate(class_names))
-        message = f"label must be None or one of {names}, not {shown(label)}."
+        message = f"label must be None or one of {names}, not {brief(label)}."
         raise InputError(message) from None
     return None if number == -1 else number

@@ -1,6 +1,6 @@
 """Words: which ones a model knows, and how a prompt becomes a sequence of them.
 
-Each word is a row of the embedding table. Row 0 is the empty place. The rows after it are the
+Each word is a row of the embedding table. Row 0 is the empty word. The rows after it are the
 classes in their order, one each, even where a name consists of several words. The rest are words of
 style and small words. A row may have several spellings, such as "seven" and "7".
 """
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..checks import InputError, shown
+from ..checks import InputError, brief
 from .class_names import composed, folded, written
 
-EMPTY = 0  # the row of an empty place
+EMPTY = 0  # the row of the empty word
 LOW, MIDDLE, HIGH = -1, 0, 1  # the thirds of a measurement; a slider ends at LOW and at HIGH
 
 # What can be said of the style of a picture: for each property, the phrases of its lowest, middle
@@ -64,7 +64,7 @@ def make_vocabulary(class_names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """
     names = list(map(written, class_names))
     if twins := [name for name in names if names.count(name) > 1]:
-        raise InputError(f"Two classes are both called {shown(twins[0])}: rename one.")
+        raise InputError(f"Two classes are both called {brief(twins[0])}: rename one.")
     alike = set(map(folded, names))
     number_word = {n: word for n, word in NUMBER_WORDS.items() if word not in alike}
     classes = [(number_word[name], name) if name in number_word else (name,) for name in names]
@@ -85,10 +85,10 @@ class Reading(NamedTuple):
 
 
 class Vocabulary:
-    """The words of one model. places: how many words a prompt may have."""
+    """The words of one model. n_positions: how many words a prompt may have."""
 
-    def __init__(self, rows: Sequence[Sequence[str]], n_classes: int, places: int):
-        self.rows, self.n_classes, self.places = rows, n_classes, places
+    def __init__(self, rows: Sequence[Sequence[str]], n_classes: int, n_positions: int):
+        self.rows, self.n_classes, self.n_positions = rows, n_classes, n_positions
         spellings = [(spelling, i) for i, row in enumerate(rows) for spelling in row]
         # Two classes may differ only in case: the exact spelling goes first.
         self._tables = [(form, _table(form, spellings)) for form in (composed, folded)]
@@ -134,7 +134,7 @@ class Vocabulary:
         return {
             "rows": self.rows,
             "n_classes": self.n_classes,
-            "places": self.places,
+            "places": self.n_positions,
             "styles": {
                 name: [self.phrases(name, third) for third in (LOW, MIDDLE, HIGH)]
                 for name in self.styles
@@ -149,8 +149,8 @@ class Vocabulary:
         prompt that is too long; and for one that names two classes or two thirds of one property.
         """
         rows = tuple(self._rows(prompt))
-        if len(rows) > self.places:
-            raise InputError(f"A prompt has at most {self.places} words, not {len(rows)}.")
+        if len(rows) > self.n_positions:
+            raise InputError(f"A prompt has at most {self.n_positions} words, not {len(rows)}.")
         labels = list(dict.fromkeys(row - 1 for row in rows if row <= self.n_classes))
         if len(labels) > 1:
             names = [self.write((self.class_row(label),)) for label in labels[:2]]
@@ -195,7 +195,7 @@ class Vocabulary:
             return likeness.ratio()
 
         nearest = max(spellings, key=score)
-        return f"the unknown word {shown(word)} (the nearest known one is {shown(nearest)})"
+        return f"the unknown word {brief(word)} (the nearest known one is {brief(nearest)})"
 
     def _phrase(self, phrase: str) -> Phrase | None:
         """A phrase of style as rows; None where this model lacks one of its words, or where a class

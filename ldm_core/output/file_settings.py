@@ -1,216 +1,301 @@
-"""The settings that make a file, and that are stored in it."""
+"""The settings that make a file: checked once, passed on as one value, and stored as flat JSON."""
 
 import base64
 import binascii
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import torch
 
-from ..checks import InputError, check_choice, check_number, check_whole, shown
-from ..config import PICTURE_SIDE
+from ..checks import (
+    InputError,
+    brief,
+    check_bool,
+    check_choice,
+    check_float,
+    check_text,
+    check_whole,
+)
+from ..config import PICTURE_SIDE, Config, checked
 from ..diffusion.settings import SamplingSettings
-from ..diffusion.starts import MAX_STATIONS
-from ..files.animation import FRAME_MS, HOLD_MS, check_times
-from ..files.pictures import MAX_SCALE, check_size
-from ..inputs import MAX_RESAMPLE, MAX_SEED, RESAMPLE, check_seeds
+from ..diffusion.starts import MAX_FRAMES
+from ..files.animation import FRAME_MS, HOLD_MS, MAX_MS, MIN_MS
+from ..files.pictures import MAX_SCALE, check_size, grid_columns
+from ..inputs import MAX_RESAMPLE, MAX_SEED, RESAMPLE, Keep, check_seeds
 from ..model.class_names import find_label, find_labels, label_text
-from ..model.conditioning import Asked
+from ..model.conditioning import Prompt
 from ..model.vocabulary import STYLES
 from .views import VIEWS
 
 WEIGHTS = "weights"  # the key under which a file keeps the fingerprint of the weights
 SCALE = 8  # without --scale: how many times larger ...
 FIT_SIDE = 1120  # ... or less, so that no side has more pixels than this
-STRENGTH = 0.7  # without --strength; with a mask, what is drawn anew is free of the picture: 1
+STRENGTH = 0.7  # without --strength; 1 with a mask, as the new pixels owe nothing to the picture
 FRAMES = 12  # of a morph, from one point to the next
 
 
-@dataclass(frozen=True)
-class FileSettings(SamplingSettings):
-    """All that makes a file and is stored in it; `settle` and `scale_to_fit` fill in what is None.
-
-    label: as `find_labels` takes it; None: what prompt says, or all classes in turn. prompt: words
-    instead of a label. negative_prompt: words that guidance leads away from. stroke, lean, width:
-    the style of `LatentDiffusion.denoise`, each -1 to 1. count: how many images. seed: of the first
-    image; image i has seed + i (modulo 2**32). show: a name from `VIEWS`. strip: a .png shows every
-    step and not the finished images. scale, frame_ms, hold_ms: see `write_animation`.
-
-    start_from: a picture, as `picture_text` writes it; None: noise. strength: see
-    `LatentDiffusion.start_from`. invert: what the picture shows, a label or a prompt: the start is
-    then that of `LatentDiffusion.invert`. mask: another picture; where it is light, the first is
-    kept. resample: see `Keep`. morph: points such as "3:7", what is asked and its seed, for a morph
-    of `frames` images from each to the next, and back to the first with loop; it takes the place of
-    label, prompt, count and seed.
-    """
-
-    label: str | None = None
-    prompt: str | None = None
-    negative_prompt: str | None = None
-    stroke: float = 0.0
-    lean: float = 0.0
-    width: float = 0.0
-    count: int | None = None
-    seed: int | None = None
-    show: str = "noisy"
-    strip: bool = False
-    scale: int | None = None
-    frame_ms: int = FRAME_MS
-    hold_ms: int = HOLD_MS
-    start_from: str | None = None
-    strength: float | None = None
-    invert: str | None = None
-    mask: str | None = None
-    resample: int | None = None
-    morph: tuple[str, ...] | None = None
-    frames: int = FRAMES
-    loop: bool = False
-
-    def __post_init__(self):
-        super().__post_init__()
-        for name in ("label", "prompt", "negative_prompt", "invert"):
-            if not isinstance(getattr(self, name), str | None):
-                raise InputError(f"{name} must be text, not {shown(getattr(self, name))}.")
-        if self.label is not None and self.prompt is not None:
-            raise InputError("label and prompt both say what to draw: give one of them.")
-        for name in STYLES:
-            amount = check_number(name, getattr(self, name), -1, 1)
-            object.__setattr__(self, name, amount)
-        limits = {
-            "count": (1, MAX_SEED + 1),
-            "seed": (0, MAX_SEED),
-            "scale": (1, MAX_SCALE),
-            "resample": (1, MAX_RESAMPLE),
-            "frames": (1, MAX_STATIONS),
-        }
-        for name, (low, high) in limits.items():
-            if getattr(self, name) is not None:
-                # it is frozen, and NumPy's numbers become Python's own, which files can store
-                number = check_whole(name, getattr(self, name), low, high)
-                object.__setattr__(self, name, number)
-        check_choice("show", self.show, VIEWS)
-        for name in ("strip", "loop"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(f"{name} must be true or false, not {shown(getattr(self, name))}.")
-        check_times(self.frame_ms, self.hold_ms)
-        self._check_start()
-        self._check_morph()
-
-    def _check_start(self) -> None:
-        if self.start_from is None:
-            for name in ("strength", "invert", "mask", "resample"):
-                if getattr(self, name) is not None:
-                    raise InputError(f"{name} is about a picture to start from: give start_from.")
-            return
-        read_picture_text("start_from", self.start_from)
-        if self.mask is not None:
-            read_picture_text("mask", self.mask)
-            if self.resample is None:
-                object.__setattr__(self, "resample", RESAMPLE)
-        elif self.resample is not None:
-            raise InputError("resample is about what a mask leaves to draw: give mask.")
-        if self.invert is not None:
-            if self.strength is not None:
-                raise InputError("strength and invert both say how to start: give one of them.")
-        else:
-            strength = (1.0 if self.mask else STRENGTH) if self.strength is None else self.strength
-            object.__setattr__(self, "strength", check_number("strength", strength, 0, 1))
-
-    def _check_morph(self) -> None:
-        if self.morph is None:
-            return
-        for name in ("label", "prompt", "count", "seed", "start_from"):
-            if getattr(self, name) is not None:
-                raise InputError(f"The points of a morph say what to draw: leave out {name}.")
-        if not isinstance(self.morph, tuple):
-            raise InputError(f"morph must be a list of points, not {shown(self.morph)}.")
-        for point in self.morph:
-            split_point(point)
-
-    @property
-    def sampling(self) -> dict:
-        """The fields of `SamplingSettings`."""
-        return {f.name: getattr(self, f.name) for f in fields(SamplingSettings)}
-
-    @property
-    def options(self) -> dict:
-        """The options of `LatentDiffusion.denoise`, apart from its seeds."""
-        style = {name: getattr(self, name) for name in STYLES if getattr(self, name)}
-        return {"negative": self.negative_prompt, "style": style, **self.sampling}
+def picture_text(picture: np.ndarray) -> str:
+    """Write uint8 or bool (28, 28) as text for settings: its 784 greys in base64."""
+    greys = picture.astype(np.uint8) * (255 if picture.dtype == bool else 1)
+    return base64.b64encode(greys.tobytes()).decode()
 
 
-def asked_of(settings: FileSettings, class_names: Sequence[str]) -> list[Asked]:
-    """What images ask for in turn: the prompt, the classes of `label`, or all classes.
+def read_picture_text(name: str, text: str) -> np.ndarray:
+    """Read the uint8 (28, 28) that `picture_text` wrote. name: what an InputError calls it."""
+    try:
+        greys = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
+        return greys.reshape(PICTURE_SIDE, PICTURE_SIDE)
+    except (TypeError, ValueError, binascii.Error) as error:
+        raise InputError(
+            f"{name} must be a picture of 28 x 28 greys in base64, not {brief(text)}."
+        ) from error
 
-    Raises InputError for an unknown label, which names the classes.
-    """
-    if settings.prompt is not None:
-        return [settings.prompt]
-    if settings.label is None:
-        return list(range(len(class_names)))
-    return find_labels(settings.label, class_names)
+
+def split_point(point: str) -> tuple[str, int]:
+    """The text and the seed of a point such as "a bold seven:11"; raises InputError."""
+    text, colon, seed = point.rpartition(":") if isinstance(point, str) else ("", "", "")
+    if not colon or not (seed.isascii() and seed.isdigit()):
+        raise InputError(
+            f'A point of a morph is a prompt, a colon and a seed, as "3:7", not {brief(point)}.'
+        )
+    return text, check_whole("The seed of a point", int(seed), 0, MAX_SEED)
 
 
-def ask(text: str, class_names: Sequence[str]) -> Asked:
-    """A label where the text is one, else a prompt."""
+def prompt_of(text: str, class_names: Sequence[str]) -> Prompt:
+    """A label where the text is one, else the text as a prompt."""
     try:
         return find_label(text, class_names)
     except InputError:
         return text
 
 
-def split_point(point: str) -> tuple[str, int]:
-    """What is asked and the seed of a point such as "a bold seven:11"; raises InputError."""
-    what, colon, seed = point.rpartition(":") if isinstance(point, str) else ("", "", "")
-    if not colon or not (seed.isascii() and seed.isdigit()):
-        raise InputError(
-            f'A point of a morph is what to draw, a colon and a seed, as "3:7", not {shown(point)}.'
-        )
-    return what, check_whole("The seed of a point", int(seed), 0, MAX_SEED)
+def _check_picture(name: str, value: Any) -> str:
+    read_picture_text(name, value)
+    return value
 
 
-def picture_text(picture: np.ndarray) -> str:
-    """uint8 or bool (28, 28) -> text for settings: its 784 greys in base64."""
-    greys = picture.astype(np.uint8) * (255 if picture.dtype == bool else 1)
-    return base64.b64encode(greys.tobytes()).decode()
+def _check_points(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, tuple):
+        raise InputError(f"{name} must be a list of points, not {brief(value)}.")
+    for point in value:
+        split_point(point)
+    return value
 
 
-def read_picture_text(name: str, text: str) -> np.ndarray:
-    """The picture uint8 (28, 28) that `picture_text` wrote; raises InputError, which calls it by
-    this name."""
-    try:
-        greys = np.frombuffer(base64.b64decode(text, validate=True), np.uint8)
-        return greys.reshape(PICTURE_SIDE, PICTURE_SIDE)
-    except (TypeError, ValueError, binascii.Error) as error:
-        raise InputError(
-            f"{name} must be a picture of 28 x 28 greys in base64, not {shown(text)}."
-        ) from error
+@dataclass(frozen=True)
+class _FromPicture(Config):
+    """start_from: a picture, as `picture_text` writes it. mask: another; where it is light, the
+    first is kept. resample: see `Keep`."""
+
+    start_from: str = checked(_check_picture)
+    mask: str | None = checked(_check_picture)
+    resample: int | None = checked(check_whole, 1, MAX_RESAMPLE)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.mask is None and self.resample is not None:
+            raise InputError("resample has no effect without mask: leave it out.")
+        if self.mask is not None and self.resample is None:
+            self.set(resample=RESAMPLE)
+
+    def pixels(self, count: int) -> torch.Tensor:
+        """The picture, uint8 (count, 28, 28)."""
+        return self._planes("start_from", count)
+
+    def keep(self, count: int) -> Keep | None:
+        """The pixels to keep of `count` images; None without a mask."""
+        if self.mask is None:
+            return None
+        return Keep(self.pixels(count), self._planes("mask", count) > 127, self.resample)
+
+    def _planes(self, name: str, count: int) -> torch.Tensor:
+        plane = torch.from_numpy(read_picture_text(name, getattr(self, name)).copy())
+        return plane.expand(count, *plane.shape)
 
 
-def settle(
-    settings: FileSettings, asked: Sequence[Asked], class_names: Sequence[str]
-) -> FileSettings:
-    """Settings with a count (one image of each thing asked), a seed (drawn at random), and the
-    label in the very words of the class. A morph needs none of them."""
-    if settings.morph is not None:
-        return settings
-    label = settings.label
-    if label is not None and len(asked) == 1:
-        label = label_text(asked[0], class_names)
-    count = len(asked) if settings.count is None else settings.count
-    seed = check_seeds(None, 1)[0] if settings.seed is None else settings.seed
-    return dataclasses.replace(settings, label=label, count=count, seed=seed)
+@dataclass(frozen=True)
+class Picture(_FromPicture):
+    """A start from a picture with noise; strength: see `LatentDiffusion.start_from`."""
+
+    strength: float | None = checked(check_float, 0, 1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.strength is None:
+            self.set(strength=1.0 if self.mask else STRENGTH)
 
 
-def scale_to_fit(settings: FileSettings, shape: tuple[int, int]) -> FileSettings:
-    """Settings with a scale for a picture (H, W); raises InputError where it would be too large."""
-    fits = min(max(FIT_SIDE // max(shape), 1), SCALE)
-    scale = fits if settings.scale is None else settings.scale
-    check_size(shape, scale)
-    return dataclasses.replace(settings, scale=scale)
+@dataclass(frozen=True)
+class Inversion(_FromPicture):
+    """A start from the noise that makes a picture; invert: its prompt, see `prompt_of`."""
+
+    invert: str = checked(check_text)
 
 
-def stored_settings(settings: FileSettings, weights: str) -> dict:
-    """What a file keeps of its making. weights: from `weights_of`."""
+@dataclass(frozen=True)
+class Images(Config):
+    """Images with prompts and seeds.
+
+    label: as `find_labels` takes it. prompt: words instead. With neither, all classes take turns.
+    count: how many images, None: one of each. seed: of the first image, None: random; image i has
+    seed + i (modulo 2**32). start: None is pure noise.
+    """
+
+    label: str | None = checked(check_text)
+    prompt: str | None = checked(check_text)
+    count: int | None = checked(check_whole, 1, MAX_SEED + 1)
+    seed: int | None = checked(check_whole, 0, MAX_SEED)
+    start: Picture | Inversion | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.label is not None and self.prompt is not None:
+            raise InputError("label and prompt both say what to draw: give one of them.")
+
+    def prompts(self, class_names: Sequence[str]) -> list[Prompt]:
+        """What images show in turn; raises InputError for an unknown label."""
+        if self.prompt is not None:
+            return [self.prompt]
+        if self.label is None:
+            return list(range(len(class_names)))
+        return find_labels(self.label, class_names)
+
+    def settled(self, class_names: Sequence[str]) -> "Images":
+        """The same with a count, a seed, and a single label as the exact name of its class."""
+        turn = self.prompts(class_names)
+        label = label_text(turn[0], class_names) if self.label and len(turn) == 1 else self.label
+        count = len(turn) if self.count is None else self.count
+        seed = check_seeds(None, 1)[0] if self.seed is None else self.seed
+        return dataclasses.replace(self, label=label, count=count, seed=seed)
+
+    def across(self, class_names: Sequence[str], views: int = 1) -> int:
+        """How many images stand side by side, each with `views` pictures."""
+        return grid_columns(self.count, len(self.prompts(class_names)), views)
+
+
+@dataclass(frozen=True)
+class Morph(Config):
+    """Images along a path, see `LatentDiffusion.morph`. morph: points such as "3:7", each a prompt
+    (see `prompt_of`) and a seed."""
+
+    morph: tuple[str, ...] = checked(_check_points)
+    frames: int = checked(check_whole, 1, MAX_FRAMES, default=FRAMES)
+    loop: bool = checked(check_bool, default=False)
+
+    @property
+    def count(self) -> int:
+        """How many images."""
+        return self.frames * (len(self.morph) - (not self.loop)) + (not self.loop)
+
+    def points(self, class_names: Sequence[str]) -> list[tuple[Prompt, int]]:
+        return [(prompt_of(text, class_names), seed) for text, seed in map(split_point, self.morph)]
+
+    def settled(self, class_names: Sequence[str]) -> "Morph":
+        return self
+
+    def across(self, class_names: Sequence[str]) -> int:
+        """A line for each point but the last, whose image ends the last line."""
+        return self.frames if self.loop or len(self.morph) > 2 else self.count
+
+
+@dataclass(frozen=True)
+class Words(Config):
+    """What holds for all images: the negative prompt, and the style, each value from -1 to 1."""
+
+    negative_prompt: str | None = checked(check_text)
+    stroke: float = checked(check_float, -1, 1, default=0.0)
+    lean: float = checked(check_float, -1, 1, default=0.0)
+    width: float = checked(check_float, -1, 1, default=0.0)
+
+
+@dataclass(frozen=True)
+class Look(Config):
+    """How images are shown. strip: a .png shows every step and not the finished images. scale,
+    frame_ms, hold_ms: see `write_animation`; scale None: what fits."""
+
+    show: str = checked(check_choice, VIEWS, default="noisy")
+    strip: bool = checked(check_bool, default=False)
+    scale: int | None = checked(check_whole, 1, MAX_SCALE)
+    frame_ms: int = checked(check_whole, MIN_MS, MAX_MS, default=FRAME_MS)
+    hold_ms: int = checked(check_whole, MIN_MS, MAX_MS, default=HOLD_MS)
+
+    def fitted(self, shape: tuple[int, int]) -> "Look":
+        """The same with a scale for a picture (H, W); raises InputError if it gets too large."""
+        fits = min(max(FIT_SIDE // max(shape), 1), SCALE)
+        scale = fits if self.scale is None else self.scale
+        check_size(shape, scale)
+        return dataclasses.replace(self, scale=scale)
+
+
+START = ("start_from", "strength", "invert", "mask", "resample")
+MORPH = ("morph", "frames", "loop")
+KEYS = (  # of the JSON in a file, in their order
+    *(f.name for f in fields(SamplingSettings)),
+    *("label", "prompt", "negative_prompt", "stroke", "lean", "width", "count", "seed"),
+    *("show", "strip", "scale", "frame_ms", "hold_ms", *START, *MORPH),
+)
+_KINDS = (SamplingSettings, Words, Images, Picture, Inversion, Morph, Look)
+_DEFAULTS = {f.name: f.default for kind in _KINDS for f in fields(kind)}
+BLANK = {key: _DEFAULTS[key] for key in KEYS}
+
+
+@dataclass(frozen=True)
+class FileSettings:
+    """All that makes a file. Each part is checked when it is made, and then passed on."""
+
+    sampling: SamplingSettings = SamplingSettings()
+    words: Words = Words()
+    images: Images | Morph = Images()
+    look: Look = Look()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "FileSettings":
+        """Read the flat settings of a file; absent keys have their defaults.
+
+        Raises InputError for an unknown key, for a value that is not allowed, and for one that has
+        no effect beside the others.
+        """
+        if unknown := sorted(values.keys() - BLANK.keys()):
+            raise InputError(
+                f"Settings of a file have no {', '.join(unknown)}; they have {', '.join(KEYS)}."
+            )
+        left = BLANK | values
+
+        def part(kind: type[Config], **others: Any) -> Any:
+            names = [f.name for f in fields(kind) if f.name in left]
+            return kind.from_dict({name: left.pop(name) for name in names} | others)
+
+        sampling, words, look = part(SamplingSettings), part(Words), part(Look)
+        if left["morph"] is not None:
+            images, why = part(Morph), "on a morph"
+        elif left["start_from"] is None:
+            images, why = part(Images), "without start_from"
+        else:
+            kind = Picture if left["invert"] is None else Inversion
+            images, why = part(Images, start=part(kind)), "beside invert"
+        for name, value in left.items():
+            if value != BLANK[name]:
+                why = "without morph" if name in MORPH else why
+                raise InputError(f"{name} has no effect {why}: leave it out.")
+        return cls(sampling, words, images, look)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The flat settings, as `from_dict` reads them, for JSON."""
+        parts = (self.sampling, self.words, self.look, self.images)
+        start = getattr(self.images, "start", None)
+        said = {k: v for part in (*parts, *filter(None, [start])) for k, v in vars(part).items()}
+        return {key: said.get(key, blank) for key, blank in BLANK.items()}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of `LatentDiffusion.denoise` and `morph`, apart from seeds and start."""
+        style = {name: getattr(self.words, name) for name in STYLES if getattr(self.words, name)}
+        return {"negative": self.words.negative_prompt, "style": style, "settings": self.sampling}
+
+
+def stored_settings(settings: FileSettings, weights: str) -> dict[str, Any]:
+    """What a file stores. weights: from `weights_of`."""
     return settings.to_dict() | {WEIGHTS: weights}

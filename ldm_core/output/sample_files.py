@@ -1,8 +1,10 @@
 """Files of samples, each made from its settings: the job of `python -m ldm_core.sample`."""
 
+import dataclasses
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -12,20 +14,12 @@ from tqdm import tqdm
 from ..config import PICTURE_SIDE
 from ..files.animation import ENCODERS, write_animation
 from ..files.npz import room_for_images, write_npz
-from ..files.pictures import grid_columns, grid_shape, lay_out, write_png
+from ..files.pictures import grid_shape, lay_out, write_png
 from ..files.weights import weights_of
 from ..inputs import MAX_SEED
 from ..latent_diffusion import DenoisingStep, LatentDiffusion
-from ..model.conditioning import Asked
-from .file_settings import (
-    FileSettings,
-    ask,
-    asked_of,
-    scale_to_fit,
-    settle,
-    split_point,
-    stored_settings,
-)
+from ..model.conditioning import Prompt
+from .file_settings import FileSettings, Images, Morph, stored_settings
 from .steps import steps_of, steps_of_morph
 from .views import VIEWS, step_pictures
 
@@ -35,180 +29,150 @@ STILLS = {  # endings other than the animations', with the options that have no 
 }
 ENDINGS = (*STILLS, *ENCODERS)
 Follow = Callable[[Iterator[DenoisingStep]], Iterator[DenoisingStep]]
-BATCH = {"cpu": 64, "cuda": 1024}  # by device: where more images at a time are no faster
+BATCH = {"cpu": 64, "cuda": 1024}  # by device: larger batches are no faster
 
 
 def write_samples(
     out: Path, model: LatentDiffusion, settings: FileSettings, follow: Follow | None = None
 ) -> FileSettings:
-    """Make what settings say and write it to `out`; its ending is known. Returns them, settled.
+    """Make the images of settings and write them to `out`, whose ending is known.
 
-    Raises InputError for an unknown label, a picture that would be too large, and images that
-    would not fit into memory. A .npz and a .png hold all finished images, 784 bytes each. An
-    animation holds what `write_animation` says, and all its batches run side by side; that of a
-    morph shows its finished images one after the other. follow: what the steps of each batch go
-    through; it may end the run by an error. Without it, a bar says how far the run is.
+    follow: wraps the steps of each batch, for example to enforce a deadline; without it, there is a
+    progress bar. Returns the settings with everything filled in. Raises InputError for an unknown
+    label, a picture that would be too large, and images that would not fit into memory. A .npz and
+    a .png hold all finished images, 784 bytes each. An animation holds what `write_animation` says,
+    and all its batches run side by side; that of a morph shows its images one after the other.
     """
-    if settings.morph is not None:
-        return _write_morph(out, model, settings, follow)
-    ending = out.suffix.lower()
-    turn = asked_of(settings, model.class_names)
-    settings = settle(settings, turn, model.class_names)
-    with _bar(out, follow) as bar:
-        batches = _batches(model, turn, settings, bar, follow)
+    images = settings.images.settled(model.class_names)
+    settings = dataclasses.replace(settings, images=images)
+    ending, look, count = out.suffix.lower(), settings.look, images.count
+    is_morph = isinstance(images, Morph)
+    with _watched(out, model, settings, follow) as runs:
         if ending == ".npz":
-            _write_arrays(out, model, settings, turn, batches)
+            pixels = _finished(model, runs, count)
+            about = _about_each(model, images)
+            write_npz(out, pixels, settings=_stored(model, settings), **about)
             return settings
-        if ending == ".png" and settings.strip:
-            return _write_strip(out, model, settings, batches)
-        views = 1 if ending in STILLS else len(VIEWS[settings.show])
-        across = grid_columns(settings.count, len(turn), views)
-        settings = scale_to_fit(settings, grid_shape(settings.count * views, across * views))
-        about = stored_settings(settings, weights_of(model))
-        if ending == ".png":
-            images = _fill(room_for_images(settings.count), _images(model, batches))
-            write_png(out, lay_out(images, across), settings=about, scale=settings.scale)
+        if ending == ".png" and look.strip and not is_morph:
+            settings, picture = _strip(model, settings, runs)
+        elif ending == ".png":
+            across = images.across(model.class_names)
+            settings = _fitted(settings, grid_shape(count, across))  # before the work
+            picture = lay_out(_finished(model, runs, count), across)
+        elif is_morph:
+            settings = _fitted(settings, (PICTURE_SIDE, PICTURE_SIDE))
+            frames = _finished(model, runs, count)
         else:
-            frames = _frames(model, batches, settings.show, across)
-            options = {name: getattr(settings, name) for name in ("scale", "frame_ms", "hold_ms")}
-            write_animation(out, frames, settings=about, **options)
+            views = len(VIEWS[look.show])
+            across = views * images.across(model.class_names, views)
+            settings = _fitted(settings, grid_shape(count * views, across))
+            frames = _frames(model, runs, look.show, across)
+        about = {"settings": _stored(model, settings), "scale": settings.look.scale}
+        if ending == ".png":
+            write_png(out, picture, **about)
+        else:
+            hold_ms = look.frame_ms if is_morph and images.loop else look.hold_ms
+            write_animation(out, frames, **about, frame_ms=look.frame_ms, hold_ms=hold_ms)
     return settings
 
 
-def _write_arrays(
-    out: Path,
-    model: LatentDiffusion,
-    settings: FileSettings,
-    turn: Sequence[Asked],
-    batches: Iterable[Iterator[DenoisingStep]],
-) -> None:
-    images = _fill(room_for_images(settings.count), _images(model, batches))
-    seeds = (settings.seed + np.arange(settings.count)) % (MAX_SEED + 1)
-    arrays = _what_was_asked(model, turn, settings.count) | {"seeds": seeds}
-    about = stored_settings(settings, weights_of(model))
-    write_npz(out, images, settings=about, **arrays)
-
-
-def _write_strip(
-    out: Path,
-    model: LatentDiffusion,
-    settings: FileSettings,
-    batches: Iterable[Iterator[DenoisingStep]],
-) -> FileSettings:
+def _strip(
+    model: LatentDiffusion, settings: FileSettings, runs: Iterable[Iterator[DenoisingStep]]
+) -> tuple[FileSettings, np.ndarray]:
     """All steps side by side, a line for each picture that an animation would show of an image."""
-    lines = []
-    for steps in batches:
+    show, lines = settings.look.show, []
+    for steps in runs:
         start = next(steps)
         columns = start.steps + 1
-        rows = settings.count * len(VIEWS[settings.show])
-        settings = scale_to_fit(settings, grid_shape(rows * columns, columns))
-        pictures = step_pictures(model, chain([start], steps), settings.show)
+        rows = settings.images.count * len(VIEWS[show])
+        settings = _fitted(settings, grid_shape(rows * columns, columns))
+        pictures = step_pictures(model, chain([start], steps), show)
         lines.append(np.stack([*pictures], axis=2).reshape(-1, PICTURE_SIDE, PICTURE_SIDE))
-    about = stored_settings(settings, weights_of(model))
-    strip = lay_out(np.concatenate(lines), columns)
-    write_png(out, strip, settings=about, scale=settings.scale)
-    return settings
+    return settings, lay_out(np.concatenate(lines), columns)
 
 
-def _write_morph(
+def _fitted(settings: FileSettings, shape: tuple[int, int]) -> FileSettings:
+    return dataclasses.replace(settings, look=settings.look.fitted(shape))
+
+
+def _stored(model: LatentDiffusion, settings: FileSettings) -> dict:
+    return stored_settings(settings, weights_of(model))
+
+
+@contextmanager
+def _watched(
     out: Path, model: LatentDiffusion, settings: FileSettings, follow: Follow | None
-) -> FileSettings:
-    """An .npz of a morph has the labels and seeds of its points; between them they are -1."""
-    ending, closed = out.suffix.lower(), settings.loop
-    count = settings.frames * (len(settings.morph) - (not closed)) + (not closed)
-    # A filmstrip has a line for each point but the last, whose image ends the last line.
-    across = settings.frames if closed or len(settings.morph) > 2 else count
-    if ending != ".npz":
-        shape = grid_shape(count, across) if ending == ".png" else (PICTURE_SIDE, PICTURE_SIDE)
-        settings = scale_to_fit(settings, shape)
-    about = stored_settings(settings, weights_of(model))
-    with _bar(out, follow) as bar:
-        steps = steps_of_morph(model, settings)
-        (images,) = _images(model, [follow(steps) if follow else _counted(steps, bar)])
-    if ending == ".png":
-        write_png(out, lay_out(images, across), settings=about, scale=settings.scale)
-    elif ending == ".npz":
-        points = [split_point(point) for point in settings.morph]
-        asked = [ask(what, model.class_names) for what, _ in points]
-        labels, seeds = np.full((2, count), -1)
-        labels[:: settings.frames] = _what_was_asked(model, asked, len(asked))["labels"]
-        seeds[:: settings.frames] = [seed for _, seed in points]
-        write_npz(out, images, settings=about, labels=labels, seeds=seeds)
-    else:
-        hold_ms = settings.frame_ms if closed else settings.hold_ms
-        options = {"scale": settings.scale, "frame_ms": settings.frame_ms, "hold_ms": hold_ms}
-        write_animation(out, images, settings=about, **options)
-    return settings
-
-
-def _bar(out: Path, follow: Follow | None) -> tqdm:
+) -> Iterator[Iterator[Iterator[DenoisingStep]]]:
+    """The steps of each batch, followed, or else shown on a progress bar; a morph is one batch."""
+    images, batch = settings.images, BATCH[model.device.type]
+    batches = 1 if isinstance(images, Morph) else math.ceil(images.count / batch)
     # delay: nobody needs a bar for what takes a second
-    told = {"desc": out.name, "delay": 1, "dynamic_ncols": True}
-    return tqdm(total=0, unit="step", disable=follow is not None, **told)
+    about = {"desc": out.name, "delay": 1, "dynamic_ncols": True}
+    with tqdm(total=0, unit="step", disable=follow is not None, **about) as bar:
+
+        def counted(steps: Iterator[DenoisingStep]) -> Iterator[DenoisingStep]:
+            for step in steps:
+                bar.total = step.steps * batches
+                bar.update(step.index > 0)
+                yield step
+
+        yield map(follow or counted, _batches(model, settings, batch))
 
 
 def _batches(
-    model: LatentDiffusion,
-    turn: Sequence[Asked],
-    settings: FileSettings,
-    bar: tqdm,
-    follow: Follow | None,
+    model: LatentDiffusion, settings: FileSettings, batch: int
 ) -> Iterator[Iterator[DenoisingStep]]:
-    """The steps of each batch of images."""
-    batch = BATCH[model.device.type]
-    parts = math.ceil(settings.count / batch)
-    for first in range(0, settings.count, batch):
-        indices = range(first, min(first + batch, settings.count))
-        asked = [turn[i % len(turn)] for i in indices]
-        seeds = [(settings.seed + i) % (MAX_SEED + 1) for i in indices]
-        steps = steps_of(model, settings, asked, seeds)
-        yield follow(steps) if follow else _counted(steps, bar, parts)
+    images = settings.images
+    if isinstance(images, Morph):
+        yield steps_of_morph(model, settings)
+        return
+    turn = images.prompts(model.class_names)
+    for first in range(0, images.count, batch):
+        indices = range(first, min(first + batch, images.count))
+        prompts = [turn[i % len(turn)] for i in indices]
+        seeds = [(images.seed + i) % (MAX_SEED + 1) for i in indices]
+        yield steps_of(model, settings, prompts, seeds)
 
 
-def _counted(
-    steps: Iterator[DenoisingStep], bar: tqdm, batches: int = 1
-) -> Iterator[DenoisingStep]:
-    """The same steps, on the bar, which has as many for each batch."""
-    for step in steps:
-        bar.total = step.steps * batches
-        bar.update(step.index > 0)
-        yield step
+def _about_each(model: LatentDiffusion, images: Images | Morph) -> dict[str, np.ndarray]:
+    """For each image its label and its seed, -1 for none, and its prompt if there are prompts.
+
+    The images of a morph between its points have no label and no seed.
+    """
+
+    def label_of(prompt: Prompt) -> int:
+        label = model.vocabulary.read(prompt).label if isinstance(prompt, str) else prompt
+        return -1 if label is None else label
+
+    if isinstance(images, Morph):
+        labels, seeds = np.full((2, images.count), -1)
+        for i, (prompt, seed) in enumerate(images.points(model.class_names)):
+            labels[i * images.frames], seeds[i * images.frames] = label_of(prompt), seed
+        return {"labels": labels, "seeds": seeds}
+    turn = images.prompts(model.class_names)
+    said = {"prompts": turn} if isinstance(turn[0], str) else {}
+    arrays = {"labels": list(map(label_of, turn))} | said
+    seeds = (images.seed + np.arange(images.count)) % (MAX_SEED + 1)
+    return {name: np.resize(each, images.count) for name, each in arrays.items()} | {"seeds": seeds}
 
 
-def _what_was_asked(
-    model: LatentDiffusion, turn: Sequence[Asked], count: int
-) -> dict[str, np.ndarray]:
-    """For each image its label, -1 where there is none, and its prompt if it has one."""
-    prompts = [one for one in turn if isinstance(one, str)]
-    labels = [model.vocabulary.read(o).label if isinstance(o, str) else o for o in turn]
-    labels = np.array([-1 if label is None else label for label in labels])
-    arrays = {"labels": np.resize(labels, count)}
-    return arrays | ({"prompts": np.resize(np.array(prompts), count)} if prompts else {})
-
-
-def _images(
-    model: LatentDiffusion, batches: Iterable[Iterator[DenoisingStep]]
-) -> Iterator[np.ndarray]:
-    """The finished images of each batch, uint8 (B, 28, 28)."""
-    for steps in batches:
+def _finished(
+    model: LatentDiffusion, runs: Iterable[Iterator[DenoisingStep]], count: int
+) -> np.ndarray:
+    """The finished images of all batches, uint8 (count, 28, 28)."""
+    array, first = room_for_images(count), 0
+    for steps in runs:
         last = deque(steps, maxlen=1).pop()
-        yield model.decode(last.x_t).cpu().numpy()
-
-
-def _fill(array: np.ndarray, batches: Iterator[np.ndarray]) -> np.ndarray:
-    """The array, with the batches in it, one after the other."""
-    first = 0
-    for batch in batches:
+        batch = model.decode(last.x_t).cpu().numpy()
         array[first : first + len(batch)] = batch
         first += len(batch)
     return array
 
 
 def _frames(
-    model: LatentDiffusion, batches: Iterator[Iterator[DenoisingStep]], show: str, across: int
+    model: LatentDiffusion, runs: Iterable[Iterator[DenoisingStep]], show: str, across: int
 ) -> Iterator[np.ndarray]:
     """Frames of the grid of all images, uint8 (H, W)."""
-    for parts in zip(*(step_pictures(model, steps, show) for steps in batches)):
+    for parts in zip(*(step_pictures(model, steps, show) for steps in runs)):
         pictures = np.concatenate(parts)
-        views = pictures.shape[1]
-        yield lay_out(pictures.reshape(-1, *pictures.shape[2:]), across * views)
+        yield lay_out(pictures.reshape(-1, *pictures.shape[2:]), across)

@@ -37,10 +37,12 @@ class OnnxRuntimeBackend:
         self._modules = TorchBackend(model)
         n_tokens = model.config.conditioning.n_tokens
         self._unet = _Sessions(
-            lambda: model.unet,
-            lambda unet: (context_graph(unet, n_tokens), unet_graph(unet, n_tokens)),
+            lambda: [*model.unet.modules()],
+            lambda: (context_graph(model.unet, n_tokens), unet_graph(model.unet, n_tokens)),
         )
-        self._decoder = _Sessions(lambda: model.vae, lambda vae: (decoder_graph(vae),))
+        self._decoder = _Sessions(
+            lambda: [model.vae, *model.vae.decoder.modules()], lambda: (decoder_graph(model.vae),)
+        )
         self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
     def predictor(self, context: Tensor) -> Predict:
@@ -110,24 +112,25 @@ class OnnxRuntimeBackend:
 
 
 class _Sessions:
-    """Sessions of ONNX Runtime for a network, built again when its weights have changed."""
+    """Sessions of ONNX Runtime for modules, built again when their weights have changed."""
 
-    def __init__(self, network: Callable[[], nn.Module], graphs: Callable[..., tuple[bytes, ...]]):
-        self._network, self._graphs, self._lock = network, graphs, Lock()
+    def __init__(
+        self, modules: Callable[[], list[nn.Module]], graphs: Callable[[], tuple[bytes, ...]]
+    ):
+        self._modules, self._graphs, self._lock = modules, graphs, Lock()
         self._weights, self._sessions = None, ()
         self.current()
 
     def current(self) -> tuple | None:
-        """The sessions of the network; None if it has forward hooks."""
-        network = self._network()
-        modules = list(network.modules())
+        """The sessions; None if a module has forward hooks."""
+        modules = self._modules()
         if any(module._forward_hooks or module._forward_pre_hooks for module in modules):
             return None
         with self._lock:
             if self._weights is None or not self._weights.are_those_of(modules):
                 # First of all: a change while the graphs are built is then noticed later.
                 self._weights = _Weights(modules)
-                self._sessions = tuple(map(_session, self._graphs(network)))
+                self._sessions = tuple(map(_session, self._graphs()))
             return self._sessions
 
 

@@ -17,7 +17,7 @@ def text_graph(conditioning: Conditioning) -> bytes:
     """A model that takes N prompts and returns "context" (N, n_tokens, d_context).
 
     Of a model that knows words it takes rows int32 and amounts float32, each (N, n_tokens), as in
-    `Places`; of one that knows labels only, ids int32 (N,), as `LabelConditioning.ids` gives them.
+    `Positions`; of one that knows labels only, ids int32 (N,), as from `LabelConditioning.ids`.
     """
     graph = Layers()
     context, shape = _add_text(graph, conditioning)

@@ -1,75 +1,41 @@
-"""The loop that trains a module, whatever it is.
+"""The training loop shared by all stages: a stream of steps, as sampling is one.
 
 Data order and noise are functions of (seed, step) (Karras et al. 2023): the loop hands its step
 number to the loss and holds no generator whose state would have to be kept.
 """
 
 import math
+import signal
+import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from tqdm import tqdm
 
-from ..checks import UserError
-from .averaging import Average
-from .budget import Budget, SpeedTest, completes_a_part
-from .ctrl_c import CtrlC
-from .optimisers import WARM_UP_STEPS, Optimisers, OptimiserSettings, rate_factor
+from ..checks import InputError, UserError
+from .optimisers import rate_factor
 from .processes import ALONE, Processes
-from .state import StateFile, restore, state_tensors
-from .threads import Threads
+from .state import Learner
 
 GPU_CHECK_STEPS = 50  # to read a loss is to wait for the GPU, so it is read this rarely there
-LOG_STEPS = 10
-SLOW = 2  # how many times as long as the first steps later ones may take with several threads
 
 
 @dataclass(frozen=True)
-class Training:
-    """What is trained, and how.
+class TrainingStep:
+    """One step that is done.
 
-    loss_at(step) -> scalar loss of step 0, 1, ..., the mean over this process's part of `batch`
-    examples (see `Processes.part`). ema_width: see `Average`.
+    index: how many steps are done, 1 after the first. share: how much of the training is over, of
+    its steps or of its time, up to 1. loss: of the step's batch; None where reading it would keep a
+    GPU waiting. learning_rate: of the step, of AdamW. stopped: `stop` made this the last step.
     """
 
-    name: str
-    module: nn.Module
-    loss_at: Callable[[int], Tensor]
-    batch: int
-    optimisers: OptimiserSettings
-    ema_width: float
-
-
-@dataclass(frozen=True)
-class LoopOptions:
-    """What the loop does besides training.
-
-    on_progress(step, draw()) is called once before the first step, and then PROGRESS_GRIDS times
-    in equal distances, the last time at the end; draw() is called with the averaged weights in
-    place. A budget of seconds costs one more draw(), which is thrown away, and has no grid before
-    the number of its steps is known. log(step, values) is called every LOG_STEPS steps or more. All
-    of these are called in the first process only.
-    state: where the state is kept, and read from at the start; None keeps none.
-    """
-
-    draw: Callable[[], Any] = lambda: None
-    on_progress: Callable[[int, Any], None] = lambda step, grid: None
-    log: Callable[[int, Mapping[str, float]], None] = lambda step, values: None
-    state: StateFile | None = None
-    processes: Processes = ALONE
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    steps: int
-    losses: list[float]  # one per step
-    seconds: float
-    interrupted: bool  # by Ctrl-C; the weights are usable all the same
-    threads: int  # with which the last step was computed
+    index: int
+    share: float
+    loss: float | None
+    learning_rate: float
+    stopped: bool
 
 
 class NonFiniteLoss(UserError, RuntimeError):
@@ -77,185 +43,122 @@ class NonFiniteLoss(UserError, RuntimeError):
 
 
 def train(
-    training: Training, budget: Budget, options: LoopOptions = LoopOptions()
-) -> TrainingResult:
-    """Train a module in place; at the end it holds the exponential moving average of its weights.
+    learner: Learner,
+    share_at: Callable[[int], float],
+    processes: Processes = ALONE,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    adapt_threads: bool = False,
+) -> Iterator[TrainingStep]:
+    """Train a module in place and yield after each step, until `share_at` reaches 1 or `stop` says
+    so; at the end the module holds the moving average of its weights.
 
-    Goes on where `options.state` ends. Ctrl-C ends the training after the current step. Raises
-    NonFiniteLoss, with the averaged weights in place.
+    share_at(done): how much of the training is over after `done` steps. The learning rate follows
+    it. adapt_threads: see `Threads`; the bits of the result then depend on the speed of steps.
+    Raises InputError if the time is over before the first step, NonFiniteLoss with the average in
+    place.
     """
-    return _Loop(training, budget, options).run()
-
-
-class _Loop:
-    """One call of `train`: the steps done so far, and all that they change."""
-
-    def __init__(self, training: Training, budget: Budget, options: LoopOptions):
-        self.training, self.options, self.processes = training, options, options.processes
-        self.optimisers = Optimisers(training.module, training.optimisers)
-        self.average = Average(training.module, training.ema_width)
-        self.losses: list[Tensor] = []  # one per step done
-        self.total = budget.steps  # None until the speed is known
-        self.seconds_before, self.interrupted, self.warned = 0.0, False, False
-        # A number of steps makes the weights a function of the seed: then nothing may be chosen.
-        on_cpu = next(training.module.parameters()).device.type == "cpu"
-        self.threads = Threads(budget.steps is None and on_cpu and self.processes.count == 1)
-        self._resume()
-        self.loss_at = self.processes.shared_loss(training.module, training.loss_at)
-        self.started = time.perf_counter()
-        self.speed_test = None if self.total is not None else SpeedTest(budget.seconds)
-
-    def run(self) -> TrainingResult:
-        if not self.losses:
-            self._show_progress()
-        if self.speed_test:
-            self._with_average(lambda: self.speed_test.draw_again(self.options.draw))
-        try:
-            several = self.processes.count > 1
-            with self._progress_bar() as self.bar, CtrlC(ignores_repeats=several) as ctrl_c:
-                while not self.interrupted and (self.total is None or self.done < self.total):
-                    self._step()
-                    self._after_step(self.processes.any(ctrl_c.pressed))
-            self._check_weights()
-        finally:
-            self.average.swap()
-            threads = torch.get_num_threads()
-            self.threads.restore()
-        if self.interrupted and self.processes.first:
-            name = self.training.name
-            tqdm.write(f"{name}: stopped by Ctrl-C after {self.done} steps; keeping the weights.")
-        losses = torch.stack(self.losses).tolist() if self.losses else []
-        return TrainingResult(self.done, losses, self._seconds(), self.interrupted, threads)
-
-    @property
-    def done(self) -> int:
-        return len(self.losses)
-
-    def _resume(self) -> None:
-        """Take over what the state file holds; where there is none, write one of no steps."""
-        state = self.options.state
-        if state is None:
-            return
-        found = state.load()
-        if found is None:
-            state.save({"losses": torch.zeros(0)}, total=self.total, seconds=0.0)
-            return
-        tensors, about = found
-        module, averages = self.training.module, self.average.average
-        self.losses = restore(tensors, module, self.optimisers.each, averages)
-        self.average.updates = self.done
-        self.total, self.seconds_before = about["total"], about["seconds"]
-        if about.get("threads") == 1:  # they were given up, and the bits depend on them
-            self.threads.give_up()
-
-    def _step(self) -> None:
-        self.factor = rate_factor(self.done, self.total)
-        loss = self.loss_at(self.done)
-        loss.backward()
-        self.optimisers.step(self.factor)
-        self.average.update()
-        self.losses.append(self.processes.mean(loss.detach()))
-
-    def _after_step(self, stop: bool) -> None:
-        """stop: Ctrl-C was pressed in some process, and the steps end here."""
-        if self.total is None:
-            self._time_step()
-        self.bar.update()
-        self._watch_speed()
-        due = self.total is not None and completes_a_part(self.done, self.total)
-        self.interrupted = stop and self.done != self.total
-        # Only the rest waits for a GPU, and is rare there. Ctrl-C is heard after every step.
-        on_cpu, step = self.losses[-1].device.type == "cpu", self.done - 1
-        if not (on_cpu or step % GPU_CHECK_STEPS == 0 or due or self.interrupted):
-            return
-        self._check_and_log(step, self.losses[-1].item())
-        if due:
-            self._show_progress()
-        state = self.options.state
-        if state and self.total and (self.interrupted or state.due()):
-            self._check_weights()
-            module, averages = self.training.module, self.average.average
-            tensors = state_tensors(module, self.optimisers.each, averages, self.losses)
-            threads = torch.get_num_threads()
-            state.save(tensors, total=self.total, seconds=self._seconds(), threads=threads)
-
-    def _time_step(self) -> None:
-        """One of the first steps is done; after the last of them, fix the number of all steps."""
-        self.losses[-1].item()  # waits for a GPU, so that steps are timed and not their launches
-        self.speed_test.end_of_step()
-        self.threads.after_step(self.speed_test.durations())
-        if self.done == WARM_UP_STEPS:
-            self.total = self.processes.from_first(self.speed_test.steps_that_fit)
-            self.bar.total = self.total
-
-    def _watch_speed(self) -> None:
-        """Where steps have become slow, give up threads, and say early that time will not hold.
-
-        The number of steps stays: a resumed training must come to the same weights.
-        """
-        if not self.speed_test or self.total is None:
-            return
-        if self.threads.several:
-            if (self.speed_test.slowdown(self.done) or 0) > SLOW:
-                self.threads.give_up()
-                self.speed_test.watch_from(self.done)
-                tqdm.write(
-                    f"{self.training.name}: steps take {SLOW} times as long as the first ones, as "
-                    "when another program is busy. Going on with one thread, which waits for none."
-                )
-        elif not self.warned and (seconds := self.speed_test.late(self.done, self.total)):
-            self.warned = True
-            if self.processes.first:
-                minutes = [f"{time / 60:.0f}" for time in (seconds, self.speed_test.seconds)]
-                tqdm.write(
-                    f"{self.training.name}: steps take longer than the first ones did. This stage "
-                    f"will take about {minutes[0]} minutes instead of {minutes[1]}. After Ctrl-C, "
-                    "--resume goes on from there."
-                )
-
-    def _check_and_log(self, step: int, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise NonFiniteLoss(self._not_finite(f"the loss became {loss}"))
-        self.bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-        if self.processes.first and step % LOG_STEPS == 0:
-            rate = self.training.optimisers.learning_rate * self.factor
-            speed = (self.bar.format_dict["rate"] or 0.0) * self.training.batch
-            values = {"loss": loss, "learning_rate": rate, "images_per_second": speed}
-            self.options.log(step, values)
-
-    def _check_weights(self) -> None:
-        """A finite loss may have an infinite gradient. Such weights must not replace good ones."""
-        if not all(p.isfinite().all() for p in self.average.parameters):
-            raise NonFiniteLoss(self._not_finite("weights became infinite or NaN"))
-
-    def _not_finite(self, what: str) -> str:
-        return (
-            f"{self.training.name}: {what} at step {self.done - 1}. What was saved before is kept. "
-            "Lower the learning rate."
+    loss_at = processes.shared_loss(learner.module, learner.loss_at)
+    threads = Threads(torch.get_num_threads() if adapt_threads else 1)
+    share, stopped = processes.agree(share_at(learner.done), False)
+    if share >= 1 and not learner.done:
+        raise InputError(
+            f"There was no time left for {learner.name}. Give more --minutes,"
+            " or train it by itself with --stage."
         )
+    try:
+        while share < 1 and not stopped:
+            began, step = time.perf_counter(), learner.done
+            loss = loss_at(step)
+            loss.backward()
+            learner.optimisers.step(rate_factor(step, share))
+            learner.average.update()
+            learner.losses.append(processes.mean(loss.detach()))
+            share, stopped = processes.agree(min(1.0, share_at(learner.done)), stop())
+            threads.after_step(share, time.perf_counter() - began)
+            read = None
+            on_cpu, due = loss.device.type == "cpu", learner.done % GPU_CHECK_STEPS == 0
+            if on_cpu or due or share == 1 or stopped:
+                read = learner.losses[-1].item()
+                if not math.isfinite(read):
+                    raise NonFiniteLoss(_not_finite(learner, f"the loss became {read}"))
+            rate = learner.optimisers.groups[0]["lr"]
+            yield TrainingStep(learner.done, share, read, rate, stopped)
+        check_weights(learner)
+    finally:
+        threads.restore()
+        learner.average.swap()
 
-    def _show_progress(self) -> None:
-        options = self.options
-        self._with_average(lambda: options.on_progress(self.done, options.draw()))
 
-    def _with_average(self, call: Callable[[], None]) -> None:
-        """Call in the first process, with the averaged weights in place."""
-        if self.processes.first:
-            with self.average.in_place():
-                call()
+def check_weights(learner: Learner) -> None:
+    """Raise NonFiniteLoss unless all weights are finite: even a finite loss can have an infinite
+    gradient, and such weights must not replace good ones."""
+    if not all(p.isfinite().all() for p in learner.module.parameters()):
+        raise NonFiniteLoss(_not_finite(learner, "weights became infinite or NaN"))
 
-    def _seconds(self) -> float:
-        return self.seconds_before + time.perf_counter() - self.started
 
-    def _progress_bar(self) -> tqdm:
-        """Images, images a second and the time left; only the first process shows it."""
-        return tqdm(
-            total=self.total,
-            initial=self.done,
-            desc=self.training.name,
-            unit="image",
-            unit_scale=self.training.batch,
-            dynamic_ncols=True,
-            mininterval=1,
-            disable=not self.processes.first,
-        )
+def _not_finite(learner: Learner, what: str) -> str:
+    return (
+        f"{learner.name}: {what} at step {learner.done - 1}. What was saved before is kept. Lower "
+        "the learning rate."
+    )
+
+
+class Threads:
+    """Use one thread where a busy machine makes several slower.
+
+    Threads meet at every layer, and wait there for the slowest. Where another program takes one of
+    two cores, a step of the U-Net takes 2.8 to 4 times as long with two threads as on an idle
+    machine, and 1.7 times with one. So in each tenth of the training a few steps are timed with the
+    threads in use, then as many with the other choice, and the faster one goes on.
+    """
+
+    TRIED = 4  # steps with each choice
+
+    def __init__(self, several: int):
+        self.several, self.seconds = several, []
+        self.next_trial = 0.01  # the first steps also pay for what is allocated once
+
+    def after_step(self, share: float, seconds: float) -> None:
+        """Choose the threads of the next step. seconds: what the last one took."""
+        if self.several == 1 or share < self.next_trial:
+            return
+        self.seconds.append(seconds)
+        if len(self.seconds) == self.TRIED:
+            self._switch()
+        elif len(self.seconds) == 2 * self.TRIED:
+            before, after = self.seconds[: self.TRIED], self.seconds[self.TRIED :]
+            if statistics.median(before) < statistics.median(after):
+                self._switch()
+            self.seconds, self.next_trial = [], share + 0.1
+
+    def restore(self) -> None:
+        if self.several > 1:
+            torch.set_num_threads(self.several)
+
+    def _switch(self) -> None:
+        torch.set_num_threads(self.several if torch.get_num_threads() == 1 else 1)
+
+
+@contextmanager
+def ctrl_c_as_flag(*, ignore_repeats: bool) -> Iterator[Callable[[], bool]]:
+    """Turn Ctrl-C into a flag that the loop checks between steps: yields a function that reads it.
+
+    A second Ctrl-C ends the program at once. With `ignore_repeats` it does nothing, and goes on
+    doing nothing after the context: torchrun repeats to each process the signal that the terminal
+    has already sent to all of them, and the repetition may come while a checkpoint is written.
+    """
+    presses = []
+
+    def press(*_) -> None:
+        if presses and not ignore_repeats:
+            raise KeyboardInterrupt
+        presses.append(True)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # a shell may have made the program ignore Ctrl-C
+        signal.signal(signal.SIGINT, press)
+    try:
+        yield lambda: bool(presses)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN if presses and ignore_repeats else before)

@@ -5,7 +5,6 @@ so that all hold the same weights at every step. A single process pays nothing f
 """
 
 import os
-import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ TIMEOUT = timedelta(minutes=60)  # the others wait while the first loads data or
 
 
 class ProcessLost(UserError, RuntimeError):
-    """Another of the processes has ended, so that this one cannot go on."""
+    """Another process has failed or ended, so this one cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Processes:
         return self.rank == 0
 
     def part(self, batch: int) -> slice:
-        """Which examples of a batch are this process's; InputError where it cannot be divided."""
+        """This process's examples of a batch; InputError if the batch cannot be divided evenly."""
         if batch % self.count:
             raise InputError(
                 f"A batch of {batch} cannot be divided among {self.count} processes: start a "
@@ -55,9 +54,7 @@ class Processes:
         self, module: nn.Module, loss_at: Callable[[int], Tensor]
     ) -> Callable[[int], Tensor]:
         """loss_at, such that its gradients for `module` are the mean over all processes."""
-        if self.count == 1:
-            return loss_at
-        return DistributedDataParallel(_Loss(module, loss_at))
+        return loss_at if self.count == 1 else DistributedDataParallel(_Loss(module, loss_at))
 
     def mean(self, loss: Tensor) -> Tensor:
         """The mean of a number on the device over all processes; does not wait for the device."""
@@ -67,34 +64,36 @@ class Processes:
         dist.all_reduce(total)
         return total / self.count
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is set in any process; they exchange it at every step.
+    def agree(self, share: float, stop: bool) -> tuple[float, bool]:
+        """The largest share, and whether any process wants to stop; exchanged at every step.
 
-        It lies in main memory and travels by gloo, so this waits for the other processes but for
+        Both lie in main memory and travel by gloo, so this waits for the other processes but for
         no GPU: what has been launched there goes on meanwhile. The exchange takes a fraction of a
-        millisecond on one machine. (A flag on the GPU, beside the loss, would cost nothing to send
-        and a wait for the whole step to read.)
+        millisecond on one machine.
         """
         if self.count == 1:
-            return flag
-        flags = torch.tensor(int(flag))
-        dist.all_reduce(flags, op=dist.ReduceOp.MAX)
-        return bool(flags)
+            return share, stop
+        both = torch.tensor([share, float(stop)], dtype=torch.float64)
+        dist.all_reduce(both, op=dist.ReduceOp.MAX)
+        return both[0].item(), bool(both[1])
 
     def from_first(self, make: Callable[[], Value]) -> Value:
-        """What make() returns in the first process, or the error that it raises there."""
+        """What make() returns in the first process. Its error there ends all processes."""
         if self.count == 1:
             return make()
-        outcome = [None, None]
+        value = error = None
         if self.first:
             try:
-                outcome[0] = make()
-            except Exception as error:
-                outcome[1] = _portable(error)
-        dist.broadcast_object_list(outcome, src=0, device=torch.device("cpu"))
-        if outcome[1] is not None:
-            raise outcome[1]
-        return outcome[0]
+                value = make()
+            except Exception as raised:
+                error = raised
+        sent = [value, error and str(error)]
+        dist.broadcast_object_list(sent, src=0, device=torch.device("cpu"))
+        if error:
+            raise error
+        if sent[1] is not None:
+            raise ProcessLost(f"the first process failed: {sent[1]}")
+        return sent[0]
 
     def in_turn(self, make: Callable[[], Value]) -> Value:
         """make() in every process; first in one of each machine, which may download files."""
@@ -103,15 +102,6 @@ class Processes:
         value = make() if self.local_rank == 0 else None
         dist.barrier()
         return value if self.local_rank == 0 else make()
-
-    def check_same(self, name: str, value: str) -> None:
-        """Raise InputError unless all processes have the same value."""
-        values = [value] * self.count
-        if self.count > 1:
-            dist.all_gather_object(values, value)
-        if len(set(values)) > 1:
-            shown = "; ".join(f"process {i}: {v}" for i, v in enumerate(values))
-            raise InputError(f"The processes have different {name}: {shown}")
 
     def say(self, text: str) -> None:
         """Print in the first process."""
@@ -122,41 +112,20 @@ class Processes:
 ALONE = Processes()
 
 
-def launched() -> Processes:
-    """This process among those that torchrun started, as its environment variables say.
-
-    Raises InputError where one of them is missing or no number.
-    """
-    count = _variable("WORLD_SIZE", "1")
-    if count < 2:
-        return ALONE
-    return Processes(_variable("RANK"), count, _variable("LOCAL_RANK"))
-
-
-def _variable(name: str, default: str = "") -> int:
-    text = os.environ.get(name) or default
-    if not text.isdecimal():
-        raise InputError(
-            f"The environment variable {name} must be a number, not {text!r}. Start several "
-            "processes with torchrun, which sets it; start one process without WORLD_SIZE."
-        )
-    return int(text)
-
-
 @contextmanager
 def joined(device_type: str) -> Iterator[Processes]:
     """The processes that torchrun started, connected until the block ends; ALONE without it."""
-    processes = launched()
-    if processes.count == 1:
-        yield processes
+    count = int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
+    if count == 1:
+        yield ALONE
         return
     # NCCL connects GPUs only; gloo carries what lies in main memory: flags, settings, weights.
     backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=TIMEOUT)
     try:
-        yield processes
+        yield Processes(dist.get_rank(), count, int(os.environ["LOCAL_RANK"]))
     except RuntimeError as error:
-        if _is_lost_connection(error):
+        if isinstance(error, dist.DistError) or "gloo" in str(error).lower():
             raise ProcessLost(
                 "another process ended, so this one cannot go on. --resume goes on from the last "
                 "save, also with another number of processes."
@@ -167,7 +136,7 @@ def joined(device_type: str) -> Iterator[Processes]:
 
 
 def device_of(name: str, processes: Processes) -> torch.device:
-    """The device of this process: under torchrun, each has a GPU of its own.
+    """The device of this process; under torchrun each process has another GPU.
 
     Raises InputError where there is none.
     """
@@ -190,15 +159,3 @@ class _Loss(nn.Module):
 
     def forward(self, step: int) -> Tensor:
         return self.loss_at(step)
-
-
-def _is_lost_connection(error: RuntimeError) -> bool:
-    return isinstance(error, dist.DistError) or "gloo" in str(error).lower()
-
-
-def _portable(error: Exception) -> Exception:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # an error that cannot travel is told by what it says
-        return RuntimeError(str(error))
-    return error

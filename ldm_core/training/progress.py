@@ -1,81 +1,76 @@
-"""What a person sees of a training, while it runs and after it: grids, an animation, logs."""
+"""What a person sees of a training: a bar, grids of pictures, and an animation of them."""
 
 import re
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
+from tqdm import tqdm
 
-from ..checks import InputError
 from ..files.animation import write_gif
 from ..files.pictures import lay_out, write_png
+from ..files.weights import weights_of
+from .loop import TrainingStep, check_weights
+from .stages import Stage
+from .state import Learner
 
 SCALE = 2
 FRAME_MS, HOLD_MS = 500, 3000
 
 
 class Progress:
-    """Grids of images in folder/progress, named by stage and step; TensorBoard logs in log_dir.
+    """A bar of images, images a second and the time left, where it is visible; and grids of
+    pictures in folder/progress, named by stage and step."""
 
-    fresh: the stage starts from its beginning, so the grids of an earlier run are removed.
-    Raises InputError where log_dir is given and the package tensorboard is missing.
-    """
+    def __init__(self, folder: Path, stage: Stage, learner: Learner, *, visible: bool = True):
+        self.folder, self.stage, self.learner = folder, stage, learner
+        self.bar = tqdm(
+            initial=learner.done,
+            desc=learner.name,
+            unit="image",
+            unit_scale=learner.batch,
+            dynamic_ncols=True,
+            mininterval=1,
+            disable=not visible,
+        )
 
-    def __init__(self, folder: Path, stage: str, *, log_dir: Path | None = None, fresh: bool):
-        self.folder, self.stage = folder / "progress", stage
-        self.log_dir, self.writer = log_dir and log_dir / stage, None
-        if fresh:
-            for path in self.grids():
-                path.unlink()
+    def start(self) -> None:
+        """Remove the grids of an earlier run, and show what the module draws before it learns."""
+        for path in self._grids():
+            path.unlink()
+        self.show()
 
-    def grids(self) -> list[Path]:
-        """The files of this stage's grids, in the order of their steps."""
-        return sorted(self.folder.glob(f"{self.stage}_[0-9]*.png"), key=_step)
+    def update(self, step: TrainingStep) -> None:
+        """Show a step in the bar."""
+        if step.loss is not None:
+            self.bar.set_postfix(loss=f"{step.loss:.4f}", refresh=False)
+        self.bar.total = round(step.index / step.share)  # with a time, at the speed so far
+        self.bar.update()
 
-    def show(self, step: int, images: Tensor, columns: int) -> None:
-        """Write uint8 (N, 28, 28) as a grid of that many columns."""
-        grid = lay_out(images.cpu().numpy(), columns)
-        path = self.folder / f"{self.stage}_{step:06d}.png"
-        write_png(path, grid, settings={"step": step}, scale=SCALE)
-        if self.log_dir:
-            self._writer(step).add_image(f"{self.stage}/images", grid[None], step)
+    def show(self) -> None:
+        """Draw a grid, if the stage has one, with the average of the weights; raises NonFiniteLoss
+        where they are not finite."""
+        check_weights(self.learner)
+        with self.learner.average.in_place():
+            drawn = self.stage.draw()
+        if drawn is not None:
+            images, columns = drawn
+            grid, step = lay_out(images.cpu().numpy(), columns), self.learner.done
+            path = self.folder / "progress" / f"{self.stage.name}_{step:06d}.png"
+            write_png(path, grid, settings={"step": step}, scale=SCALE)
 
-    def log(self, step: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items() if self.log_dir else ():
-            self._writer(step).add_scalar(f"{self.stage}/{name}", value, step)
-
-    def close(self) -> None:
-        if self.writer:
-            self.writer.close()
-
-    def _writer(self, step: int):
-        if self.writer is None:  # a killed run may have logged this step and later ones: they go
-            self.writer = summary_writer()(str(self.log_dir), purge_step=step)
-        return self.writer
-
-    def write_animation(self, path: Path, **about: Any) -> None:
-        """Write the grids of this run, one after the other, as a GIF: how the model learned.
-
-        about: what else the file says, besides the steps of the grids.
-        """
-        grids = self.grids()
+    def write_animation(self) -> None:
+        """Write the grids of this run as folder/training.gif: how the model learned."""
+        grids = self._grids()
         frames = (np.asarray(Image.open(grid))[::SCALE, ::SCALE] for grid in grids)
-        settings = {"steps": [_step(grid) for grid in grids], "scale": SCALE, **about}
-        write_gif(path, frames, settings=settings, scale=SCALE, frame_ms=FRAME_MS, hold_ms=HOLD_MS)
+        steps, weights = list(map(_step, grids)), weights_of(self.stage.model)
+        settings = {"steps": steps, "scale": SCALE, "weights": weights}
+        looks = {"scale": SCALE, "frame_ms": FRAME_MS, "hold_ms": HOLD_MS}
+        write_gif(self.folder / "training.gif", frames, settings=settings, **looks)
 
-
-def summary_writer() -> Callable:
-    """TensorBoard's writer; raises InputError where the package is missing."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise InputError(
-            "--log-dir needs the package tensorboard. Install it with: pip install tensorboard"
-        ) from error
-    return SummaryWriter
+    def _grids(self) -> list[Path]:
+        """The files of this stage's grids, in the order of their steps."""
+        return sorted((self.folder / "progress").glob(f"{self.stage.name}_[0-9]*.png"), key=_step)
 
 
 def _step(path: Path) -> int:

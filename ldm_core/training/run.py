@@ -1,230 +1,279 @@
 """A run of training, from options to checkpoints: a few stages, one after the other."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+import argparse
+import ctypes
+import platform
+import time
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ..checks import InputError
 from ..config import ConditioningConfig, ModelConfig, TrainingConfig
 from ..data.datasets import data_fingerprint, describe, load_dataset
 from ..files.checkpoint import read_checkpoint
 from ..files.weights import load_vae
-from ..model.vae import VAE
+from ..files.whole_file import remove_leftovers
 from ..model.vocabulary import make_vocabulary
-from .budget import Budget
-from .classifier import ClassifierStage
-from .folder import OutputFolder
-from .loop import LoopOptions, TrainingResult
-from .memory import keep_freed_memory
+from ..runtime.devices import has_bfloat16
+from .loop import check_weights, ctrl_c_as_flag, train
 from .processes import Processes, device_of
-from .progress import Progress, summary_writer
-from .record import environment, training_record
-from .stage import Materials, TrainingStage
-from .state import Clock, StateFile, check_settings
-from .unet import UNetStage, check_compiler
-from .vae import VAEStage
+from .progress import Progress
+from .stages import ClassifierStage, Materials, Stage, UNetStage, VAEStage
+from .state import Learner, StateFile, check_settings
 
 # What --stage may be, and the stages that it means.
-STAGES: dict[str, tuple[type[TrainingStage], ...]] = {
+STAGES: dict[str, tuple[type[Stage], ...]] = {
     "vae": (VAEStage,),
     "unet": (UNetStage,),
     "all": (VAEStage, UNetStage),
     "classifier": (ClassifierStage,),
 }
-# The share of --minutes that is left for what is not a step: imports, saving, the animation. Also,
-# a machine that others share does not keep the speed of its first seconds: runs of ten minutes lost
-# up to 15% of it.
-RESERVE = 0.1
 PLACES = 12  # words that a prompt may have; sentences of the captions have at most as many
+# Of --minutes: imports before the clock begins; the last grid, the animation and the checkpoint
+# after the last step. In a run of a minute, a tenth of it.
+RESERVED_SECONDS = 8.0
+GRIDS = 10  # are drawn while a stage trains, in equal distances, and one before its first step
+LOSSES_KEPT = 100  # about, in a checkpoint's record, in equal distances
+LAST_LOSSES = 100  # their mean is the final loss
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """What `train.py --help` explains."""
+class Clock:
+    """Seconds that a run has taken, with those before it was stopped and resumed."""
 
-    stage: str
-    dataset: str
-    data_dir: Path
-    out: Path
-    minutes: float
-    steps: int | None
-    seed: int
-    device: str
-    compile: bool
-    log_dir: Path | None
-    save_seconds: float | None
-    resume: bool
-    force: bool
+    def __init__(self, now: Callable[[], float] = time.monotonic):
+        self.now, self.origin = now, now()
+
+    def seconds(self) -> float:
+        return self.now() - self.origin
+
+    def resume_at(self, seconds: float) -> None:
+        self.origin = self.now() - seconds
 
 
 class TrainingRun:
-    """One run: its options, its data, and the stages that are left of it.
+    """One run: its options (see train.py --help), its data, and the stages that are left of it.
 
     Raises InputError, CheckpointError or OSError, before any training, for what cannot be done.
     """
 
-    def __init__(self, options: RunOptions, processes: Processes):
-        self.options, self.processes, self.clock = options, processes, Clock()
+    def __init__(
+        self, options: argparse.Namespace, processes: Processes, clock: Clock | None = None
+    ):
+        self.options, self.processes, self.clock = options, processes, clock or Clock()
         self.device = device_of(options.device, processes)
-        self.config = config = TrainingConfig(seed=options.seed)
+        config = TrainingConfig(seed=options.seed)
         for batch in (config.vae_batch, config.unet_batch, config.classifier_batch):
             processes.part(batch)  # an error now rather than after the data
-        if options.log_dir:
-            summary_writer()
-        if options.compile:
-            check_compiler(self.device)
         self.stages = STAGES[options.stage]
-        self.folder = OutputFolder(options.out, [stage.name for stage in self.stages])
+        self.names = [stage.name for stage in self.stages]
         self.begin = processes.from_first(self._first_stage)
         load = partial(load_dataset, options.dataset, options.data_dir)
-        self.data, self.test = processes.in_turn(lambda: (load(train=True), load(train=False)))
-        processes.say(describe(self.data, self.test))
+        data, test = processes.in_turn(lambda: (load(train=True), load(train=False)))
+        processes.say(describe(data, test))
         self.settings = {
             "length": f"{options.steps} steps" if options.steps else f"{options.minutes:g} minutes",
-            "data": data_fingerprint(self.data),
+            "data": data_fingerprint(data),
             "training": config.to_dict(),
         }
-        processes.check_same("data", self.settings["data"])
+        if (first := processes.from_first(lambda: self.settings["data"])) != self.settings["data"]:
+            raise InputError(f"This process has other data than the first one, which has {first}.")
+        self.materials = Materials(
+            data=data,
+            test=test,
+            model=model_config(data.class_names),
+            config=config,
+            device=self.device,
+            compiled=options.compile,
+            load_vae=lambda: processes.from_first(lambda: load_vae(self.checkpoint("vae"))),
+            processes=processes,
+        )
         self.environment = environment(self.device, processes)
+
+    def checkpoint(self, stage: str) -> Path:
+        return self.options.out / f"{stage}.safetensors"
+
+    def state(self, stage: str) -> Path:
+        return self.options.out / f"{stage}.resume.safetensors"
 
     def run(self) -> bool:
         """Train what is not finished yet; returns whether it came to the end, without Ctrl-C."""
         keep_freed_memory()
-        to_come = self.folder.stages[self.begin :]
-        self.processes.from_first(lambda: self.folder.tidy(to_come, resume=self.options.resume))
-        materials = self.materials()
+        if self.processes.first:
+            for name in self.names[self.begin :]:
+                remove_leftovers(self.checkpoint(name))  # of killed processes
+                remove_leftovers(self.state(name))
+                if not self.options.resume:
+                    self.state(name).unlink(missing_ok=True)
         for i, make_stage in enumerate(self.stages):
-            stage = make_stage(materials)
+            stage = make_stage(self.materials)
             if i < self.begin:
                 self.skip(stage)
-            elif self.train(stage).interrupted:
+            elif not self.train(stage):
                 self.processes.say("--resume goes on from here.")
                 return False
         if self.processes.first:
-            self.folder.remove_states()
+            self._remove_states(self.names)
         return True
 
-    def materials(self) -> Materials:
-        return Materials(
-            data=self.data,
-            test=self.test,
-            model=model_config(self.data.class_names),
-            config=self.config,
-            device=self.device,
-            compiled=self.options.compile,
-            load_vae=self._load_vae,
-        )
-
-    def skip(self, stage: TrainingStage) -> None:
+    def skip(self, stage: Stage) -> None:
         """Pass over a stage that is finished; an error where it belongs to another run."""
-        path, settings = self.folder.checkpoint(stage.name), self.stage_settings(stage)
-
-        def check() -> float:
-            made = read_checkpoint(path, stage.name)[1]["training"]
-            check_settings(path, made.get("settings", {}), settings)
-            if made["interrupted"]:
-                raise InputError(
-                    f"{path} was interrupted, and its {self.folder.state(stage.name).name} is "
-                    "gone: start anew with --force."
-                )
-            return made["elapsed"]
-
-        self.clock.resume_at(self.processes.from_first(check))
+        path = self.checkpoint(stage.name)
+        read = lambda: read_checkpoint(path, stage.name)[1]["training"]
+        record = self.processes.from_first(read)
+        check_settings(path, record.get("settings", {}), self.settings_of(stage))
+        if record["interrupted"]:
+            raise InputError(
+                f"{path} was interrupted, and its {self.state(stage.name).name} is gone: start "
+                "anew with --force."
+            )
+        self.clock.resume_at(record["elapsed"])
         self.processes.say(f"{path}: finished already")
 
-    def train(self, stage: TrainingStage) -> TrainingResult:
-        """Train a stage, finished or interrupted, and write its checkpoint."""
-        with self.loop_options(stage) as options:
-            stage.prepare()
-            result = stage.train(self.budget(stage.share), options)
-        path, quality = self.folder.checkpoint(stage.name), stage.quality()
-        if self.processes.first:
-            self.save(stage, path, result, quality)
+    def train(self, stage: Stage) -> bool:
+        """Train a stage from its start or its last save, and write its checkpoint; returns whether
+        it came to its end, without Ctrl-C."""
+        options, processes, clock = self.options, self.processes, self.clock
+        state = StateFile(self.state(stage.name), self.settings_of(stage), self.environment)
+        saved = processes.from_first(state.read) if options.resume else None
+        stage.prepare()
+        learner = stage.learner()
+        if saved:
+            tensors, times = saved
+            learner.restore(state.path, tensors)
+            clock.resume_at(times["elapsed"])
+        alone, first = processes.count == 1, processes.first
+        progress = Progress(options.out, stage, learner, visible=first)
+        if first and not learner.done:
+            progress.start()
+        begin = times["begin"] if learner.done else clock.seconds()
+
+        def save() -> None:
+            check_weights(learner)
+            state.save(learner, begin=begin, elapsed=clock.seconds())
+
+        if first:
+            save()  # now there is an unfinished run
+            self._remove_states(self.names[: self.names.index(stage.name)])
+        share_at, saved_at, interrupted = self.share_at(stage, begin), clock.seconds(), False
+        grids = int(GRIDS * share_at(learner.done))
+        # A number of steps makes the weights a function of the seed: then nothing may be chosen.
+        adapt = alone and not options.steps and self.device.type == "cpu"
+        with closing(progress.bar), ctrl_c_as_flag(ignore_repeats=not alone) as stop:
+            for step in train(learner, share_at, processes, stop=stop, adapt_threads=adapt):
+                interrupted = step.stopped and step.share < 1
+                if not first:
+                    continue
+                progress.update(step)
+                if int(GRIDS * step.share) > grids:
+                    grids = int(GRIDS * step.share)
+                    progress.show()
+                if interrupted or clock.seconds() >= saved_at + options.save_seconds:
+                    save()
+                    saved_at = clock.seconds()
+        seconds = clock.seconds() - begin
+        quality = stage.finish(learner.done)
+        if first:
+            if stage.animated and not interrupted:
+                progress.write_animation()
+            record = self.record(stage, learner, seconds, interrupted)
+            stage.save(self.checkpoint(stage.name), record | quality)
         figures = "".join(f", {name} {value}" for name, value in quality.items())
-        seconds = f"{result.seconds:.0f} s"
-        self.processes.say(f"{stage.name}: {result.steps} steps in {seconds}{figures} -> {path}")
-        self.processes.from_first(lambda: None)  # the others wait: their next stage reads the file
-        return result
+        said = f"{learner.done} steps in {seconds:.0f} s{figures}"
+        processes.say(f"{stage.name}: {said} -> {self.checkpoint(stage.name)}")
+        processes.from_first(lambda: None)  # the others wait: their next stage reads the file
+        return not interrupted
 
-    def save(
-        self, stage: TrainingStage, path: Path, result: TrainingResult, quality: dict[str, float]
-    ) -> None:
-        """Write the training animation where there is one, and the checkpoint with its record."""
-        if stage.animated and not result.interrupted:
-            animation = self.options.out / "training.gif"
-            progress = Progress(self.options.out, stage.name, fresh=False)
-            progress.write_animation(animation, weights=stage.weights())
-        record = training_record(
-            result,
-            self.clock.seconds(),
-            settings=self.stage_settings(stage),
-            environment=self.environment,
-            dataset=self.options.dataset,
-            **quality,
-        )
-        stage.save(path, record)
+    def share_at(self, stage: Stage, begin: float) -> Callable[[int], float]:
+        """How much of a stage is over after `done` steps: of its steps, or of its time from `begin`
+        on. The last stage has all the time that is left."""
+        if steps := self.options.steps:
+            return lambda done: done / steps
+        whole = self.options.minutes * 60
+        left = whole - min(RESERVED_SECONDS, 0.1 * whole) - begin
+        seconds = left if stage.name == self.names[-1] else left * stage.share
+        return lambda done: (self.clock.seconds() - begin) / seconds if seconds > 0 else 1.0
 
-    @contextmanager
-    def loop_options(self, stage: TrainingStage) -> Iterator[LoopOptions]:
-        """What a stage's loop does besides training: keep its state, draw grids, write logs."""
-        options, processes = self.options, self.processes
-        path = self.folder.state(stage.name)
-        state = StateFile(
-            path,
-            self.stage_settings(stage),
-            self.environment,
-            self.clock,
-            resume=options.resume,
-            every=options.save_seconds,
-            replaces=self.folder.states_before(stage.name),
-            processes=processes,
-        )
-        state.load()  # an error now rather than after the data are encoded
-        if not processes.first:
-            yield LoopOptions(state=state, processes=processes)
-            return
-        fresh = not (options.resume and path.exists())
-        progress = Progress(options.out, stage.name, log_dir=options.log_dir, fresh=fresh)
-        loop_options = LoopOptions(log=progress.log, state=state, processes=processes)
-        if stage.columns:
-            show = partial(progress.show, columns=stage.columns)
-            loop_options = replace(loop_options, draw=stage.draw, on_progress=show)
-        try:
-            yield loop_options
-        finally:
-            progress.close()
-
-    def budget(self, share: float = 1.0) -> Budget:
-        """The steps asked for, or a share of the time that is left of the whole run for steps."""
-        if self.options.steps:
-            return Budget(steps=self.options.steps)
-        left = self.options.minutes * 60 * (1 - RESERVE) - self.clock.seconds()
-        return Budget(seconds=max(left, 0.0) * share)
-
-    def stage_settings(self, stage: TrainingStage) -> dict[str, Any]:
+    def settings_of(self, stage: Stage) -> dict[str, Any]:
         """What must be the same for a stage to be resumed, or to count as done."""
-        compiled = self.options.compile and stage.compiles
-        return {**self.settings, "compiled": compiled, "model": stage.model_settings()}
+        return {**self.settings, "compiled": stage.compiled, "model": stage.settings()}
+
+    def record(
+        self, stage: Stage, learner: Learner, seconds: float, interrupted: bool
+    ) -> dict[str, Any]:
+        """What a checkpoint says of its making. seconds: of the stage's steps."""
+        losses = torch.stack(learner.losses).tolist()
+        last = losses[-LAST_LOSSES:]
+        return {
+            "settings": self.settings_of(stage),
+            "environment": self.environment,
+            "dataset": self.options.dataset,
+            "steps": learner.done,
+            "seconds": round(seconds, 1),
+            "elapsed": round(self.clock.seconds(), 1),
+            "interrupted": interrupted,
+            "loss": round(sum(last) / len(last), 5),
+            "losses": [round(loss, 5) for loss in losses[:: max(1, len(losses) // LOSSES_KEPT)]],
+            "date": time.strftime("%Y-%m-%d"),
+        }
 
     def _first_stage(self) -> int:
-        """The index of the stage to begin with, after checks of the folder for those to come."""
-        options, folder = self.options, self.folder
-        begin = folder.first_stage(resume=options.resume)
-        goes_on = options.resume and folder.unfinished()
-        if options.resume and begin == 0 and not goes_on:
-            self.processes.say(
-                f"There is nothing to resume in {options.out}: starting from the beginning."
+        """The index of the stage to begin with; len(stages) where all are finished.
+
+        Raises InputError where the stages to come would replace what they must not.
+        """
+        options, names = self.options, self.names
+        begun = [i for i, name in enumerate(names) if self.state(name).exists()]
+        begin = 0
+        if options.resume:
+            finished = [self.checkpoint(name).exists() for name in names]
+            begin = max(begun) if begun else [*finished, False].index(False)
+            if not begun and begin == 0:
+                print(f"There is nothing to resume in {options.out}: starting from the beginning.")
+        files = [path for n in names[begin:] for path in (self.checkpoint(n), self.state(n))]
+        existing = [str(path) for path in files if path.exists()]
+        if existing and not (options.force or (options.resume and begun)):
+            raise InputError(
+                f"{' and '.join(existing)} would be replaced. Pass --resume to go on with an "
+                "unfinished run, --force to start anew, or --out to write to another folder."
             )
-        folder.check(folder.stages[begin:], may_replace=options.force or goes_on)
         return begin
 
-    def _load_vae(self) -> VAE:
-        return self.processes.from_first(lambda: load_vae(self.folder.checkpoint("vae")))
+    def _remove_states(self, names: list[str]) -> None:
+        for name in names:
+            self.state(name).unlink(missing_ok=True)
 
 
 def model_config(class_names: tuple[str, ...]) -> ModelConfig:
+    """The parts of a model that knows the words for these classes."""
     vocabulary = make_vocabulary(class_names)
     return ModelConfig(conditioning=ConditioningConfig(class_names, PLACES, vocabulary))
+
+
+def environment(device: torch.device, processes: Processes) -> dict[str, Any]:
+    """Everything except the settings that affects bit-exact results."""
+    return {
+        "device": device.type,
+        "precision": "bfloat16" if has_bfloat16(device) else "float32",
+        "torch": torch.__version__,
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "processes": processes.count,
+    }
+
+
+def keep_freed_memory() -> None:
+    """Keep up to 2 GiB of freed memory for what is allocated next. Does nothing without glibc.
+
+    A training step frees all its activations, and the next step asks for as much memory again. By
+    default glibc returns it to the kernel in between, which must then clear every page again. On
+    two cores this takes a sixth of a step's time.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        trim_threshold, mmap_threshold = -1, -3  # their numbers in mallopt(3)
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(mmap_threshold, 32 * 2**20)  # the most that every release accepts
+        libc.mallopt(trim_threshold, 2**31 - 1)

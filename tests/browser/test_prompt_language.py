@@ -8,7 +8,7 @@ import pytest
 
 from demo.layout import script
 from ldm_core import InputError
-from ldm_core.checks import shown
+from ldm_core.checks import brief
 from ldm_core.model.vocabulary import ADVISED, STYLES, Vocabulary, make_vocabulary
 
 PLACES = 8
@@ -85,7 +85,7 @@ def compare(prompt, found, vocabulary):
         unknown = [one for one in problems if one["kind"] == "unknown"]
         wanted = list(dict.fromkeys((one["word"], one["nearest"]) for one in unknown))[:ADVISED]
         for word, nearest in wanted:
-            said = f"the unknown word {shown(word)} (the nearest known one is {shown(nearest)})"
+            said = f"the unknown word {brief(word)} (the nearest known one is {brief(nearest)})"
             assert said in message, (prompt, message)
         assert message.count("the unknown word") == len(wanted), (prompt, message)
         for one in unknown:

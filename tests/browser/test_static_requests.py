@@ -77,7 +77,7 @@ def answer(model, asks, query):
         "settings": [[*item] for item in request.settings().items()],
         "line": request.line(),
         "name": request.file_name(),
-        "stored": stored_settings(request.file_settings(model, LARGE), weights_of(model)),
+        "stored": stored_settings(request.file_settings(model, scale=LARGE), weights_of(model)),
         "asked": request.asked(model),
     }
 

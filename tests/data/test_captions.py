@@ -31,8 +31,8 @@ def drawn(captions: Captions, rounds=3, seed=0) -> list[tuple[int, list[tuple[in
     chance, each = random.Random(seed), []
     for _ in range(rounds):
         places = captions.draw(range(COUNT), chance)
-        assert places.rows.shape == places.amounts.shape == (COUNT, captions.vocabulary.places)
-        for i, rows, amounts in zip(range(COUNT), places.rows.tolist(), places.amounts.tolist()):
+        assert places.rows.shape == places.weights.shape == (COUNT, captions.vocabulary.n_positions)
+        for i, rows, amounts in zip(range(COUNT), places.rows.tolist(), places.weights.tolist()):
             each.append((i, [(r, a) for r, a in zip(rows, amounts) if r != EMPTY]))
     return each
 

@@ -52,7 +52,7 @@ def test_a_cell_is_the_image_of_a_single_run(words, tmp_path, axes, together):
         made = words.generate(
             [request.asked(words) for request in requests],
             seeds=[request.seed for request in requests],
-            negative=[request.file_settings(words).negative_prompt for request in requests],
+            negative=[request.file_settings(words).words.negative_prompt for request in requests],
             **options,
         )
         assert all((pictures[c][-1] == one.numpy()).all() for c, one in zip(cells, made))

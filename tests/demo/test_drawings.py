@@ -121,7 +121,7 @@ def test_a_photograph_is_read(model):
         ({"start_from": 7}, "Picture must be text of at most 1,400,000 characters"),
         ({"start_from": "A" * 1_400_001}, "Picture must be text of at most"),
         ({"strength": 1.5}, "Strength must be a number from 0 to 1, not 1.5"),
-        ({"strength": 0.5, "invert": "7"}, "strength and invert both say how to start"),
+        ({"strength": 0.5, "invert": "7"}, "strength has no effect beside invert"),
         ({"mask": picture_text(np.ones((28, 28), bool))}, "Nothing is rubbed out yet"),
         ({"mask": picture_text(np.zeros((28, 28), bool))}, "All of the picture is rubbed out"),
     ],

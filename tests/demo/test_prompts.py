@@ -79,8 +79,8 @@ def test_a_prompt_says_the_label(check, model, prompt, label):
     assert request.asked(model) == prompt
     assert request.settings() == {"prompt": prompt} | HOW
     assert request.line().startswith(f"“{prompt}” · guidance 1.5 · ")
-    assert request.file_settings(model).prompt == prompt
-    assert request.file_settings(model).label is None
+    assert request.file_settings(model).images.prompt == prompt
+    assert request.file_settings(model).images.label is None
 
 
 @pytest.mark.parametrize("prompt", ["", None, " ", ",.!"])

@@ -134,7 +134,7 @@ def test_the_model_says_what_the_page_starts_with_and_what_is_not_asked_for(tune
     start = Request.start(tuned_model)
     assert (start["guidance_scale"], start["steps"], start["sampler"]) == (2.0, 5, "ddim")
     settings = Request.check(tuned_model, {"steps": 7}).file_settings(tuned_model)
-    assert SamplingSettings(**settings.sampling) == tuned_model.settings(steps=7)
+    assert settings.sampling == tuned_model.settings(steps=7)
 
 
 def test_the_page_starts_within_its_own_limits(tuned_model):
@@ -162,7 +162,7 @@ def test_no_label_cannot_be_confused_with_a_class(names, wanted, title):
     assert labels(model) == {name: name for name in names} | {wanted: title}
     asked = [Request.check(model, {"label": text}) for text in labels(model)]
     assert [request.asked(model) for request in asked] == [0, 1, None]
-    assert [request.file_settings(model).label for request in asked] == [*names, wanted]
+    assert [request.file_settings(model).images.label for request in asked] == [*names, wanted]
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_class_may_have_a_name_that_is_no_text():
     assert texts == ["caf\\udce9", "b", "any"] and all(text.encode() for text in texts)
     request = Request.check(model, {"label": texts[0]})
     assert request.asked(model) == 0
-    assert request.file_settings(model).label == texts[0]
+    assert request.file_settings(model).images.label == texts[0]
 
 
 @pytest.mark.parametrize("name", ["é" * 120, "x" * 240, "字" * 80, "caf\udce9", "a/b\0c\n"])
@@ -207,7 +207,7 @@ def test_a_new_value_is_one_field(label_model):
     request = WithEta.check(label_model, asked)
     assert request.to_dict() == asked
     assert request.line().endswith("seed 5 · eta 0.25")
-    assert request.file_settings(label_model).sampling["eta"] == 0.25
+    assert request.file_settings(label_model).sampling.eta == 0.25
     query = {name: str(value) for name, value in asked.items()}
     assert WithEta.from_link(label_model, query) == request
     with pytest.raises(InputError, match="Fresh noise must be a number from 0 to 1, not 2"):

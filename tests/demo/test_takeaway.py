@@ -201,7 +201,7 @@ def gif(tmp_path, settings) -> bytes:
         ({"label": "cat", "seed": 1}, "cannot be opened here. label must be a class"),
         ({"label": "7", "seed": 1, "steps": 500}, "Steps must be a whole number from 1 to 100"),
         ({"label": "7"}, "Seed must be a whole number"),
-        ({"made_by": "hand"}, "FileSettings does not know made_by"),
+        ({"made_by": "hand"}, "Settings of a file have no made_by"),
         ({"prompt": "a dog", "seed": 1}, "unknown word"),
     ],
 )

@@ -19,10 +19,10 @@ def complete(name, known, repeats, steps=24, seed=0):
         return torch.where(KNOWN, known[:, None], x_0)
 
     noise = lambda i: normal((len(known), 3), seed=1000 * seed + i)
-    pieces = passes(SCHEDULE.times(steps), repeats)
+    segments = passes(SCHEDULE.times(steps), repeats)
     denoise = keeping(exact_denoise, keep)
     options = {"schedule": SCHEDULE, "noise": noise}
-    return list(resampled(SAMPLERS[name], denoise, noise(0), pieces, **options))
+    return list(resampled(SAMPLERS[name], denoise, noise(0), segments, **options))
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -49,22 +49,22 @@ def test_the_rest_depends_on_it_the_more_rightly_the_oftener_a_step_is_made(name
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_in_one_piece_it_is_the_sampler_itself(name):
+def test_in_one_segment_it_is_the_sampler_itself(name):
     times, noise = SCHEDULE.times(7), lambda i: normal((2, 3), seed=i)
     options = {"schedule": SCHEDULE, "noise": noise}
     plain = SAMPLERS[name](toy_denoise, noise(0), times, **options)
-    pieces = passes(times, 1)
-    assert len(pieces) == 1
-    ours = resampled(SAMPLERS[name], toy_denoise, noise(0), pieces, **options)
+    segments = passes(times, 1)
+    assert len(segments) == 1
+    ours = resampled(SAMPLERS[name], toy_denoise, noise(0), segments, **options)
     for expected, found in zip(plain, ours, strict=True):
         assert all(map(torch.equal, expected, found))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 7, 12])
-def test_each_piece_comes_again_but_the_last(steps):
+def test_each_segment_comes_again_but_the_last(steps):
     times = SCHEDULE.times(steps)
-    pieces = passes(times, 4)
-    reached = times_reached(pieces)
+    segments = passes(times, 4)
+    reached = times_reached(segments)
     assert (reached[0], reached[-1]) == (1, 0)
     assert set(reached.tolist()) == set(times.tolist())
     tail = (steps - 1) % 3 + 1
@@ -75,7 +75,7 @@ def test_each_piece_comes_again_but_the_last(steps):
             SAMPLERS["ddim"],
             toy_denoise,
             normal((2, 3), seed=0),
-            pieces,
+            segments,
             schedule=SCHEDULE,
             noise=lambda i: normal((2, 3), seed=i),
         )
@@ -88,12 +88,12 @@ def test_going_back_adds_the_noise_of_the_way():
     that is added twice, or not enough of it, would show in its deviation."""
     x_0 = torch.full((20_000, 1), 0.7, dtype=torch.float64)
     noise = lambda i: normal((20_000, 1), seed=i)
-    pieces = passes(SCHEDULE.times(12), 3)
+    segments = passes(SCHEDULE.times(12), 3)
     start = SCHEDULE.add_noise(x_0, noise(0), torch.ones(20_000))
     steps = resampled(
-        SAMPLERS["ddim"], lambda x, t: x_0, start, pieces, schedule=SCHEDULE, noise=noise
+        SAMPLERS["ddim"], lambda x, t: x_0, start, segments, schedule=SCHEDULE, noise=noise
     )
-    for t, (x_t, _) in zip(times_reached(pieces)[1:], steps, strict=True):
+    for t, (x_t, _) in zip(times_reached(segments)[1:], steps, strict=True):
         signal, sigma = SCHEDULE.levels(t)
         assert float(x_t.mean()) == pytest.approx(float(signal * 0.7), abs=0.02)
         assert float(x_t.std()) == pytest.approx(float(sigma), abs=0.02)

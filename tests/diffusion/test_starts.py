@@ -11,9 +11,9 @@ from ldm_core.diffusion.randomness import gaussian_noise
 from ldm_core.diffusion.starts import (
     Start,
     inverted_start,
+    morph_frames,
     noise_start,
     noised_start,
-    path,
     slerp,
 )
 
@@ -98,24 +98,6 @@ def test_inversion_comes_to_the_exact_noise_and_back(spacing):
     assert back[-1] < 0.002
 
 
-def test_inversion_calls_the_denoiser_once_a_step_from_the_last_time_to_the_first():
-    times, seen = SCHEDULE.times(4), []
-
-    def denoise(x, t):
-        seen.append(t.tolist())
-        return exact_denoise(x, t)
-
-    inverted_start(normal((2, 3), seed=0), denoise, times, SCHEDULE)
-    assert seen == [[time] * 2 for time in reversed(times[:-1].tolist())]
-
-
-def test_each_picture_is_inverted_by_itself():
-    x_0, times = normal((3, 3), seed=0), SCHEDULE.times(6)
-    together = inverted_start(x_0, exact_denoise, times, SCHEDULE).x
-    alone = [inverted_start(x_0[[i]], exact_denoise, times, SCHEDULE).x for i in range(3)]
-    torch.testing.assert_close(torch.cat(alone), together, rtol=1e-12, atol=1e-12)
-
-
 # Noise between noises
 
 
@@ -148,21 +130,12 @@ def test_slerp_between_noise_and_itself_stays_there():
     assert slerp(a, -a, torch.tensor([0.3, 0.5])).isfinite().all()
 
 
-def test_noise_stays_noise_under_way():
-    """The norms of both ends differ a little; that of what lies between them lies between."""
-    a, b = (gaussian_noise(range(n, n + 200), 0, (4, 8, 8)) for n in (0, 200))
-    norms = slerp(a, b, torch.full((200,), 0.5)).flatten(1).norm(dim=1)
-    assert 14 < norms.min() < norms.max() < 18
-    straight = ((a + b) / 2).flatten(1).norm(dim=1)
-    assert straight.max() < 13
-
-
 def test_a_path_visits_all_points_and_comes_back_if_asked():
-    before, after, share = path(3, 4, loop=False)
+    before, after, share = morph_frames(3, 4, loop=False)
     assert before.tolist() == [0] * 4 + [1] * 5
     assert after.tolist() == [1] * 4 + [2] * 5
     assert share.tolist() == [0, 0.25, 0.5, 0.75] * 2 + [1]
-    before, after, share = path(3, 2, loop=True)
+    before, after, share = morph_frames(3, 2, loop=True)
     assert before.tolist() == [0, 0, 1, 1, 2, 2]
     assert after.tolist() == [1, 1, 2, 2, 0, 0]
     assert share.tolist() == [0, 0.5] * 3
@@ -180,4 +153,4 @@ def test_a_path_visits_all_points_and_comes_back_if_asked():
 )
 def test_a_path_that_is_none_is_refused(points, frames, message):
     with pytest.raises(InputError, match=message):
-        path(points, frames, loop=False)
+        morph_frames(points, frames, loop=False)

@@ -1,11 +1,11 @@
+import pytest
 import torch
 
-from ldm_core.config import ClassifierConfig, TrainingConfig
+from ldm_core.config import ClassifierConfig, ModelConfig, TrainingConfig
 from ldm_core.data.datasets import LabelledImages
 from ldm_core.evaluation.classifier import Classifier, load_classifier
-from ldm_core.files.checkpoint import save_module
-from ldm_core.training.budget import Budget
-from ldm_core.training.classifier import train_classifier
+from ldm_core.training.loop import train
+from ldm_core.training.stages import ClassifierStage, Materials
 
 CONFIG = ClassifierConfig(class_names=("left", "right"), width=8, d_features=16)
 
@@ -19,16 +19,30 @@ def halves(count: int) -> LabelledImages:
     return LabelledImages(pixels.to(torch.uint8), labels, CONFIG.class_names)
 
 
-def test_learns_what_is_easy_and_comes_back_from_its_file(tmp_path):
-    torch.manual_seed(0)
-    data, classifier = halves(64), Classifier(CONFIG)
+def trained(steps: int, disturbance: int = 0) -> ClassifierStage:
+    """disturbance: seeds the global generator, from which nn.Dropout would draw."""
     config = TrainingConfig(classifier_batch=16)
-    result = train_classifier(classifier, data, Budget(steps=120), config, torch.device("cpu"))
-    assert result.losses[-1] < 0.5 * result.losses[0]
-    save_module(tmp_path / "classifier.safetensors", "classifier", classifier, {})
+    read_vae = lambda: pytest.fail("a classifier needs no VAE")
+    device = torch.device("cpu")
+    stage = ClassifierStage(
+        Materials(halves(64), halves(64), ModelConfig(), config, device, read_vae)
+    )
+    stage.prepare()
+    learner = stage.learner()
+    torch.manual_seed(disturbance)
+    stage.losses = [step.loss for step in train(learner, lambda done: done / steps)]
+    return stage
+
+
+def test_learns_what_is_easy_and_comes_back_from_its_file(tmp_path):
+    stage = trained(steps=100)
+    assert stage.losses[-1] < 0.5 * stage.losses[0]
+    assert stage.finish(100) == {"test_accuracy": 1.0}
+    stage.save(tmp_path / "classifier.safetensors", {})
     loaded = load_classifier(tmp_path / "classifier.safetensors")
+    data = halves(64)
     features, predicted = loaded.judge(data.pixels, batch=10)
-    assert features.shape == (64, 16)
+    assert features.shape == (64, 64)
     assert torch.equal(predicted, data.labels)
 
 
@@ -41,12 +55,5 @@ def test_judges_each_image_by_itself():
 
 
 def test_training_draws_depend_on_seed_and_step_alone():
-    made = []
-    for state in (1, 2):
-        torch.manual_seed(0)
-        classifier = Classifier(CONFIG)
-        torch.manual_seed(state)  # of the generator that nn.Dropout would draw from
-        config = TrainingConfig(classifier_batch=16)
-        train_classifier(classifier, halves(64), Budget(steps=3), config, torch.device("cpu"))
-        made.append(classifier.head[-1].weight)
-    assert torch.equal(*made)
+    one, other = (trained(steps=3, disturbance=i).classifier.head[-1].weight for i in (1, 2))
+    assert torch.equal(one, other)

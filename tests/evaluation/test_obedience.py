@@ -21,7 +21,7 @@ STYLES = ("stroke", "lean", "width")
 
 
 def vocabulary(names: tuple[str, ...] = NAMES) -> Vocabulary:
-    return Vocabulary(make_vocabulary(names), len(names), places=12)
+    return Vocabulary(make_vocabulary(names), len(names), n_positions=12)
 
 
 def pictures(labels: torch.Tensor, styles: torch.Tensor) -> torch.Tensor:

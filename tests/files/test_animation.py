@@ -124,11 +124,26 @@ def test_few_frames_of_a_gif_are_held_at_a_time(tmp_path):
     assert max(alive) <= 3
 
 
-def test_a_time_that_apng_cannot_hold_is_refused(tmp_path, movie):
-    equal = movie[[0, 0, 1]]
-    with pytest.raises(ValueError, match="one picture for 65535 ms at most"):
-        write_animation(tmp_path / "a.apng", equal, settings={}, frame_ms=59_999)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize(
+    ("frame_ms", "hold_ms"), [(80, 1500), (45, 1505), (33, 1499), (25, 20), (1000, 2500)]
+)
+@pytest.mark.parametrize("ending", EXACT)
+def test_every_frame_is_shown_at_its_time(tmp_path, movie, ending, frame_ms, hold_ms):
+    path = tmp_path / f"a{ending}"
+    write_animation(path, movie, settings={}, scale=1, frame_ms=frame_ms, hold_ms=hold_ms)
+    wanted, shown = as_played(movie, [frame_ms] * 7 + [hold_ms]), as_played(*read_frames(path))
+    assert [picture for picture, _ in shown] == [picture for picture, _ in wanted]
+    ends, wanted_ends = (np.cumsum([ms for _, ms in played]) for played in (shown, wanted))
+    assert np.abs(ends - wanted_ends).max() <= (5 if ending == ".gif" else 1e-6)
+
+
+@pytest.mark.parametrize("ending", EXACT)
+def test_equal_frames_may_be_shown_for_long(tmp_path, movie, ending):
+    path, frames = tmp_path / f"a{ending}", movie[[0, 0, 0, 1, 3, 3]]
+    write_animation(path, frames, settings=SETTINGS, scale=1, frame_ms=60_000, hold_ms=59_999)
+    wanted = as_played(frames, [60_000] * 5 + [59_999 if ending != ".gif" else 60_000])
+    assert as_played(*read_frames(path)) == wanted
+    assert read_settings(path) == SETTINGS
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,26 @@ def test_mp4_is_playable_everywhere_and_holds_by_repeating(tmp_path, scale):
     assert re.search(r"\b20 fps\b", probe)
 
 
-@pytest.mark.parametrize(("frame_ms", "hold_ms"), [(20, 20), (33, 1500), (60_000, 60_000)])
-def test_every_frame_is_counted_whatever_its_time(tmp_path, movie, frame_ms, hold_ms):
-    path = tmp_path / "a.mp4"
+@pytest.mark.parametrize(
+    ("frame_ms", "hold_ms"),
+    [(80, 1500), (45, 1505), (33, 1499), (1000, 2500), (3000, 20), (60_000, 59_999)],
+)
+@pytest.mark.parametrize("count", [1, 7])
+def test_every_frame_is_shown_at_its_time(tmp_path, movie, count, frame_ms, hold_ms):
+    path, movie = tmp_path / "a.mp4", movie[:count]
     write_animation(path, movie, settings={}, scale=1, frame_ms=frame_ms, hold_ms=hold_ms)
-    assert len(ffmpeg_frames(path, 28, 30)) == 7 + max(1, round(hold_ms / frame_ms))
+    command = [get_ffmpeg_exe(), "-i", str(path), "-vf", "showinfo", "-fps_mode", "passthrough"]
+    command += ["-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    times = [round(1000 * float(time)) for time in re.findall(r"pts_time:(\S+)", said)]
+    if count == 1:
+        frame_ms = hold_ms
+    assert times == list(range(0, (count - 1) * frame_ms + hold_ms, frame_ms))
+    hours, minutes, seconds = re.search(r"Duration: (\d+):(\d+):([\d.]+)", said).groups()
+    whole = 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    assert whole == pytest.approx(((count - 1) * frame_ms + hold_ms) / 1000, abs=0.0051)
+    shown = ffmpeg_frames(path, 28, 30)
+    assert len(shown) == len(times)
 
 
 def test_a_missing_package_is_named(tmp_path, movie, monkeypatch):

@@ -1,139 +1,90 @@
 """The loop, with a module of two numbers."""
 
 import signal
-import time
 
 import pytest
 import torch
 from torch import nn
 
-from ldm_core.training.budget import LEAST_STEPS, PROGRESS_GRIDS, Budget, completes_a_part
-from ldm_core.training.loop import GPU_CHECK_STEPS, LoopOptions, NonFiniteLoss, Training, train
-from ldm_core.training.optimisers import WARM_UP_STEPS, OptimiserSettings
-from ldm_core.training.threads import LAST, MIDDLE
+from ldm_core.checks import InputError
+from ldm_core.training.loop import (
+    GPU_CHECK_STEPS,
+    NonFiniteLoss,
+    Threads,
+    ctrl_c_as_flag,
+    train,
+)
+from ldm_core.training.optimisers import WARM_UP_STEPS, Optimisers
+from ldm_core.training.state import Learner
+
+RATE = 0.05
 
 
-def fit(loss_at, module, budget=Budget(steps=60), **options):
-    optimisers = OptimiserSettings(learning_rate=0.05, weight_decay=0.0)
-    training = Training("x", module, loss_at, 1, optimisers, ema_width=0.1)
-    return train(training, budget, LoopOptions(**options))
+def learner_of(loss_at=None, module=None) -> Learner:
+    torch.manual_seed(0)
+    module = module or nn.Linear(1, 1)
+    loss_at = loss_at or (lambda step: module(torch.ones(1, 1)).square().sum())
+    return Learner("x", module, loss_at, 1, Optimisers(module, RATE, 0.0), ema_width=0.1)
 
 
-class Slow:
-    """A loss that takes 2 ms, so that a budget of seconds is not millions of steps."""
+def of(steps):
+    return lambda done: done / steps
 
-    def __init__(self):
-        self.module = nn.Linear(1, 1)
+
+class FakeClock:
+    """A budget of seconds on a machine whose steps take `seconds_of(step)`."""
+
+    def __init__(self, budget, seconds_of):
+        self.now, self.budget, self.seconds_of = 0.0, budget, seconds_of
 
     def loss_at(self, step):
-        time.sleep(0.002)
+        self.now += self.seconds_of(step)
         return self.module(torch.ones(1, 1)).square().sum()
 
-
-def test_a_minute_budget_fixes_the_steps_from_the_measured_speed():
-    slow = Slow()
-    result = fit(slow.loss_at, slow.module, Budget(seconds=0.5))
-    assert WARM_UP_STEPS < result.steps <= 250
-    assert not result.interrupted
+    def train(self):
+        self.module = nn.Linear(1, 1)
+        learner = learner_of(self.loss_at, self.module)
+        return list(train(learner, lambda done: self.now / self.budget))
 
 
-def test_a_slow_first_grid_does_not_shorten_the_run():
-    slow, drawn, shown = Slow(), [], []
-
-    def draw():
-        time.sleep(0.0 if drawn else 0.5)  # the first one pays for warming up
-        drawn.append(len(drawn))
-        return drawn[-1]
-
-    def show(step, grid):
-        shown.append((step, grid))
-
-    result = fit(slow.loss_at, slow.module, Budget(seconds=2), draw=draw, on_progress=show)
-    assert result.steps > 2 * WARM_UP_STEPS
-    assert shown[-1][0] == result.steps
-    after_warm_up = range(WARM_UP_STEPS, result.steps + 1)
-    due = [step for step in after_warm_up if completes_a_part(step, result.steps)]
-    assert [step for step, _ in shown] == [0, *due]
-    # The second was drawn for its time only.
-    assert [grid for _, grid in shown] == [0, *range(2, 2 + len(due))]
+def test_the_learning_rate_and_the_end_follow_the_time():
+    """A machine that is busy at first and free later does all the steps that fit."""
+    clock = FakeClock(100.0, lambda step: 0.5 if step < 100 else 0.125)
+    steps = clock.train()
+    assert len(steps) == 100 + 400
+    assert clock.now == 100.0
+    assert steps[99].share == 0.5
+    for index in (60, 100, 101, 300, 500):
+        before = steps[index - 2].share
+        assert steps[index - 1].learning_rate == pytest.approx(RATE * (1 - before))
+    assert steps[0].learning_rate == RATE / WARM_UP_STEPS
+    assert steps[-1].share == 1
 
 
-def test_a_budget_that_will_not_hold_is_told_once_and_the_steps_stay(capsys):
-    slow = Slow()
-
-    def loss_at(step):
-        if step >= WARM_UP_STEPS:
-            time.sleep(0.01)  # another program takes the processor
-        return slow.loss_at(step)
-
-    result = fit(loss_at, slow.module, Budget(seconds=0.3))
-    assert capsys.readouterr().out.count("x: steps take longer than the first ones did") == 1
-    assert result.seconds > 1.25 * 0.3
-    fit(slow.loss_at, slow.module, Budget(seconds=0.3))
-    assert "longer" not in capsys.readouterr().out
+def test_a_budget_ends_with_the_step_that_passes_it():
+    steps = FakeClock(10.0, lambda step: 3.0).train()
+    assert [step.share for step in steps] == [0.3, 0.6, 0.9, 1.0]
 
 
-@pytest.fixture
-def two_threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
+def test_a_time_that_is_over_before_the_first_step_is_refused():
+    with pytest.raises(InputError, match="no time left for x"):
+        next(train(learner_of(), lambda done: 1.0))
 
 
-def test_threads_that_only_wait_are_given_up(two_threads, capsys):
-    slow, seen = Slow(), []
-
-    def loss_at(step):
-        seen.append(torch.get_num_threads())
-        if step < MIDDLE:
-            time.sleep(0.001)
-        elif step < LAST:
-            time.sleep(0.003)  # one thread is slower as long as nothing else is busy
-        elif step >= WARM_UP_STEPS and seen[-1] > 1:
-            time.sleep(0.01)  # two threads wait for each other where one core is taken
-        return slow.loss_at(step)
-
-    result = fit(loss_at, slow.module, Budget(seconds=0.5))
-    begin = [2] * MIDDLE + [1] * (LAST - MIDDLE)
-    until = WARM_UP_STEPS + LEAST_STEPS
-    assert seen == begin + [2] * (until - LAST) + [1] * (len(seen) - until)
-    assert len(seen) == result.steps > until
-    assert result.threads == 1  # which the record of a checkpoint tells
-    assert torch.get_num_threads() == 2  # for what comes after
-    assert capsys.readouterr().out.count("Going on with one thread") == 1
-
-
-def test_one_thread_is_chosen_where_it_is_faster_from_the_beginning(two_threads):
-    slow, seen = Slow(), []
-
-    def loss_at(step):
-        seen.append(torch.get_num_threads())
-        time.sleep(0.005 if seen[-1] > 1 else 0.0)
-        return slow.loss_at(step)
-
-    fit(loss_at, slow.module, Budget(seconds=0.5))
-    assert seen == [2] * MIDDLE + [1] * (len(seen) - MIDDLE)
-    assert torch.get_num_threads() == 2
-
-
-def test_a_number_of_steps_keeps_its_threads(two_threads):
-    """Its weights are a function of the seed, and so they must not depend on the time."""
-    slow, seen = Slow(), []
-
-    def loss_at(step):
-        seen.append(torch.get_num_threads())
-        time.sleep(0.01 if step >= WARM_UP_STEPS else 0)
-        return slow.loss_at(step)
-
-    fit(loss_at, slow.module, Budget(steps=100))
-    assert set(seen) == {2}
-
-
-def test_a_number_of_steps_needs_no_grid_drawn_for_its_time():
-    slow, drawn = Slow(), []
-    fit(slow.loss_at, slow.module, Budget(steps=20), draw=lambda: drawn.append(0))
-    assert len(drawn) == 1 + PROGRESS_GRIDS
+def test_steps_come_as_a_stream_and_end_with_the_average():
+    learner = learner_of()
+    steps, average = train(learner, of(40)), learner.module.weight.detach().clone()
+    seen = []
+    for step in steps:
+        seen.append(step)
+        assert learner.done == step.index
+        beta = (1 - 1 / step.index) ** (learner.average.exponent + 1)
+        average.lerp_(learner.module.weight.detach(), 1 - beta)
+        last = learner.module.weight.item()
+    assert [step.share for step in seen] == [i / 40 for i in range(1, 41)]
+    assert [step.loss for step in seen] == torch.stack(learner.losses).tolist()
+    torch.testing.assert_close(learner.module.weight.detach(), average)
+    assert learner.average.module.weight.item() == last  # they have changed places
 
 
 def test_a_loss_that_is_not_finite_stops_and_says_where():
@@ -142,8 +93,8 @@ def test_a_loss_that_is_not_finite_stops_and_says_where():
     def loss_at(step):
         return module(torch.ones(1, 1)).sum() * (float("nan") if step == 7 else 1.0)
 
-    with pytest.raises(NonFiniteLoss, match="became nan at step 7"):
-        fit(loss_at, module)
+    with pytest.raises(NonFiniteLoss, match="x: the loss became nan at step 7"):
+        list(train(learner_of(loss_at, module), of(60)))
 
 
 class OnGPU(torch.Tensor):
@@ -155,51 +106,106 @@ class OnGPU(torch.Tensor):
         return torch.device("cuda")
 
 
-@pytest.mark.parametrize("kind", [torch.Tensor, OnGPU])
-def test_ctrl_c_ends_the_run_after_the_current_step_and_keeps_what_was_learned(kind):
-    module = nn.Linear(1, 1)
-    start = module.weight.clone()
-
-    def loss_at(step):
-        if step == 9:
-            signal.raise_signal(signal.SIGINT)  # that step is finished first
-        return (module(torch.ones(1, 1)) - 5).square().sum().as_subclass(kind)
-
-    result = fit(loss_at, module)
-    assert result.interrupted
-    assert result.steps == len(result.losses) == 10
-    assert module.weight.item() != start.item()
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_ctrl_c_ends_a_run_on_a_gpu_after_the_current_step():
-    module = nn.Linear(1, 1, device="cuda")
-
-    def loss_at(step):
-        if step == 9:
-            signal.raise_signal(signal.SIGINT)
-        return (module(torch.ones(1, 1, device="cuda")) - 5).square().sum()
-
-    assert fit(loss_at, module).steps == 10
-
-
 def test_a_gpu_is_waited_for_now_and_then_only():
     """Each reading of a loss waits for the GPU; between them the loop only launches steps."""
-    module, read = nn.Linear(1, 1), []
+    module, waits = nn.Linear(1, 1), []
 
     class Counted(OnGPU):
         def item(self):
-            read.append(len(made))
+            waits.append(learner.done)
             return super().item()
 
-    made = []
-
     def loss_at(step):
-        made.append(step)
         return module(torch.ones(1, 1)).square().sum().as_subclass(Counted)
 
-    steps = 4 * GPU_CHECK_STEPS
-    fit(loss_at, module, Budget(steps=steps))
-    each = steps // PROGRESS_GRIDS
-    expected = {*range(1, steps, GPU_CHECK_STEPS), *range(each, steps + 1, each)}
-    assert read == sorted(expected)
+    learner, steps = learner_of(loss_at, module), 4 * GPU_CHECK_STEPS - 10
+    read = [step.index for step in train(learner, of(steps)) if step.loss is not None]
+    assert waits == read == [*range(GPU_CHECK_STEPS, steps, GPU_CHECK_STEPS), steps]
+
+
+@pytest.mark.parametrize("where", ["cpu", "cuda"])
+def test_a_wish_to_stop_is_heard_after_every_step(where):
+    if where == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU")
+    module = nn.Linear(1, 1, device=where)
+    learner = learner_of(lambda step: module(torch.ones(1, 1, device=where)).square().sum(), module)
+    steps = list(train(learner, of(60), stop=lambda: learner.done == 10))
+    assert [step.stopped for step in steps] == [False] * 9 + [True]
+    assert len(learner.losses) == 10 and steps[-1].loss is not None
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def threads_chosen(seconds_with, steps=1000):
+    """The number of threads of each step, where step i takes seconds_with(i, threads)."""
+    threads, seen = Threads(2), []
+    for i in range(steps):
+        seen.append(torch.get_num_threads())
+        threads.after_step((i + 1) / steps, seconds_with(i, seen[-1]))
+    threads.restore()
+    return seen
+
+
+def test_all_threads_compute_where_they_are_faster(two_threads):
+    seen = threads_chosen(lambda i, threads: 0.3 if threads == 2 else 0.47)
+    assert seen.count(2) > 950
+    assert torch.get_num_threads() == 2
+
+
+def test_one_thread_computes_while_another_program_is_busy(two_threads):
+    """And all of them again when it has ended."""
+    busy = range(300, 700)
+    seen = threads_chosen(lambda i, threads: (0.9 if i in busy else 0.3) if threads == 2 else 0.48)
+    assert seen[50:300].count(2) > 240
+    assert seen[420:700].count(1) > 260
+    assert seen[820:].count(2) > 160
+    assert torch.get_num_threads() == 2  # for what comes after
+
+
+def test_a_number_of_steps_keeps_its_threads(two_threads):
+    """Its weights are a function of the seed, and so they must not depend on the time."""
+    seen = []
+    for _ in train(learner_of(), of(100)):
+        seen.append(torch.get_num_threads())
+    assert set(seen) == {2}
+
+
+# Ctrl-C
+
+
+@pytest.fixture
+def press():
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_the_first_ctrl_c_is_a_flag_and_the_second_ends_the_program(press):
+    with ctrl_c_as_flag(ignore_repeats=False) as pressed:
+        assert not pressed()
+        press()
+        assert pressed()
+        with pytest.raises(KeyboardInterrupt):
+            press()
+    with pytest.raises(KeyboardInterrupt):
+        press()
+
+
+def test_repeats_can_be_ignored_also_while_the_checkpoint_is_written(press):
+    with ctrl_c_as_flag(ignore_repeats=True) as pressed:
+        press()
+        press()
+    press()
+    assert pressed()
+
+
+def test_without_a_press_nothing_is_left_behind(press):
+    with ctrl_c_as_flag(ignore_repeats=True):
+        pass
+    with pytest.raises(KeyboardInterrupt):
+        press()

@@ -10,7 +10,7 @@ import pytest
 
 import train as command
 from ldm_core.files.checkpoint import read_checkpoint
-from ldm_core.training.processes import ALONE, Processes, joined, launched
+from ldm_core.training.processes import ALONE, Processes, joined
 
 from ..conftest import ROOT, steps_saved
 
@@ -53,6 +53,24 @@ def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
         found = record_of(tmp_path / "two", stage)
         assert found["environment"]["processes"] == 2
         assert found["losses"] == pytest.approx(expected["losses"], rel=2e-3)
+
+
+def test_two_processes_end_with_the_time_after_the_same_step(slice_of_mnist, tmp_path):
+    arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
+    run = torchrun(*arguments, "--minutes", "0.15", "--out", tmp_path)
+    _, err = run.communicate(timeout=300)  # a process that went on would wait for the other
+    assert run.returncode == 0, err
+    record = record_of(tmp_path, "vae")
+    assert record["steps"] > 1 and not record["interrupted"]
+    assert 7 < record["elapsed"] < 12
+
+
+def test_an_error_in_the_first_process_ends_both_with_its_words(slice_of_mnist, tmp_path):
+    (tmp_path / "vae.safetensors").touch()
+    run = torchrun("--steps", "1", "--data-dir", slice_of_mnist, "--out", tmp_path)
+    _, err = run.communicate(timeout=300)
+    assert "process 0 of 2: " in err and "would be replaced. Pass --resume" in err
+    assert "process 1 of 2: the first process failed: " in err
 
 
 def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist, tmp_path, capsys):
@@ -98,32 +116,9 @@ def test_a_batch_is_divided_in_equal_parts():
 
 
 def test_one_process_joins_nobody(monkeypatch):
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "4")  # of another program than torchrun
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
     with joined("cpu") as processes:
         assert processes == ALONE
         assert processes.from_first(lambda: 3) == processes.in_turn(lambda: 3) == 3
-
-
-@pytest.mark.parametrize(
-    ("environment", "name"),
-    [
-        ({"WORLD_SIZE": "two"}, "WORLD_SIZE"),
-        ({"WORLD_SIZE": "2"}, "RANK"),
-        ({"WORLD_SIZE": "2", "RANK": "0"}, "LOCAL_RANK"),
-        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "-1"}, "LOCAL_RANK"),
-    ],
-)
-def test_variables_that_torchrun_did_not_set_are_named(monkeypatch, capsys, environment, name):
-    for variable in ("WORLD_SIZE", "RANK", "LOCAL_RANK"):
-        monkeypatch.delenv(variable, raising=False)
-    for variable, value in environment.items():
-        monkeypatch.setenv(variable, value)
-    assert command.main([]) == 2
-    said = capsys.readouterr().err
-    assert f"The environment variable {name} must be a number" in said
-    assert said.count("\n") == 1
-
-
-def test_an_empty_variable_is_none(monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "")
-    assert launched() == ALONE
+        assert processes.agree(0.25, True) == (0.25, True)

@@ -137,10 +137,10 @@ function context_of(conditioning, asked, negative, style) {
 function check_asked(asked) {
   if (typeof asked === "string")
     throw new InputError(
-      `What is asked is a list with something for each image: [${quoted(asked)}].`,
+      `Prompts are a list with one for each image: [${quoted(asked)}].`,
     );
   if (asked.length === 0)
-    throw new InputError("Nothing is asked: give one label, prompt or None for each image.");
+    throw new InputError("There is no prompt: give one label, prompt or None for each image.");
 }
 
 // A class index, or null for null and for -1, which stands for it in arrays.

@@ -113,7 +113,7 @@ export class LatentDiffusion {
 function check_seeds(seeds, count) {
   if (seeds === null) return [...crypto.getRandomValues(new Uint32Array(count))];
   if (seeds.length !== count)
-    throw new InputError(`seeds must be one per label: ${count}, not ${seeds.length}.`);
+    throw new InputError(`seeds must be one per image: ${count}, not ${seeds.length}.`);
   return seeds.map((seed) => check_whole("seed", seed, 0, MAX_SEED));
 }
 

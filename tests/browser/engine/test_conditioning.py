@@ -38,12 +38,15 @@ def random_case(vocabulary, draw):
 
 def python_context(conditioning, asked, away, style):
     try:
-        each = {"places": conditioning.places(asked, style), "null": conditioning.places(away)}
+        each = {
+            "places": conditioning.positions(asked, style),
+            "null": conditioning.positions(away),
+        }
     except InputError as error:
         return f"InputError: {error}"
     flat = {
-        name: {part: getattr(places, part).flatten().tolist() for part in places._fields}
-        for name, places in each.items()
+        name: {"rows": rows.flatten().tolist(), "amounts": weights.flatten().tolist()}
+        for name, (rows, weights) in each.items()
     }
     return flat | {"is_guided": conditioning.context(asked, away, style=style).is_guided.tolist()}
 

@@ -1,18 +1,28 @@
-"""What a step of the U-Net and of the text encoder learns from."""
+"""What a step of the U-Net and of the text encoder learns from, and figures of the VAE."""
+
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from ldm_core import LatentDiffusion
+from ldm_core import LatentDiffusion, SamplingSettings
 from ldm_core.config import TrainingConfig
 from ldm_core.data.captions import Captions
+from ldm_core.data.datasets import LabelledImages
 from ldm_core.data.morphometrics import Measurements
-from ldm_core.model.text import as_places
-from ldm_core.model.vae import LatentDistribution
+from ldm_core.model.text import as_positions
+from ldm_core.model.vae import VAE, LatentDistribution
 from ldm_core.model.vocabulary import EMPTY
-from ldm_core.training.budget import Budget
-from ldm_core.training.unet import train_unet, training_times, v_loss
+from ldm_core.training.loop import train
+from ldm_core.training.stages import (
+    Materials,
+    UNetStage,
+    reconstruction_psnr,
+    suited_defaults,
+    training_times,
+    v_loss,
+)
 
 from ..conftest import small_parts
 
@@ -40,13 +50,19 @@ class Listener(nn.Module):
 
 def listening(captions=None, steps=100, **config) -> LatentDiffusion:
     """A model with such a network, trained on the pictures."""
+    names, pixels = ("bar", "ring"), torch.zeros(COUNT, 28, 28, dtype=torch.uint8)
+    data = LabelledImages(pixels, torch.tensor(LABELS), names)
+    parts = small_parts(names), TrainingConfig(**config), torch.device("cpu")
+    stage = UNetStage(Materials(data, data, *parts, load_vae=lambda: VAE(parts[0].vae)))
+    model = stage.model
     torch.manual_seed(0)
-    model = LatentDiffusion(small_parts(("bar", "ring")))
-    model.unet = Listener(model.config.unet.d_context)
-    captions = captions or Captions(model.vocabulary, LABELS, Measurements(STROKE, LEAN, WIDTH))
+    model.unet = stage.module[0] = Listener(model.config.unet.d_context)
+    measured = Measurements(STROKE, LEAN, WIDTH)
+    stage.captions = captions or Captions(model.vocabulary, LABELS, measured)
     mean = (4 * STROKE - 2)[:, None, None, None].repeat(1, 4, 8, 8)
-    latents = LatentDistribution(mean, torch.full_like(mean, 0.1))
-    train_unet(model, latents, captions, Budget(steps=steps), TrainingConfig(**config))
+    stage.latents = LatentDistribution(mean, torch.full_like(mean, 0.1))
+    for _ in train(stage.learner(), lambda done: done / steps):
+        pass
     return model
 
 
@@ -58,7 +74,7 @@ class OneCaption:
 
     def draw(self, indices, chance):
         self.drawn.append((indices, chance.random()))
-        return as_places([[(5, 1.0), (7, 0.4)]] * len(indices), 12)
+        return as_positions([[(5, 1.0), (7, 0.4)]] * len(indices), 12)
 
 
 @pytest.fixture
@@ -104,7 +120,7 @@ def test_whole_captions_are_left_out_by_their_share(heard):
     assert is_empty.double().mean() == pytest.approx(0.3, abs=0.03)
 
 
-def test_captions_are_drawn_for_the_pictures_of_the_step_and_anew_at_every_step(heard):
+def test_captions_are_those_of_the_pictures_of_the_step_and_new_in_every_step(heard):
     one, other = OneCaption(), OneCaption()
     for captions in (one, other):
         listening(captions, steps=3, unet_batch=COUNT)
@@ -116,12 +132,11 @@ def test_captions_are_drawn_for_the_pictures_of_the_step_and_anew_at_every_step(
 
 
 def test_the_text_encoder_is_trained_and_averaged_and_the_same_for_the_same_seed():
-    torch.manual_seed(0)
-    fresh = LatentDiffusion(small_parts(("bar", "ring"))).conditioning.state_dict()
     short, again, long = (
         listening(steps=15, ema_width=width).conditioning.state_dict()
         for width in (0.05, 0.05, 0.3)
     )
+    fresh = listening(steps=1).conditioning.state_dict()
     for name, tensor in short.items():
         assert torch.equal(tensor, again[name])
         assert not torch.equal(tensor, fresh[name]), name
@@ -146,3 +161,24 @@ def test_loss_is_the_squared_error_of_v(small_model):
     expected = torch.stack([((p - w) ** 2).mean() for p, w in zip(prediction, v)])
     found = v_loss(small_model.unet, small_model.schedule, z, context, t, noise)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("steps", [2_200, 5_999])
+def test_a_short_training_is_guided_earlier(steps):
+    assert suited_defaults(steps) == SamplingSettings(
+        guidance_scale=3.1, guidance_interval=(0.55, 0.8), sampler="unipc", steps=16
+    )
+
+
+@pytest.mark.parametrize("steps", [6_000, 27_000])
+def test_a_long_training_is_guided_less_and_in_more_steps(steps):
+    assert suited_defaults(steps) == SamplingSettings(steps=16, guidance_scale=3.3)
+
+
+def test_psnr_follows_its_formula(small_model):
+    pixels = torch.randint(0, 256, (3, 28, 28), generator=torch.Generator().manual_seed(0))
+    pixels = pixels.to(torch.uint8)
+    decoded = small_model.decode(small_model.encode(pixels))
+    mse = ((decoded.double() - pixels.double()) ** 2).mean().item()
+    expected = 10 * math.log10(255**2 / mse)
+    assert reconstruction_psnr(small_model, pixels) == pytest.approx(expected, abs=1e-4)
