@@ -4,14 +4,19 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ..checks import InputError
 from ..config import PICTURE_SIDE
-from .greys import PictureError, printable, read_grey, read_picture
+from .greys import PictureError, count_pictures, printable, read_grey, read_picture
 from .ink import BLANK, MIN_CONTRAST, ink_of
+from .metadata import read_settings
+
+COMMAND = "python -m ldm_core.sample"
+MORPH = "morph"  # the key of its points in stored settings
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
 CENTRE = PICTURE_SIDE // 2  # the pixel where MNIST has the centre of mass
@@ -19,14 +24,21 @@ WORKING_SIDE = 256  # pixels; larger pictures are averaged down first
 CUT = 0.001  # share of the ink on each side that may lie outside the box, such as specks
 
 
-def as_digit(grey: np.ndarray) -> np.ndarray:
-    """Make an MNIST-style image uint8 (28, 28), white on black, of greys uint8 (H, W) in which the
-    digit may be light or dark.
+class Drawing(NamedTuple):
+    """digit: an MNIST-style image uint8 (28, 28), white on black. note: what was left out of the
+    picture, or which picture of several was taken; "" for nothing."""
+
+    digit: np.ndarray
+    note: str = ""
+
+
+def digit_in(grey: np.ndarray) -> Drawing:
+    """Make an MNIST-style image of greys uint8 (H, W) in which a digit may be light or dark.
 
     As in MNIST, the digit fits a box of 20 x 20 pixels, and its centre of mass lies in the middle
     of 28 x 28 (LeCun et al. 1998, sec. III.A). A picture of 28 x 28 pixels, or one that this
     program enlarged from it, is such a digit already; it is only inverted if its border is light.
-    Raises InputError for another array, and for a picture on which nothing is drawn.
+    Raises InputError for another array, and as `ink_of` does.
     """
     check_grey(grey)
     small = without_enlargement(grey)
@@ -35,17 +47,65 @@ def as_digit(grey: np.ndarray) -> np.ndarray:
         digit = 255 - small if np.median(border) > 127 else small
         if int(digit.max()) - int(digit.min()) < MIN_CONTRAST:
             raise InputError(BLANK)
-        return digit
-    return placed(ink_of(averaged_down(grey)).amount)
+        return Drawing(digit)
+    ink = ink_of(averaged_down(grey))
+    return Drawing(placed(ink.amount), f"left out: {ink.left_out}" if ink.left_out else "")
 
 
-def read_digit(path: str | Path) -> np.ndarray:
-    """`as_digit` of a picture file, of its first picture if it is an animation.
+def as_digit(grey: np.ndarray) -> np.ndarray:
+    """The digit of `digit_in`, uint8 (28, 28)."""
+    return digit_in(grey).digit
+
+
+def read_drawing(path: str | Path) -> Drawing:
+    """`digit_in` of a picture file. An animation of this program gives its finished picture, another
+    animation its first.
 
     Raises InputError, which names the file, and OSError if it cannot be opened.
     """
     with _naming(path):
-        return as_digit(read_grey(Path(path), frame=0, full_size=False))
+        count = count_pictures(Path(path))
+        ours = _settings_of_ours(path)
+        _check_one_image(ours, count)
+        frame = -1 if ours else 0
+        grey = read_grey(Path(path), frame=frame, full_size=False)
+        if ours and count > 1:  # beside it there may be the estimate
+            grey = grey[:, : grey.shape[0]]
+        drawing = digit_in(grey)
+        if count == 1 or (ours and MORPH not in ours):
+            return drawing
+        taken = f"took the {'last' if ours else 'first'} of {count} pictures"
+        return drawing._replace(note="; ".join(filter(None, (taken, drawing.note))))
+
+
+def read_digit(path: str | Path) -> np.ndarray:
+    """The digit of `read_drawing`, uint8 (28, 28)."""
+    return read_drawing(path).digit
+
+
+def _settings_of_ours(path: str | Path) -> dict[str, Any]:
+    """The settings in a file; {} if this program did not write it."""
+    try:
+        settings = read_settings(path)
+    except InputError:
+        return {}
+    return settings if "weights" in settings else {}
+
+
+def _check_one_image(settings: dict[str, Any], n_frames: int) -> None:
+    """Raise InputError for a file of ours that shows other things than one image, with the command
+    that makes one."""
+    what = change = ""
+    if n_frames == 1 and MORPH in settings:
+        what, change = "the images of a morph", "--out one.gif"
+    elif settings.get("count", 1) != 1 and MORPH not in settings:
+        what, change = f"{settings['count']} images", "--count 1 --out one.png"
+    elif n_frames == 1 and settings.get("strip"):
+        what, change = "every step of an image", "--no-strip --out one.png"
+    elif n_frames > 1 and settings.get("show") == "latent":
+        what, change = "latents", "--out one.png"
+    if what:
+        raise InputError(f"It shows {what}. One comes from: {COMMAND} --like FILE {change}")
 
 
 def as_mask(grey: np.ndarray) -> np.ndarray:
@@ -70,7 +130,7 @@ def read_mask(path: str | Path) -> np.ndarray:
     colours do not count.
     """
     with _naming(path):
-        image = read_picture(Path(path), frame=0)
+        image = read_picture(Path(path))
         alpha = image.getchannel("A") if image.mode == "LA" else None
         has_transparent_part = alpha is not None and alpha.getextrema()[0] < 255
         return as_mask(np.asarray(alpha if has_transparent_part else image.getchannel("L")))

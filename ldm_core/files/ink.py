@@ -192,8 +192,8 @@ def _pieces(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def _lies_at_border(piece: np.ndarray, shape: tuple[int, int]) -> bool:
-    """Whether a piece touches the border as a table or a ruled line does: at two sides, or at one by
-    more than the end of a stroke."""
+    """Whether a piece touches the border as a table or a line does: at two sides, or at one by more
+    than the end of a stroke."""
     y, x = np.divmod(piece, shape[1])
     ends = (y == 0, y == shape[0] - 1, x == 0, x == shape[1] - 1)
     touching = [count for count in map(np.count_nonzero, ends) if count]
