@@ -50,21 +50,21 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     adapt_threads: bool = False,
 ) -> Iterator[TrainingStep]:
-    """Train a module in place and yield after each step, until `share_at` reaches 1 or `stop` says
-    so; at the end the module holds the moving average of its weights.
+    """Train a module and yield after each step, until `share_at` reaches 1 or `stop` says so. At
+    the end the module holds the moving average of its weights.
 
-    share_at(done): how much of the training is over after `done` steps. The learning rate follows
-    it. adapt_threads: see `Threads`; the bits of the result then depend on the speed of steps.
-    Raises InputError if the time is over before the first step, NonFiniteLoss with the average in
-    place.
+    share_at(done): how much of the training is over after `done` steps, of its steps or its time;
+    the learning rate follows it. adapt_threads: see `Threads`; the bits of the result then depend
+    on the speed of steps. Raises InputError if the time is over before the first step, and
+    NonFiniteLoss.
     """
     loss_at = processes.shared_loss(learner.module, learner.loss_at)
     threads = Threads(torch.get_num_threads() if adapt_threads else 1)
     share, stopped = processes.agree(share_at(learner.done), False)
     if share >= 1 and not learner.done:
         raise InputError(
-            f"There was no time left for {learner.name}. Give more --minutes,"
-            " or train it by itself with --stage."
+            f"There was no time left for {learner.name}. Give more --minutes, or train it alone, "
+            "with --stage."
         )
     try:
         while share < 1 and not stopped:
