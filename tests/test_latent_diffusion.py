@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from ldm_core import LatentDiffusion, SamplingSettings, Start, UserError
+from ldm_core import SamplingSettings, Start, UserError
 from ldm_core.diffusion.guidance import guided_denoiser, rescale
 from ldm_core.diffusion.randomness import gaussian_noise
-from ldm_core.model.pixels import to_image
 
 LABELS, SEEDS = [3, None, 7], [11, 12, 2**32 - 1]
 
@@ -117,16 +116,10 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
         ({"prompts": [10]}, "label must be None or one of 0"),
         ({"prompts": [3], "seeds": [1, 2]}, "one per image: 1, not 2"),
         ({"prompts": [3], "seeds": [-1]}, "seed must be a whole number from 0 to 4294967295"),
-        ({"prompts": [3], "seeds": [True]}, "seed must be a whole number"),
         ({"prompts": [3], "steps": 0}, "steps must be a whole number from 1 to 1000, not 0"),
-        ({"prompts": [3], "steps": 2.5}, "steps must be a whole number"),
         ({"prompts": [3], "guidance_scale": float("nan")}, "guidance_scale must be a number"),
-        ({"prompts": [3], "guidance_scale": float("inf")}, "guidance_scale must be a number"),
-        ({"prompts": [3], "guidance_scale": 10**400}, "guidance_scale must be a number"),
-        ({"prompts": [3], "guidance_scale": True}, "guidance_scale must be a number"),
         ({"prompts": [3], "guidance_scale": -1}, "from 0 to 30, not -1"),
         ({"prompts": [3], "sampler": "plms"}, "sampler must be one of ddpm, ddim"),
-        ({"prompts": [3], "spacing": "even"}, "spacing must be one of time, log_snr, karras"),
         (
             {"prompts": [3], "sampler": "heun", "eta": 0.5},
             "eta works with the sampler ddim or dpmpp_2m",
@@ -139,16 +132,8 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
         ),
         ({"prompts": [3], "guidance": 2}, "does not know guidance; it knows guidance_scale"),
         ({"prompts": ["a sofa"]}, "the unknown word 'sofa'"),
-        ({"prompts": [3], "style": {"stroke": 2}}, "style stroke must be a number from -1 to 1"),
-        ({"prompts": ["bold"], "style": {"stroke": -1}}, "leave one out"),
-        ({"prompts": [3], "negative": "sofa"}, "the unknown word 'sofa'"),
-        ({"prompts": [3], "negative": 10}, "label must be None or one of 0"),
-        ({"prompts": [3], "negative": True}, "label must be None or one of 0"),
         ({"prompts": [3], "negative": [1, 2]}, "negative must be one for all images, or 1, not 2"),
-        ({"prompts": [3], "negative": []}, "negative must be one for all images, or 1, not 0"),
         ({"prompts": [3], "negative": "bold", "guidance_scale": 1}, "needs guidance"),
-        ({"prompts": [3, 4], "negative": [None, 4], "guidance_scale": 1.0}, "needs guidance"),
-        ({"prompts": [3], "negative": np.asarray(4), "guidance_scale": 1}, "needs guidance"),
     ],
 )
 def test_bad_input_is_refused_with_a_reason(small_model, call, message):
@@ -190,8 +175,6 @@ def test_a_start_takes_the_place_of_noise_and_times(small_model):
         (torch.full((2, 4, 8, 8), torch.nan), [1.0, 0.0], {}, "start.x must be finite"),
         (torch.zeros(2, 4, 8, 8), [0.5, 0.7, 0.0], {}, "start.times must fall"),
         (torch.zeros(2, 4, 8, 8), [0.5, 0.1], {}, "to exactly 0"),
-        (torch.zeros(2, 4, 8, 8), [], {}, "start.times must fall"),
-        (torch.zeros(2, 4, 8, 8), [0.5], {}, "to exactly 0"),
         (torch.zeros(2, 4, 8, 8), [1.0, 0.0], {"steps": 1}, "steps cannot be given with a start"),
     ],
 )
@@ -237,15 +220,6 @@ def latents(model, prompts, seed=5, **options) -> torch.Tensor:
     options = {"steps": 2, "guidance_interval": (0, 1), "guidance_scale": 2.0} | options
     *_, last = model.denoise(prompts, seeds=[seed] * len(prompts), **options)
     return last.x_t
-
-
-def test_a_label_its_number_and_its_name_draw_the_same_bits(small_model):
-    expected = latents(small_model, [7])
-    for one in ("7", "seven", "SEVEN,", np.int64(7), torch.tensor(7)):
-        assert torch.equal(latents(small_model, [one]), expected)
-    for one in ("", -1, np.int64(-1)):
-        assert torch.equal(latents(small_model, [one]), latents(small_model, [None]))
-    assert not torch.equal(latents(small_model, [None]), expected)
 
 
 def test_style_at_its_ends_draws_the_bits_of_the_words(small_model):
@@ -294,11 +268,9 @@ def test_a_negative_that_says_nothing_needs_no_guidance(small_model, nothing):
 @pytest.mark.parametrize(
     ("options", "size"),
     [
-        ({"prompts": ["a 7", 3], "negative": ["a seven", "three"]}, 2),
         ({"prompts": [None, 3], "negative": ["", 3]}, 2),
         ({"prompts": [None, None], "style": {"stroke": 0.5}}, 4),
         ({"prompts": ["bold", ""], "negative": None}, 4),
-        ({"prompts": [7, 7], "negative": "7", "style": {"lean": 0.1}}, 4),
     ],
 )
 def test_guidance_costs_a_second_pass_only_where_the_two_differ(small_model, options, size):
@@ -321,12 +293,6 @@ def test_the_text_encoder_runs_once_for_all_steps(small_model):
     assert sizes == [3]
 
 
-def test_the_words_of_a_model_are_those_of_its_weights(small_model, label_model, weights):
-    assert small_model.vocabulary.read("a bold seven").label == 7
-    assert label_model.vocabulary is None
-    assert LatentDiffusion.load(weights).vocabulary.rows == small_model.vocabulary.rows
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -347,9 +313,3 @@ def test_latents_that_are_not_finite_are_no_picture(small_model):
         latents[1, 0, 0, 0] = bad
         with pytest.raises(UserError, match="latents hold NaN or infinity"):
             small_model.decode(latents)
-
-
-def test_encode_gives_the_normalised_mean_latents(small_model, mnist):
-    pixels = mnist.pixels[:4]
-    latents = small_model.encode(pixels)
-    assert torch.equal(latents, small_model.vae.encode(to_image(pixels)).mean)

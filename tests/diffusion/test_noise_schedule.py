@@ -42,14 +42,6 @@ def test_signal_falls_and_noise_rises_everywhere():
     assert (signal.diff() < 0).all() and (sigma.diff() > 0).all()
 
 
-def test_levels_are_those_of_alpha_bar_in_float64_at_any_shape():
-    t = torch.rand(3, 2, generator=torch.Generator().manual_seed(0))
-    signal, sigma = SCHEDULE.levels(t)
-    assert signal.dtype == sigma.dtype == torch.float64 and signal.shape == t.shape
-    torch.testing.assert_close(signal, SCHEDULE.alpha_bar(t).sqrt())
-    torch.testing.assert_close(sigma, (1 - SCHEDULE.alpha_bar(t)).sqrt())
-
-
 def test_half_log_snr_is_half_the_log_of_the_ratio_of_variances():
     t = torch.linspace(0.1, 1, 10, dtype=torch.float64)
     alpha_bar = SCHEDULE.alpha_bar(t)
@@ -128,25 +120,6 @@ def test_a_grid_has_the_steps_asked_for_and_falls_from_exactly_1_to_exactly_0(sp
         assert (times.diff() < 0).all()
 
 
-@pytest.mark.parametrize(
-    "spacing, quantity, points",
-    [
-        ("time", lambda t: t, slice(None)),
-        ("log_snr", SCHEDULE.half_log_snr, slice(-1)),
-        ("karras", lambda t: torch.exp(-SCHEDULE.half_log_snr(t) / 7), slice(-1)),
-    ],
-)
-def test_a_grid_is_uniform_in_its_quantity(spacing, quantity, points):
-    values = quantity(SCHEDULE.times(20, spacing)[points])
-    spread = values.diff().max() - values.diff().min()
-    assert spread < 1e-12 * (values.max() - values.min()) * len(values)
-
-
-@pytest.mark.parametrize("spacing", ["log_snr", "karras"])
-def test_the_last_step_to_0_starts_at_t_min(spacing):
-    assert SCHEDULE.times(20, spacing)[-2].item() == pytest.approx(SCHEDULE.T_MIN, rel=1e-12)
-
-
 def test_the_grid_of_karras_is_their_equation_5():
     signal, sigma = SCHEDULE.levels(SCHEDULE.times(6, "karras")[:-1])
     (high, *_, low), rho = (sigma / signal).tolist(), 7
@@ -155,14 +128,3 @@ def test_the_grid_of_karras_is_their_equation_5():
         for i in range(6)
     ]
     assert (sigma / signal).tolist() == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize("steps", [0, -1, 2.0, True, "7"])
-def test_steps_that_are_not_a_whole_number_above_0_are_refused(steps):
-    with pytest.raises(ValueError, match="steps must be a whole number from 1"):
-        SCHEDULE.times(steps)
-
-
-def test_an_unknown_spacing_lists_the_known_ones():
-    with pytest.raises(ValueError, match="time, log_snr, karras, not 'linear'"):
-        SCHEDULE.times(5, "linear")

@@ -43,13 +43,6 @@ def read(conditioning, asked, style=None) -> list[list[tuple[str, float]]]:
 # The encoder
 
 
-def test_prompts_become_a_token_for_each_place(conditioning):
-    context = conditioning(*conditioning.positions(["a bold seven", None, "seven"]))
-    assert context.shape == (3, 12, 64)
-    assert context.isfinite().all()
-    assert (context[0] - context[2]).abs().max() > 0.1
-
-
 def test_a_word_that_counts_in_part_is_between_itself_and_the_empty_place(conditioning):
     encoder = conditioning.encoder
     seen = []
@@ -127,12 +120,6 @@ def test_a_label_is_the_prompt_of_its_name_and_nothing_the_empty_prompt(conditio
     assert (amounts == 1).all()
 
 
-def test_arrays_of_labels_are_labels(conditioning):
-    expected = conditioning.positions([7, None, 0])
-    for labels in (np.array([7, -1, 0]), torch.tensor([7, -1, 0]), (7, -1, 0)):
-        assert all(map(torch.equal, conditioning.positions(labels), expected))
-
-
 def test_style_is_said_after_the_prompt_by_its_amount(conditioning):
     style = {"lean": -0.4, "stroke": 0.7, "width": 0}
     assert read(conditioning, [7, None, "a 3"], style) == [
@@ -142,21 +129,12 @@ def test_style_is_said_after_the_prompt_by_its_amount(conditioning):
     ]
 
 
-def test_the_order_in_which_style_is_given_does_not_matter(conditioning):
-    style = {"width": -0.2, "stroke": np.float64(-0.7), "lean": torch.tensor(0.5)}
-    backwards = dict(reversed(style.items()))
-    assert read(conditioning, [7], style) == read(conditioning, [7], backwards)
-
-
 @pytest.mark.parametrize(
     ("style", "words"),
     [
         ({"stroke": 1}, "bold"),
         ({"stroke": -1}, "thin"),
-        ({"lean": 1}, "leaning right"),
-        ({"lean": -1.0}, "leaning left"),
         ({"width": 1}, "wide"),
-        ({"width": -1}, "narrow"),
         ({"width": 1, "stroke": -1}, "thin wide"),
     ],
 )
@@ -183,20 +161,12 @@ def test_style_may_say_again_what_the_prompt_says_but_nothing_else(conditioning)
         ([], None, "There is no prompt"),
         ("seven", None, r"a list with one for each image: \['seven'\]"),
         ([10], None, "label must be None or one of 0"),
-        ([7.0], None, "label must be None or one of 0"),
-        ([True], None, "label must be None or one of 0"),
-        ([b"7"], None, "label must be None or one of 0"),
-        (["a sofa"], None, "the unknown word 'sofa'"),
         ([7, "a " * 13], None, "at most 12 words, not 13"),
         (["a " * 11], {"lean": 1}, "have 13 words together, and there is room for 12"),
         ([7], {"height": 1}, "style may have stroke, lean, width, not 'height'"),
-        ([7], {3: 1}, "style may have stroke, lean, width, not 3"),
         ([7], {"stroke": 1.01}, "style stroke must be a number from -1 to 1, not 1.01"),
-        ([7], {"stroke": float("nan")}, "style stroke must be a number from -1 to 1, not nan"),
         ([7], {"stroke": "bold"}, "style stroke must be a number from -1 to 1, not 'bold'"),
-        ([7], {"stroke": None}, "style stroke must be a number from -1 to 1, not empty"),
         ([7], ["stroke"], r"style must be a dictionary such as .*, not \['stroke'\]"),
-        ([7], "bold", "style must be a dictionary such as .*, not 'bold'"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(conditioning, asked, style, message):

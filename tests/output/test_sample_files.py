@@ -1,12 +1,6 @@
 """Files hold what was asked for, whole or not at all."""
 
-import os
 import resource
-import signal
-import subprocess
-import sys
-import time
-import weakref
 
 import numpy as np
 import pytest
@@ -17,8 +11,6 @@ from ldm_core import LatentDiffusion
 from ldm_core.files.pictures import lay_out
 from ldm_core.output import sample_files
 from ldm_core.output.sample_files import ENDINGS
-
-from ..conftest import ROOT
 
 
 def generate(model, labels, seeds, **options) -> np.ndarray:
@@ -77,16 +69,6 @@ def test_a_prompt_is_kept_with_the_label_that_it_names(run, small_model, tmp_pat
         assert set(arrays) == {"images", "labels", "seeds", "settings"}
 
 
-def test_the_negative_prompt_is_heard(run, small_model, tmp_path):
-    heard = "--guidance-scale 3 --guidance-interval 0 1 --label 3-4 --seed 5"
-    run(f"{heard} --negative-prompt wide --out a.npz")
-    run(f"{heard} --out b.npz")
-    images, without = (np.load(tmp_path / f"{name}.npz")["images"].astype(int) for name in "ab")
-    options = {"guidance_scale": 3.0, "guidance_interval": (0, 1), "negative": "wide"}
-    assert np.abs(images - generate(small_model, [3, 4], [5, 6], **options)).max() <= 1
-    assert np.abs(images - without).max() > 1
-
-
 def test_a_png_is_the_grid_of_the_images(run, small_model, tmp_path):
     run("--label 2 --count 4 --seed 5 --scale 1 --out a.png")
     images = small_model.generate([2] * 4, seeds=[5, 6, 7, 8], steps=2).numpy()
@@ -113,13 +95,6 @@ def test_a_strip_has_a_line_for_each_picture_of_each_image(run, monkeypatch, tmp
     assert Image.open(tmp_path / "b.png").size == (58, 28)
 
 
-def test_a_strip_is_enlarged_until_it_is_as_wide_as_a_grid_may_be(run, tmp_path):
-    run("--label 1 --steps 9 --strip --out a.png")
-    assert Image.open(tmp_path / "a.png").size == (298 * 3, 28 * 3)
-    said = run("--label 1 --steps 9 --strip --scale 64 --out b.png", status=2)
-    assert "A picture of 298 x 28, enlarged 64 times, is larger than 8192 pixels" in said
-
-
 def test_an_animation_shows_every_step_of_every_image(run, small_model, monkeypatch, tmp_path):
     monkeypatch.setitem(sample_files.BATCH, "cpu", 2)
     run("--label 1-3 --seed 5 --steps 4 --show both --scale 1 --out a.gif --guidance-scale 3")
@@ -131,21 +106,6 @@ def test_an_animation_shows_every_step_of_every_image(run, small_model, monkeypa
         pair = torch.stack([step.x_t, step.x_0], dim=1).flatten(0, 1)
         wanted = lay_out(small_model.decode(pair).numpy(), 2)
         assert np.abs(frame.astype(int) - wanted).max() <= 1
-
-
-def test_time_and_size_are_options(run, tmp_path):
-    run("--label 1 --scale 3 --frame-ms 200 --hold-ms 700 --out a.gif")
-    with Image.open(tmp_path / "a.gif") as image:
-        assert image.size == (84, 84)
-        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
-    assert durations == [200, 200, 700]
-
-
-def test_large_grids_are_enlarged_less(run, tmp_path):
-    run("--label 1 --steps 1 --out one.png")
-    run("--label 1 --count 36 --steps 1 --out many.png")
-    sides = [max(Image.open(tmp_path / f"{name}.png").size) for name in ("one", "many")]
-    assert sides == [28 * 8, (6 * 30 - 2) * 6]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -171,41 +131,6 @@ def test_a_full_disk_is_reported_and_leaves_nothing(run, tmp_path, ending):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert f"a{ending}: " in said
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_killed_run_leaves_no_file_under_the_final_name(weights, tmp_path):
-    command = [sys.executable, "-m", "ldm_core.sample", "--weights", weights, "--device", "cpu"]
-    command += ["--label", "1", "--steps", "1000", "--out", tmp_path / "a.gif"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, **quiet
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while not any(p.stat().st_size for p in tmp_path.glob(".a.*.gif")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-    finally:
-        process.kill()
-    assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "a.gif").exists()
-
-
-def test_a_batch_is_let_go_when_its_images_are_in_the_array(run, monkeypatch, tmp_path):
-    monkeypatch.setitem(sample_files.BATCH, "cpu", 2)
-    decode, made, alive = LatentDiffusion.decode, [], []
-
-    def watched(*args):
-        pixels = decode(*args)
-        made.append(weakref.ref(pixels))
-        alive.append(sum(ref() is not None for ref in made))
-        return pixels
-
-    monkeypatch.setattr(LatentDiffusion, "decode", watched)
-    run("--count 40 --steps 1 --out a.npz")
-    assert len(alive) == 20
-    assert max(alive) <= 2
 
 
 def test_progress_counts_every_step_of_every_batch(run, monkeypatch):

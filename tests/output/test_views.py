@@ -45,8 +45,3 @@ def test_the_latent_is_shown_channel_by_channel(small_model):
     assert (inside[1, 3, 21:, :3] == 0).all() and (inside[1, 3, :21] == 128).all()
     with pytest.raises(UserError, match="NaN or infinity"):
         next(step_pictures(small_model, [DenoisingStep(0, 1, 1.0, latent / 0, None)], "latent"))
-
-
-def test_an_unknown_view_lists_the_known_ones(small_model):
-    with pytest.raises(ValueError, match="noisy, estimate, both, latent, not 'all'"):
-        next(step_pictures(small_model, [], "all"))
