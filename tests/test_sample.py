@@ -20,7 +20,7 @@ from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.output.file_settings import BLANK
 from ldm_core.sample import ENDINGS, main
 
-from .conftest import ROOT, SMALL, randomised, with_words
+from .conftest import ROOT, SMALL, randomised
 
 # Settings in files
 
@@ -250,25 +250,6 @@ def test_a_class_is_drawn_by_its_name_and_by_its_number(named_model, label):
         wanted = named_model.generate([1], seeds=[3], steps=1).numpy()
         # Another backend may have drawn it, so a grey on the edge may have been rounded elsewhere.
         assert np.abs(arrays["images"].astype(int) - wanted).max() <= 1
-
-
-def test_an_unknown_label_is_told_the_names_of_the_classes(named_model, capsys):
-    assert main(["--label", "square", "--weights", ".", "--out", "a.npz"]) == 2
-    message = "label must be a class (circle, Five-pointed star), its number from 0 to 1"
-    assert message in capsys.readouterr().err
-
-
-def test_a_class_of_several_words_is_drawn_by_a_prompt(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    config = dataclasses.replace(SMALL, conditioning=with_words(("boot", "Ankle boot", "left")))
-    model = randomised(LatentDiffusion(config))
-    save_vae("vae.safetensors", model.vae, {})
-    save_unet("unet.safetensors", model, {})
-    line = ["--seed", "3", "--steps", "1", "--weights", "."]
-    assert main([*line, "--prompt", "bold ankle boot", "--out", "a.npz"]) == 0
-    with np.load("a.npz") as arrays:
-        assert arrays["labels"].tolist() == [1]
-    assert main([*line, "--label", "left", "--lean", "1", "--out", "b.npz"]) == 2
 
 
 # Nothing is overwritten, nothing is left half

@@ -15,7 +15,7 @@ from .whole_file import whole_file
 
 
 def room_for_images(count: int) -> np.ndarray:
-    """An array uint8 (count, 28, 28) to be filled; raises InputError where memory is too small."""
+    """Make an empty array uint8 (count, 28, 28); raises InputError where memory is too small."""
     shape = count, PICTURE_SIDE, PICTURE_SIDE
     try:
         if math.prod(shape) > _memory():
@@ -23,8 +23,8 @@ def room_for_images(count: int) -> np.ndarray:
         return np.empty(shape, np.uint8)
     except MemoryError as error:
         raise InputError(
-            f"{count:,} images need {math.prod(shape) / 1e9:,.1f} GB of memory, which is more than "
-            "there is: choose a smaller count, and other seeds for the rest."
+            f"{count:,} images need {math.prod(shape) / 1e9:,.1f} GB of memory, more than this "
+            "machine has: choose a smaller count, and other seeds for the rest."
         ) from error
 
 

@@ -16,12 +16,12 @@ VIEWS = {"noisy": ("x_t",), "estimate": ("x_0",), "both": ("x_t", "x_0"), "laten
 def step_pictures(
     model: LatentDiffusion, steps: Iterable[DenoisingStep], show: str
 ) -> Iterator[np.ndarray]:
-    """The pictures of each step of `model.denoise`, as soon as it exists: uint8 (B, V, 28, 28).
+    """Yield the pictures of each step of `model.denoise` as soon as it exists: uint8
+    (B, V, 28, 28).
 
     show: a name from VIEWS: the noisy latent, decoded, the estimate of the clean latent, decoded,
-    or both (V = 2), in this order; or the noisy latent itself (V = 4, see `latent_pictures`). At
-    the start there is no estimate: its place is taken by the picture of the mean of all latents,
-    which is what is known by then (for MNIST nearly black).
+    or both (V = 2), in this order; or the noisy latent itself (V = 4, see `latent_pictures`). The
+    start has no estimate, so it shows the decoded mean of all latents (for MNIST nearly black).
     """
     check_choice("show", show, VIEWS)
     for step in steps:
@@ -29,14 +29,14 @@ def step_pictures(
             yield latent_pictures(step.x_t)
             continue
         known = step._replace(x_0=torch.zeros_like(step.x_t) if step.x_0 is None else step.x_0)
-        # Each view by itself: in a batch of another size, a value may round to the next grey.
+        # Each view by itself: with PyTorch, a larger batch may round a value to the next grey.
         views = [model.decode(getattr(known, name)) for name in VIEWS[show]]
         yield torch.stack(views, dim=1).cpu().numpy()
 
 
 def latent_pictures(latents: torch.Tensor) -> np.ndarray:
-    """(B, 4, 8, 8) -> uint8 (B, 4, 28, 28): a picture of each channel, with a black border. 0 is
-    the middle grey; -3 and less is black, 3 and more is white. Raises NonFiniteError."""
+    """Turn (B, 4, 8, 8) into uint8 (B, 4, 28, 28), a picture of each channel with a black border:
+    -3 and less is black, 0 the middle grey, 3 and more white. Raises NonFiniteError."""
     check_finite(latents)
     greys = latent_greys(latents.float().cpu().numpy())
     scale, rest = divmod(PICTURE_SIDE, greys.shape[-1])
@@ -45,5 +45,5 @@ def latent_pictures(latents: torch.Tensor) -> np.ndarray:
 
 
 def latent_greys(latents: np.ndarray) -> np.ndarray:
-    """float of any shape, of about unit variance -> uint8: 0 is the middle grey, 3 is white."""
+    """Turn floats of about unit variance into uint8: 0 is the middle grey, 3 is white."""
     return (127.5 + 42.5 * latents).clip(0, 255).round().astype(np.uint8)

@@ -1,8 +1,10 @@
 """What is written for diffusers, loaded by a process that knows diffusers and not us."""
 
 import copy
+import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from diffusers.callbacks import SDCFGCutoffCallback
 
 from ldm_core import LatentDiffusion
 from ldm_core.diffusion.randomness import gaussian_noise
@@ -21,6 +24,7 @@ from ldm_core.evaluation.classifier import load_classifier
 from ldm_core.export.__main__ import main
 from ldm_core.export.diffusers import assemble
 from ldm_core.export.diffusers.bundle import bundle
+from ldm_core.export.diffusers.miniature_pipeline import MiniaturePipeline
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.training.stages import suited_defaults
 
@@ -49,13 +53,14 @@ THEIRS = {"steps": "num_inference_steps", "negative": "negative_prompt"}  # name
 REFUSED = {  # the arguments, what the error says
     "an unknown word": ({"prompt": "a blue seven"}, "the unknown word 'blue'"),
     "no class": ({"label": 10}, "label must be None or one of 0 (0), 1 (1)"),
-    "a word for a label": ({"label": "7"}, "A label is the index of a class, not '7'."),
-    "a number for a prompt": ({"prompt": [7]}, "A prompt is a text, not 7."),
     "both": ({"prompt": "seven", "label": 7}, "Give a prompt or a label, not both."),
     "nothing": ({"label": []}, "There is no prompt"),
     "too much guidance": ({"guidance_scale": 31}, "guidance_scale must be a number from 0 to 30"),
     "one time": ({"guidance_interval": 0.5}, "guidance_interval must be a pair of times"),
-    "times upside down": ({"guidance_interval": [0.7, 0.4]}, "must have low <= high."),
+    "times upside down": (
+        {"guidance_interval": [0.7, 0.4]},
+        "The end of guidance_interval must be a number from 0.7 to 1, not 0.4.",
+    ),
     "too much rescale": ({"guidance_rescale": 2}, "guidance_rescale must be a number from 0 to 1"),
     "no steps": ({"num_inference_steps": 0}, "num_inference_steps must be a whole number from 1"),
     "steps that diffusers miscounts": (
@@ -82,6 +87,12 @@ REFUSED = {  # the arguments, what the error says
     ),
 }
 SCHEDULERS = ("EulerDiscreteScheduler", "UniPCMultistepScheduler")
+OTHER_SCHEDULERS = {  # what the error says
+    "EDMEulerScheduler": "does not follow the noise schedule of these weights",
+    "FlowMatchEulerDiscreteScheduler": "does not follow the noise schedule of these weights",
+    "IPNDMScheduler": "does not follow the noise schedule of these weights",
+    "DDIMScheduler": "pass clip_sample=False to its from_config",
+}
 DIGITS = list(range(10)) * 4
 
 
@@ -131,7 +142,7 @@ def answers(folder, short_folder, tmp_path_factory) -> SimpleNamespace:
         job(name, folder, arguments | {"noise": len(asked)})
     for name, (arguments, _) in REFUSED.items():
         job(name, folder, arguments)
-    for name in SCHEDULERS:
+    for name in (*SCHEDULERS, *OTHER_SCHEDULERS):
         arguments = {"label": DIGITS, "num_inference_steps": 8, "noise": len(DIGITS)}
         job(name, folder, arguments, scheduler=name)
     for kind in ("latent", "np", "pt"):
@@ -154,7 +165,9 @@ def test_parts_are_stock_classes_of_diffusers_where_it_has_them(answers, folder,
     classes = answers.classes[str(folder)]
     assert classes["unet"] == f"{diffusers.UNet2DConditionModel.__module__}.UNet2DConditionModel"
     assert classes["scheduler"].endswith(".DPMSolverMultistepScheduler")
-    assert classes["vae"] == "diffusers_modules.local.miniature_vae.MiniatureVAE"
+    assert re.fullmatch(
+        r"diffusers_modules\.local\.miniature_vae_\w+\.MiniatureVAE", classes["vae"]
+    )
     unipc = answers.classes[str(short_folder)]["scheduler"]  # the sampler of those weights
     assert unipc == f"{diffusers.UniPCMultistepScheduler.__module__}.UniPCMultistepScheduler"
 
@@ -192,6 +205,11 @@ def test_other_stock_schedulers_draw_readable_digits(answers, name):
     assert (read != torch.tensor(DIGITS)).sum() <= 1
 
 
+@pytest.mark.parametrize("name", OTHER_SCHEDULERS)
+def test_a_scheduler_that_would_draw_no_digits_is_refused(answers, name):
+    assert OTHER_SCHEDULERS[name] in answers.errors[name]
+
+
 def test_other_outputs_are_those_of_diffusers(answers, model):
     settings = {"seeds": [0, 1], "sampler": "dpmpp_2m"}
     *_, last = model.denoise([7, 7], **settings)
@@ -226,9 +244,16 @@ def test_nothing_is_pickled_and_each_part_has_one_file_of_code(folder):
         f"{part}/diffusion_pytorch_model.safetensors" for part in ("vae", "text_encoder", "unet")
     }
     configurations = {f"{part}/config.json" for part in ("vae", "text_encoder", "unet")}
-    code = {"pipeline.py", "vae/miniature_vae.py", "text_encoder/miniature_text_encoder.py"}
     others = {"model_index.json", "scheduler/scheduler_config.json", "README.md"}
-    assert files == weights | configurations | code | others
+    code = files - weights - configurations - others
+    assert files >= weights | configurations | others
+    # In no other folder is a file of this name, unless it has this content.
+    hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()[:12] for name in code}
+    assert {name.replace(hashes[name], "*") for name in code} == {
+        "miniature_pipeline_*.py",
+        "vae/miniature_vae_*.py",
+        "text_encoder/miniature_text_encoder_*.py",
+    }
 
 
 def test_the_card_says_what_is_there(folder, short_folder, short_model):
@@ -240,8 +265,79 @@ def test_the_card_says_what_is_there(folder, short_folder, short_model):
         "tags": [],
     }
     assert "pipe(prompt='bold zero')" in card
+    assert "at most 12 words" in card
     assert "These settings and DPMSolverMultistepScheduler are those that suit" in card
     assert "labels only" in (short_folder / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def pipe(model, folder) -> MiniaturePipeline:
+    settings = json.loads((folder / "model_index.json").read_text())["settings"]
+    scheduler = diffusers.DPMSolverMultistepScheduler.from_pretrained(folder, subfolder="scheduler")
+    unet = diffusers.UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
+    parts = assemble.vae(model), assemble.text_encoder(model), unet, scheduler
+    pipe = MiniaturePipeline(*parts, settings)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+NOISE = gaussian_noise([3, 4], 0, (4, 8, 8))
+UNGUIDED_FIRST = (0, 0.9)  # the first step is at t = 1
+RUN = {"label": [7, 2], "num_inference_steps": 8, "latents": NOISE, "output_type": "latent"}
+
+
+def test_a_callback_ends_the_run(pipe):
+    seen = []
+
+    def after(pipe, i, timestep, tensors):
+        seen.append((i, pipe.num_timesteps, tensors["latents"]))
+        pipe._interrupt = i == 2
+        return {}
+
+    (latents,) = pipe(**RUN, callback_on_step_end=after, return_dict=False)
+    assert [seen[0][:2], seen[-1][:2]] == [(0, 8), (2, 8)]
+    assert torch.equal(latents, seen[-1][2])
+    assert pipe.interrupt
+    assert len(pipe(**RUN).images) == 2 and not pipe.interrupt
+
+
+def test_a_callback_changes_guidance_and_latents(pipe):
+    def run(change=lambda pipe, tensors: None, scale=3.0):
+        def after(pipe, i, timestep, tensors):
+            return change(pipe, tensors)
+
+        names = ["latents", "prompt_embeds"]
+        options = {"guidance_scale": scale, "guidance_interval": UNGUIDED_FIRST}
+        options |= {"callback_on_step_end_tensor_inputs": names, "callback_on_step_end": after}
+        return pipe(**RUN, **options).images
+
+    def set_scale(scale):
+        return lambda pipe, tensors: setattr(pipe, "_guidance_scale", scale)
+
+    strong, plain = run(scale=4.0), run(scale=1.0)
+    assert torch.equal(run(set_scale(4.0), scale=1.5), strong)
+    assert pipe.guidance_scale == 4
+    assert torch.equal(run(set_scale(4.0), scale=1.0), strong)
+    # The plain conditional model, as diffusers documents it.
+    alone = lambda pipe, tensors: {"prompt_embeds": tensors["prompt_embeds"][-len(NOISE) :]}
+    assert torch.equal(run(alone), plain)
+    assert not torch.equal(run(set_scale(0.0)), plain)  # without a label
+    zero = lambda pipe, tensors: {"latents": torch.zeros_like(tensors["latents"])}
+    assert run(zero).abs().max() == 0
+
+
+def test_callbacks_of_diffusers_work(pipe):
+    cutoff = SDCFGCutoffCallback(cutoff_step_ratio=0.0)
+    one = RUN | {"label": 7, "latents": NOISE[:1], "guidance_interval": UNGUIDED_FIRST}
+    found = pipe(**one, guidance_scale=3, callback_on_step_end=cutoff).images
+    assert torch.equal(found, pipe(**one, guidance_scale=1).images)
+    with pytest.raises(ValueError, match="must be one of latents, prompt_embeds, not 'timestep'"):
+        pipe(**RUN, callback_on_step_end_tensor_inputs=["timestep"])
+
+
+def test_noise_of_numpy_is_noise(pipe):
+    expected = pipe(**RUN).images
+    assert torch.equal(pipe(**RUN | {"latents": NOISE.numpy()}).images, expected)
 
 
 def test_settings_that_no_scheduler_has_are_named(short_model, tmp_path):

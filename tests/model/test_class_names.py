@@ -17,31 +17,23 @@ ACCENT = "caf\u00e9"
         ("7", DIGITS, [7]),
         ("3-5", DIGITS, [3, 4, 5]),
         ("any", DIGITS, [None]),
-        ("ANY", DIGITS, [None]),
         ("*", DIGITS, [None]),
         # case, where it decides nothing
         ("trouser", CLOTHES, [1]),
-        ("t-SHIRT/top", CLOTHES, [0]),
         # numbers count classes where no name is a number
         ("2", CLOTHES, [2]),
         ("0-1", CLOTHES, [0, 1]),
-        ("2-2", CLOTHES, [2]),
         # an exact name wins
         ("A", ("a", "A"), [1]),
-        ("a", ("A", "a"), [1]),
         ("0-1", ("b", "0-1", "a"), [1]),
         ("any", ("any", "b"), [0]),
-        ("any", ("Any", "b"), [0]),
         ("Any", ("any", "Any"), [1]),
         ("*", ("any", "b"), [None]),
         # numbers mean names where names are numbers
-        ("1", tuple("123456789"), [0]),
         ("1-3", tuple("123456789"), [0, 1, 2]),
         ("1-3", ("3", "1", "2"), [1, 2, 0]),
-        ("10", ("5", "10"), [1]),
         # the other Unicode form
         (unicodedata.normalize("NFD", ACCENT), ("tea", ACCENT), [1]),
-        (ACCENT, ("tea", unicodedata.normalize("NFD", ACCENT)), [1]),
         (ACCENT.upper(), ("tea", unicodedata.normalize("NFD", ACCENT)), [1]),
         (unicodedata.normalize("NFD", ACCENT), (ACCENT.upper(), ACCENT), [1]),
         ("STRASSE", ("Straße", "Weg"), [0]),

@@ -1,14 +1,17 @@
 """The folder that diffusers loads: weights, configurations, code and model card."""
 
+import hashlib
+import inspect
 import json
 from pathlib import Path
+from typing import Any
 
 import diffusers
 from diffusers import DPMSolverMultistepScheduler, SchedulerMixin, UniPCMultistepScheduler
 
 from ...latent_diffusion import LatentDiffusion
-from . import pipeline
 from .bundle import bundle
+from .miniature_pipeline import MiniaturePipeline
 from .miniature_text_encoder import MiniatureTextEncoder
 from .miniature_vae import MiniatureVAE
 from .model_card import model_card
@@ -29,38 +32,36 @@ def assemble(model: LatentDiffusion, folder: Path) -> None:
     }
     sampler = model.defaults.sampler if model.defaults.sampler in SCHEDULERS else NEAREST
     parts = {
-        "vae": _vae(model),
-        "text_encoder": _text_encoder(model),
+        "vae": vae(model),
+        "text_encoder": text_encoder(model),
         "unet": stock_unet(model.unet),
         "scheduler": _scheduler(model, SCHEDULERS[sampler]),
     }
-    index = {
-        "_class_name": [_name(pipeline.__name__), pipeline.MiniaturePipeline.__name__],
-        "_diffusers_version": diffusers.__version__,
-        "settings": settings,
-    }
+    index: dict[str, Any] = {"_diffusers_version": diffusers.__version__, "settings": settings}
+    code = {}
     for name, part in parts.items():
         part.save_pretrained(folder / name)
-        module = type(part).__module__
-        is_stock = module.partition(".")[0] == "diffusers"
+        is_stock = type(part).__module__.startswith("diffusers.")
         if not is_stock:
-            _write_code(module, folder / name)
-        index[name] = ["diffusers" if is_stock else _name(module), type(part).__name__]
-    _write_code(pipeline.__name__, folder)
+            code[name] = _write_code(type(part), folder / name)
+        library = "diffusers" if is_stock else code[name].removesuffix(".py")
+        index[name] = [library, type(part).__name__]
+    own = _write_code(MiniaturePipeline, folder)
+    index["_class_name"] = [own.removesuffix(".py"), MiniaturePipeline.__name__]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    card = model_card(model, parts, settings, sampler)
+    card = model_card(model, parts, code, settings, sampler)
     (folder / "README.md").write_text(card, encoding="utf-8")
     for path in folder.rglob("*.safetensors"):
         path.chmod(0o644)  # safetensors makes it readable by its owner only
 
 
-def _vae(model: LatentDiffusion) -> MiniatureVAE:
+def vae(model: LatentDiffusion) -> MiniatureVAE:
     part = MiniatureVAE(**model.config.vae.to_dict())
     part.model.load_state_dict(model.vae.state_dict())
     return part
 
 
-def _text_encoder(model: LatentDiffusion) -> MiniatureTextEncoder:
+def text_encoder(model: LatentDiffusion) -> MiniatureTextEncoder:
     config = model.config.conditioning.to_dict()
     part = MiniatureTextEncoder(**config, d_context=model.config.unet.d_context)
     part.model.load_state_dict(model.conditioning.state_dict())
@@ -76,10 +77,14 @@ def _scheduler(model: LatentDiffusion, kind: type[SchedulerMixin]) -> SchedulerM
     )
 
 
-def _name(module: str) -> str:
-    return module.rpartition(".")[2]
+def _write_code(kind: type, folder: Path) -> str:
+    """Write the code of a class, and return the name of the file.
 
-
-def _write_code(module: str, folder: Path) -> None:
-    source = Path(__file__).with_name(f"{_name(module)}.py")
-    (folder / source.name).write_text(bundle(source), encoding="utf-8")
+    diffusers keeps the code of all folders in one place: a file of the same name would be taken
+    for ours, and one of another version for this one. So the name has a hash of the content.
+    """
+    source = Path(inspect.getfile(kind))
+    code = bundle(source)
+    name = f"{source.stem}_{hashlib.sha256(code.encode()).hexdigest()[:12]}.py"
+    (folder / name).write_text(code, encoding="utf-8")
+    return name

@@ -1,14 +1,16 @@
-"""What is asked -> condition tokens: tokenizer and text encoder of the miniature Stable Diffusion,
-or its table of labels, as a model of diffusers."""
+"""Prompts or labels -> condition tokens: tokenizer and text encoder of the miniature Stable
+Diffusion, or its table of labels, as a model of diffusers."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from torch import Tensor
 
 from ...config import ConditioningConfig
-from ...model.conditioning import Context, LabelConditioning, Prompt, Style
+from ...model.conditioning import LabelConditioning, Prompt, Style
 from ...model.text import TextConditioning
 
 
@@ -33,14 +35,18 @@ class MiniatureTextEncoder(ModelMixin, ConfigMixin):
     def read(
         self, asked: Sequence[Prompt], negative: Sequence[Prompt], style: Style | None = None
     ) -> Any:
-        """What `forward` takes. asked: for each image a prompt, a class index, or None; negative:
-        what guidance leads it away from. Raises InputError for what the model does not know."""
+        """Make the input of `forward`. asked: for each image a prompt, a class index, or None;
+        negative: the same for negative prompts. Raises InputError for what the model does not
+        know."""
         return self.model.read(asked, negative, style)
 
     def says_something(self, asked: Sequence[Prompt]) -> bool:
+        """Whether any of the prompts is not empty."""
         return self.model.says_something(asked)
 
-    def forward(self, prompts: Any) -> Context:
-        """tokens and null, (B, n_tokens, d_context) each, and is_guided, bool (B,)."""
-        # Amounts of words are float32, and half the precision would save nothing here.
-        return self.model.float().encode(prompts)
+    def forward(self, prompts: Any) -> Tensor:
+        """prompts, as `read` returns them -> tokens of the negative prompts, then of the prompts,
+        (2 B, n_tokens, d_context)."""
+        # The weights of words are float32, and half the precision would save nothing here.
+        context = self.model.float().encode(prompts)
+        return torch.cat([context.null, context.tokens])

@@ -3,52 +3,64 @@
 from collections.abc import Mapping
 from typing import Any
 
+from huggingface_hub import ModelCard, ModelCardData
 from torch import nn
 
 from ...latent_diffusion import LatentDiffusion
 from ...model.vocabulary import HIGH
 from .networks import N_TIMES
 
+DATA = ModelCardData(
+    license="mit",
+    library_name="diffusers",
+    pipeline_tag="text-to-image",
+    tags=["latent-diffusion", "stable-diffusion", "education"],
+)
 CARD = """\
 ---
-license: mit
-library_name: diffusers
-pipeline_tag: text-to-image
-tags:
-- latent-diffusion
-- stable-diffusion
-- education
+{{ card_data }}
 ---
 
 # Miniature Stable Diffusion
 
-A latent diffusion model that draws grey pictures of 28 × 28 pixels. Its classes: {classes}.
+A latent diffusion model that draws grey pictures of 28 × 28 pixels. Its classes:
+{{ model.class_names | join(", ") }}.
 
 ```python
 from diffusers import DiffusionPipeline
 
 pipe = DiffusionPipeline.from_pretrained("this-folder", trust_remote_code=True)
-{example}
+{% if prompt %}pipe(prompt={{ prompt.__repr__() }}).images[0].show()
+{% endif %}pictures = pipe(label=[0, None], num_inference_steps=16).images
 ```
-
-`prompt` takes {words}
-
-`label` takes the index of a class, from 0 to {last}, or None for any class. Prompts and labels may
-be lists, with something for each picture. Without both, it draws a picture of any class.
+{% if words %}
+`prompt` takes at most {{ words.n_positions }} words out of these:
+{% for row in words.rows if row %}{{ row | join("/") }}{{ ", " if not loop.last }}{% endfor %}.
+`negative_prompt` takes the same. `style` takes a number from -1 to 1 for each of
+{{ words.styles | join(", ") or "nothing" }}.
+{% else %}
+`prompt` takes nothing here: these weights know labels only.
+{% endif %}
+`label` takes the index of a class, from 0 to {{ model.class_names | length - 1 }}, or None for any
+class. Prompts and labels may be lists, with one for each picture. Without both, it draws a picture
+of any class.
 
 | argument | if it is not given |
 |---|---|
-{defaults}
-
-{remark}
+{% for name, value in settings.items() %}| `{{ name }}` | {{ value }} |
+{% endfor %}
+{% if missing %}These settings suit the weights together with {{ missing | join(" and ") }}, which
+diffusers does not have. The scheduler is {{ scheduler }} with equal steps in time instead: try
+other settings, too.{% else %}These settings and {{ scheduler }} are those that suit the weights.
+{% endif %}
 
 | part | class | code | parameters |
 |---|---|---|---|
-{parts}
-
-{learned:,} parameters of the U-Net were learned; the others belong to layers that do nothing.
-What is not diffusers' own is loaded with `trust_remote_code=True` only; its code stands in this
-folder, to be read before. The U-Net needs none of it:
+{% for part in parts %}| {{ part | join(" | ") }} |
+{% endfor %}
+{{ "{:,}".format(learned) }} parameters of the U-Net were learned; the others belong to layers that
+do nothing. What is not diffusers' own is loaded with `trust_remote_code=True` only; its code stands
+in this folder, to be read before. The U-Net needs none of it:
 
 ```python
 from diffusers import UNet2DConditionModel
@@ -57,82 +69,59 @@ unet = UNet2DConditionModel.from_pretrained("this-folder", subfolder="unet")
 v = unet(x_t, n, encoder_hidden_states=tokens, class_labels=tokens.mean(dim=1)).sample
 ```
 
-It takes a noisy latent x_t (B, 4, 8, 8), a timestep n from 0 to {last_time} and tokens of the text
-encoder (B, {n_tokens}, {d_context}), and predicts v = sqrt(alpha_bar) noise - sqrt(1 - alpha_bar)
-x_0 (Salimans & Ho 2022). Timestep n is the time t = (n + 1) / {n_times}. `guidance_interval` counts
-in t.
+It takes a noisy latent x_t (B, 4, 8, 8), a timestep n from 0 to {{ n_times - 1 }} and tokens of the
+text encoder (B, {{ n_tokens }}, {{ d_context }}), and predicts v = sqrt(alpha_bar) noise -
+sqrt(1 - alpha_bar) x_0 (Salimans & Ho 2022). Timestep n is the time t = (n + 1) / {{ n_times }}.
+`guidance_interval` counts in t.
 
-Another scheduler takes the place of this one with `from_config(pipe.scheduler.config)`. Steps whose
-number divides {n_times} are equally long. Others are rounded to the {n_times} timesteps; some
+Another scheduler replaces this one with `from_config(pipe.scheduler.config)`. Steps whose number
+divides {{ n_times }} are equally long. Others are rounded to the {{ n_times }} timesteps; some
 numbers above 90, which the scheduler would miscount, are refused.
 """
 
 
 def model_card(
-    model: LatentDiffusion, parts: Mapping[str, Any], settings: Mapping[str, Any], sampler: str
+    model: LatentDiffusion,
+    parts: Mapping[str, Any],
+    code: Mapping[str, str],
+    settings: Mapping[str, Any],
+    sampler: str,
 ) -> str:
-    """Markdown with front matter, as model hubs read it. sampler: ours that the scheduler is."""
-    return CARD.format(
-        classes=", ".join(model.class_names),
-        last=len(model.class_names) - 1,
-        example=_example(model),
-        words=_words(model),
-        defaults="\n".join(f"| `{name}` | {value} |" for name, value in settings.items()),
-        remark=_remark(model, parts, sampler),
-        parts="\n".join(_row(name, part) for name, part in parts.items()),
+    """Make Markdown with front matter, as model hubs read it. code: the files of parts that are not
+    diffusers' own. sampler: our name of the scheduler."""
+    config, ours = model.config, model.defaults
+    missing = {
+        f"the sampler {ours.sampler}": ours.sampler != sampler,
+        f"the spacing {ours.spacing}": ours.spacing != "time",
+        f"eta = {ours.eta:g}": ours.eta != 0,
+    }
+    card = ModelCard.from_template(
+        DATA,
+        template_str=CARD,
+        model=model,
+        words=model.vocabulary,
+        prompt=_prompt(model),
+        settings=settings,
+        missing=[name for name, is_missing in missing.items() if is_missing],
+        scheduler=type(parts["scheduler"]).__name__,
+        parts=[_row(name, part, code.get(name)) for name, part in parts.items()],
         learned=sum(p.numel() for p in model.unet.parameters()),
-        n_tokens=model.config.conditioning.n_tokens,
-        d_context=model.config.unet.d_context,
+        n_tokens=config.conditioning.n_tokens,
+        d_context=config.unet.d_context,
         n_times=N_TIMES,
-        last_time=N_TIMES - 1,
     )
+    return str(card)
 
 
-def _example(model: LatentDiffusion) -> str:
-    lines = ["pictures = pipe(label=[0, None], num_inference_steps=16).images"]
-    if vocabulary := model.vocabulary:
-        phrases = [vocabulary.phrases(name, HIGH)[0] for name in vocabulary.styles[:1]]
-        prompt = " ".join(map(vocabulary.write, [*phrases, (vocabulary.class_row(0),)]))
-        lines.insert(0, f"pipe(prompt={prompt!r}).images[0].show()")
-    return "\n".join(lines)
-
-
-def _words(model: LatentDiffusion) -> str:
+def _prompt(model: LatentDiffusion) -> str | None:
+    """An example, such as "bold zero"; None for a model that knows labels only."""
     vocabulary = model.vocabulary
     if vocabulary is None:
-        return "nothing here: these weights know labels only."
-    words = ", ".join("/".join(row) for row in vocabulary.rows if row)
-    styles = ", ".join(f'"{name}"' for name in vocabulary.styles) or "nothing"
-    return (
-        f"at most {vocabulary.n_positions} words out of these: {words}. So does `negative_prompt`. "
-        f"`style` takes an amount from -1 to 1 for each of {styles}."
-    )
+        return None
+    phrases = [vocabulary.phrases(name, HIGH)[0] for name in vocabulary.styles[:1]]
+    return " ".join(map(vocabulary.write, [*phrases, (vocabulary.class_row(0),)]))
 
 
-def _remark(model: LatentDiffusion, parts: Mapping[str, Any], sampler: str) -> str:
-    """How far this is what suits the weights."""
-    ours, scheduler = model.defaults, type(parts["scheduler"]).__name__
-    missing = [
-        said
-        for said, is_other in (
-            (f"the sampler {ours.sampler}", ours.sampler != sampler),
-            (f"the spacing {ours.spacing}", ours.spacing != "time"),
-            (f"eta = {ours.eta:g}", ours.eta != 0),
-        )
-        if is_other
-    ]
-    if not missing:
-        return f"These settings and {scheduler} are those that suit the weights."
-    return (
-        f"These settings suit the weights together with {' and '.join(missing)}, which is not to "
-        f"be had here. The scheduler is {scheduler} with equal steps in time instead: try other "
-        "settings, too."
-    )
-
-
-def _row(name: str, part: Any) -> str:
-    module = type(part).__module__
-    is_stock = module.partition(".")[0] == "diffusers"
-    code = "diffusers" if is_stock else f"`{name}/{module.rpartition('.')[2]}.py`"
+def _row(name: str, part: Any, code: str | None) -> tuple[str, str, str, str]:
     size = f"{sum(p.numel() for p in part.parameters()):,}" if isinstance(part, nn.Module) else ""
-    return f"| `{name}` | {type(part).__name__} | {code} | {size} |"
+    return f"`{name}`", type(part).__name__, f"`{name}/{code}`" if code else "diffusers", size
