@@ -58,8 +58,8 @@ def as_digit(grey: np.ndarray) -> np.ndarray:
 
 
 def read_drawing(path: str | Path) -> Drawing:
-    """`digit_in` of a picture file. An animation of this program gives its finished picture, another
-    animation its first.
+    """`digit_in` of a picture file. An animation of this program gives its finished picture, any
+    other animation its first.
 
     Raises InputError, which names the file, and OSError if it cannot be opened.
     """
@@ -72,7 +72,7 @@ def read_drawing(path: str | Path) -> Drawing:
         if ours and count > 1:  # beside it there may be the estimate
             grey = grey[:, : grey.shape[0]]
         drawing = digit_in(grey)
-        if count == 1 or (ours and MORPH not in ours):
+        if count == 1 or (ours and not ours.get(MORPH)):
             return drawing
         taken = f"took the {'last' if ours else 'first'} of {count} pictures"
         return drawing._replace(note="; ".join(filter(None, (taken, drawing.note))))
@@ -95,11 +95,12 @@ def _settings_of_ours(path: str | Path) -> dict[str, Any]:
 def _check_one_image(settings: dict[str, Any], n_frames: int) -> None:
     """Raise InputError for a file of ours that shows other things than one image, with the command
     that makes one."""
+    is_morph, count = bool(settings.get(MORPH)), settings.get("count") or 1
     what = change = ""
-    if n_frames == 1 and MORPH in settings:
+    if is_morph and n_frames == 1:
         what, change = "the images of a morph", "--out one.gif"
-    elif settings.get("count", 1) != 1 and MORPH not in settings:
-        what, change = f"{settings['count']} images", "--count 1 --out one.png"
+    elif not is_morph and count != 1:
+        what, change = f"{count} images", "--count 1 --out one.png"
     elif n_frames == 1 and settings.get("strip"):
         what, change = "every step of an image", "--no-strip --out one.png"
     elif n_frames > 1 and settings.get("show") == "latent":
