@@ -4,7 +4,7 @@
 import { RemoteEngine } from "./engine/remote_engine.js";
 import { promptLanguage } from "./engine/vocabulary.js";
 import { lay_out, open_fold } from "./layout.js";
-import { follow_link } from "./links.js";
+import { follow_link, say_of_link } from "./links.js";
 import * as compare from "./parts/compare.js";
 import * as cost from "./parts/cost.js";
 import * as draw from "./parts/draw.js";
@@ -21,8 +21,9 @@ import { Tab } from "./tab.js";
 
 const PARTS = { compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train };
 const base = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
-const model = new URLSearchParams(location.search).get("model");
-const about = model ? await about_of(model) : JSON.parse(document.querySelector("#about").textContent);
+const asked = new URLSearchParams(location.search).get("model");
+const about = await about_of(asked);
+const model = about.wrong === undefined ? asked : null;
 const language = about.vocabulary && promptLanguage(about.vocabulary);
 const engine = new RemoteEngine(base, { model, formats: about.formats, on_back });
 const measure = lay_out();
@@ -39,11 +40,13 @@ for (const name of Object.keys(about.controls)) {
   tabs[name] = new Tab(name, { engine, about, language, write });
 }
 
+// What is known of a model; of the first one, where the page's address names one that cannot be used.
 async function about_of(model) {
+  const first = JSON.parse(document.querySelector("#about").textContent);
+  if (!model) return first;
   const address = new URL(`about.json?${new URLSearchParams({ model })}`, base);
-  const answer = await fetch(address);
-  if (answer.ok) return answer.json();
-  return JSON.parse(document.querySelector("#about").textContent);
+  const said = await fetch(address).then((answer) => answer.json(), () => ({ error: { message: "" } }));
+  return said.error ? { ...first, wrong: said.error.message } : said;
 }
 
 // The server answers again.
@@ -101,12 +104,23 @@ function by_name(name, values) {
 
 export const changed = (name, control, values) => tabs[name].changed(control, by_name(name, values));
 
+// The tab and the name of the control that an element is in.
+function control_of(element) {
+  const { id } = element.closest?.(".block[id]") ?? {};
+  const [, name = "watch", control] = /^(?:(draw|compare|morph)-)?(\w+)$/.exec(id) ?? [];
+  return about.controls[name].includes(control) ? [name, control] : [];
+}
+
 // Its own event of a text knows keys, and no pasting.
 document.addEventListener("input", ({ target }) => {
-  const [, name = "watch", control] =
-    /^(?:(draw|compare|morph)-)?(\w+)$/.exec(target.closest?.(".block[id]")?.id) ?? [];
-  if (control && tabs[name] && field_of(name, control) === target)
+  const [name, control] = control_of(target);
+  if (name && field_of(name, control) === target)
     tabs[name].changed(control, { [control]: target.value });
+});
+document.addEventListener("keydown", ({ key, target, isComposing }) => {
+  if (key !== "Enter" || isComposing || !target.matches("input:not([role=combobox])")) return;
+  const [name] = control_of(target);
+  if (name) tabs[name].generate();
 });
 
 export function generate(name, values) {
@@ -140,9 +154,7 @@ export async function start() {
     const title = name[0].toUpperCase() + name.slice(1);
     [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent.trim() === title)?.click();
   };
-  document.querySelector("#seed")?.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") tabs.watch.generate();
-  });
   document.body.toggleAttribute("data-ready", true);
-  await follow_link({ about, engine, tabs, open });
+  if (about.wrong !== undefined) say_of_link(about.wrong);
+  else await follow_link({ about, engine, tabs, open });
 }

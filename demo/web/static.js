@@ -32,9 +32,9 @@ for (const name of Object.keys(about.controls)) {
   on(".go", () => tab.generate());
   on(".halt", () => tab.stop());
   on(".dice", () => tab.dice());
-  panel.addEventListener("keydown", ({ key, target }) => {
-    const is_field = target.matches("[type=number], [type=text]");
-    if (key === "Enter" && is_field && !target.closest("#prompt, #negative_prompt")) tab.generate();
+  panel.addEventListener("keydown", ({ key, target, isComposing }) => {
+    const is_field = target.matches(".controls :is([type=number], [type=text])");
+    if (key === "Enter" && !isComposing && is_field) tab.generate();
   });
 }
 
