@@ -5,8 +5,8 @@ import { reason } from "./runs.js";
 const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const AXES = ["across", "across_values", "down", "down_values"];
 
-// Set the controls to what the page's address says. tabs: by name. open: called with the name of the
-// tab that it is for. Throws an error for people.
+// Set the controls to what the page's address says. tabs: by name. open: called with the name of
+// the tab that it is for.
 export async function follow_link({ about, engine, tabs, open }) {
   const query = Object.fromEntries(new URLSearchParams(location.search));
   const value = (name, text) => {
@@ -32,8 +32,13 @@ export async function follow_link({ about, engine, tabs, open }) {
     const { settings } = await engine.check("denoise", request);
     tabs.watch.set({ ...about.left_out, label: tabs.watch.store.controls.label, ...settings });
   } catch (error) {
-    const notice = document.querySelector(".notice");
-    notice.textContent = `This link does not work. ${reason(error)}`;
-    notice.hidden = false;
+    say_of_link(reason(error));
   }
+}
+
+// Say why a link does not work.
+export function say_of_link(why) {
+  const notice = document.querySelector(".notice");
+  notice.textContent = `This link does not work. ${why}`;
+  notice.hidden = false;
 }
