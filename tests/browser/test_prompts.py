@@ -94,7 +94,7 @@ def test_mistakes_are_named_word_by_word_and_mended_by_a_press(open_page):
     wait_for_values(page, BOLD + " ", "7", 1, -1)
     assert notes(page) == [] and field.get_attribute("aria-invalid") == "false"
     write(page, "seven eight")
-    assert notes(page) == ["A prompt names one class at most, not seven and eight."]
+    assert notes(page)[0].startswith("A prompt names one class at most, not seven and eight.")
 
 
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
