@@ -11,6 +11,7 @@ from .actions import (
     settings,
     slide,
     visible,
+    wait_until_ready,
     write,
 )
 from .conftest import pages, serving
@@ -39,6 +40,7 @@ def test_the_prompt_moves_keys_and_sliders_and_a_key_its_class(open_page):
     page = open_page()
     be_still(page)  # live pictures do ask the server
     wait_for_values(page, "seven", "7")
+    wait_until_ready(page)
     page.wait_for_load_state("networkidle")
     asked = []
     page.on("request", lambda request: asked.append(request.url))
