@@ -1,5 +1,5 @@
-// The page of Gradio: its controls hand their values over, and the parts show what the server draws.
-// What this exports is the page's only global, the promise `page`; Gradio's events call it.
+// The page of Gradio: its controls hand their values over, and the parts show what the server
+// draws. What this exports is the page's only global, the promise `page`; Gradio's events call it.
 
 import { RemoteEngine } from "./engine/remote_engine.js";
 import { promptLanguage } from "./engine/vocabulary.js";
@@ -19,10 +19,13 @@ import * as takeaway from "./parts/takeaway.js";
 import * as train from "./parts/train.js";
 import { Tab } from "./tab.js";
 
-const PARTS = { compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train };
+const PARTS = {
+  ...{ compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train },
+};
 const base = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
 const asked = new URLSearchParams(location.search).get("model");
-const about = await about_of(asked);
+const first = JSON.parse(document.querySelector("#about").textContent); // whose controls Gradio has
+const about = asked ? await about_of(asked) : first;
 const model = about.wrong === undefined ? asked : null;
 const language = about.vocabulary && promptLanguage(about.vocabulary);
 const engine = new RemoteEngine(base, { model, formats: about.formats, on_back });
@@ -40,12 +43,12 @@ for (const name of Object.keys(about.controls)) {
   tabs[name] = new Tab(name, { engine, about, language, write });
 }
 
-// What is known of a model; of the first one, where the page's address names one that cannot be used.
+// What is known of a model; of the first one, where the page's address names one that cannot be
+// used.
 async function about_of(model) {
-  const first = JSON.parse(document.querySelector("#about").textContent);
-  if (!model) return first;
   const address = new URL(`about.json?${new URLSearchParams({ model })}`, base);
-  const said = await fetch(address).then((answer) => answer.json(), () => ({ error: { message: "" } }));
+  const none = () => ({ error: { message: "The server does not answer." } });
+  const said = await fetch(address).then((answer) => answer.json(), none);
   return said.error ? { ...first, wrong: said.error.message } : said;
 }
 
@@ -57,11 +60,12 @@ function on_back() {
   }
 }
 
-// Bring an element with the markup of a part to life. Gradio takes a tab away that is left, and puts
-// it in again when it is opened.
+// Bring an element with the markup of a part to life. Gradio takes a tab away that is left, and
+// puts it in again when it is opened.
 export async function mount(element, name, part, trigger) {
   const tab = tabs[name];
   mounted[name + part]?.();
+  if (part === "prompt" && !language) return (element.hidden = true);
   if (part === "player" || part === "compare") {
     setters[name] = () => trigger("set");
     measure(element);
@@ -74,8 +78,8 @@ export async function mount(element, name, part, trigger) {
   mounted[name + part] = await PARTS[part]?.mount(element, given);
 }
 
-// Gradio names each radio differently, so that arrow keys do not move between them, and leaves their
-// group without a name.
+// Gradio names each radio differently, so that arrow keys do not move between them, and leaves
+// their group without a name.
 function mend_radios(root) {
   for (const keys of root.querySelectorAll(".keys")) {
     keys.setAttribute("role", "radiogroup");
@@ -90,19 +94,25 @@ function mend_radios(root) {
 // The field of a text, if the control is one: Gradio's value of it may be one letter behind.
 function field_of(name, control) {
   const id = name === "watch" ? control : `${name}-${control}`;
-  return document.querySelector(`#${id} :is(textarea, input:not([type], [role=combobox]), [type=text])`);
+  const texts = ":is(textarea, input:not([type], [role=combobox]), [type=text])";
+  return document.querySelector(`#${id} ${texts}`);
 }
 
-// The values of all controls, in Gradio's order -> by name, but for those that Gradio has yet to take.
+// The values of all controls, in Gradio's order -> by name, but for those that Gradio has yet to
+// take.
 function by_name(name, values) {
-  const known = about.controls[name].map((control, i) => [control, values[i]]);
-  const taken = known.filter(([control]) => !(control in (waiting[name] ?? {})));
+  const known = first.controls[name].map((control, i) => [control, values[i]]);
+  const is_taken = (control) =>
+    about.controls[name].includes(control) && !(control in (waiting[name] ?? {}));
+  const taken = known.filter(([control]) => is_taken(control));
   return Object.fromEntries(
     taken.map(([control, value]) => [control, field_of(name, control)?.value ?? value]),
   );
 }
 
-export const changed = (name, control, values) => tabs[name].changed(control, by_name(name, values));
+export function changed(name, control, values) {
+  tabs[name].changed(control, by_name(name, values));
+}
 
 // The tab and the name of the control that an element is in.
 function control_of(element) {
@@ -137,11 +147,12 @@ export function values(name) {
   const { [name]: given = {} } = waiting;
   delete waiting[name];
   const about_control = (one) => about.values.find((value) => value.name === one);
-  return about.controls[name].map((one) => {
+  return first.controls[name].map((one) => {
     const update = { __type__: "update" };
     if (one in given) update.value = given[one];
     const choices = about_control(one)?.choices;
     if (model && choices) update.choices = choices.map(([text, title]) => [title, text]);
+    if (!about.controls[name].includes(one)) update.visible = false; // the model has no such words
     return update;
   });
 }
@@ -152,7 +163,8 @@ export async function start() {
   mend_radios(document);
   const open = (name) => {
     const title = name[0].toUpperCase() + name.slice(1);
-    [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent.trim() === title)?.click();
+    const buttons = [...document.querySelectorAll("[role=tab]")];
+    buttons.find((button) => button.textContent.trim() === title)?.click();
   };
   document.body.toggleAttribute("data-ready", true);
   if (about.wrong !== undefined) say_of_link(about.wrong);

@@ -5,8 +5,8 @@ import { reason } from "./runs.js";
 const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const AXES = ["across", "across_values", "down", "down_values"];
 
-// Set the controls to what the page's address says. tabs: by name. open: called with the name of the
-// tab that it is for.
+// Set the controls to what the page's address says. tabs: by name. open: called with the name of
+// the tab that it is for.
 export async function follow_link({ about, engine, tabs, open }) {
   const query = Object.fromEntries(new URLSearchParams(location.search));
   const value = (name, text) => {

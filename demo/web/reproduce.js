@@ -14,8 +14,8 @@ export function python(settings, name, { class_names }) {
   );
   const given = [`[${asked}]`, `seeds=[${seed}]`];
   if (negative_prompt) given.push(`negative=${code(negative_prompt)}`);
-  if (styles.length)
-    given.push(`style={${styles.map(([name, amount]) => `"${name}": ${code(amount)}`).join(", ")}}`);
+  const said = styles.map(([name, amount]) => `"${name}": ${code(amount)}`);
+  if (said.length) given.push(`style={${said.join(", ")}}`);
   given.push(...options.map(([name, value]) => `${name}=${code(value)}`));
   return [
     "from PIL import Image\n",

@@ -95,6 +95,6 @@ export function mount(element, { store, tab, about, language }) {
   return () => {
     end();
     tab.checks.delete(check);
-    for (const [event, hear] of Object.entries(listeners)) document.removeEventListener(event, hear);
+    for (const event in listeners) document.removeEventListener(event, listeners[event]);
   };
 }
