@@ -17,7 +17,8 @@ SCRIPT = """window.a11y = {
 
   // What a finger or the Tab key goes to, without the footer, which is Gradio's.
   controls(inside = "main") {
-    const kinds = "a[href], button, input, select, summary, textarea, .easel canvas, [role=combobox]";
+    const kinds = "a[href], button, input, select, summary, textarea, .easel canvas, " +
+      "[role=combobox]";
     return [...document.querySelectorAll(`:is(${inside}) :is(${kinds})`)].filter((node) =>
       !node.closest("footer, [aria-hidden=true]")
       && a11y.touched(node).checkVisibility({ visibilityProperty: true }));
