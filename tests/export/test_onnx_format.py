@@ -25,16 +25,10 @@ from ..conftest import ROOT
 GRAPHS = ("prompt", "unet", "decoder", "encoder")
 
 
-@pytest.fixture(scope="module")
-def release() -> LatentDiffusion:
-    return LatentDiffusion.load(ROOT / "weights", backend="torch")
-
-
-@pytest.fixture(scope="module", params=["small", "label", "release"])
-def exported(request, small_model, label_model, tmp_path_factory) -> tuple[LatentDiffusion, Path]:
+@pytest.fixture(scope="module", params=["small_model", "label_model", "release"])
+def exported(request, tmp_path_factory) -> tuple[LatentDiffusion, Path]:
     """A model, and the folder to which it was written."""
-    models = {"small": small_model, "label": label_model}
-    model = models.get(request.param) or request.getfixturevalue("release")
+    model = request.getfixturevalue(request.param)
     folder = tmp_path_factory.mktemp("onnx")
     write_onnx(model, folder, None)
     return model, folder
