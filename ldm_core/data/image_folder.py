@@ -88,7 +88,12 @@ def list_folder(folder: Path) -> tuple[list[tuple[Path, int, bool]], tuple[str, 
             )
     else:
         check_no_parts(folder, tops)
-    check_several(folder, tops)
+    if len(tops) < 2:
+        found = f"only {printable(tops[0])}" if tops else "none"
+        raise InputError(
+            f"{printable(folder)} must hold at least two folders of pictures, one for each class: "
+            f"there is {found}."
+        )
 
     def is_wanted(path: str) -> bool:
         inside = Path(path).relative_to(folder)
@@ -142,16 +147,6 @@ def check_no_parts(folder: Path, tops: Sequence[str]) -> None:
             f"{printable(folder)} holds {', '.join(map(printable, found[:SHOWN]))}, which may be "
             f"parts of a data set or classes: make {TRAIN}/CLASS and {TEST}/CLASS, with nothing "
             "else beside them, or rename the classes."
-        )
-
-
-def check_several(folder: Path, names: Sequence[str]) -> None:
-    """Raise InputError for fewer than two classes."""
-    if len(names) < 2:
-        found = f"only {printable(names[0])}" if names else "none"
-        raise InputError(
-            f"{printable(folder)} must hold at least two folders of pictures, one for each class: "
-            f"there is {found}."
         )
 
 
