@@ -47,16 +47,6 @@ def refused(data_dir, words, name="mnist", train=True):
     return str(caught.value)
 
 
-def test_mnist_is_all_there(mnist, data_dir):
-    assert mnist.pixels.shape == (10_000, 28, 28)
-    assert mnist.pixels.dtype == torch.uint8
-    counts = mnist.labels.bincount().tolist()
-    assert counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert mnist.class_names == tuple("0123456789")
-    stored = (data_dir / "MNIST" / "raw" / "t10k-images-idx3-ubyte").read_bytes()
-    assert mnist.pixels.numpy().tobytes() == stored[16:]
-
-
 def test_files_that_are_there_are_read(raw, tmp_path):
     data = load_dataset("mnist", tmp_path, train=False)
     assert data.pixels.numpy().tobytes() == PIXELS

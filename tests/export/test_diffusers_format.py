@@ -19,7 +19,6 @@ from diffusers.callbacks import SDCFGCutoffCallback
 
 from ldm_core import LatentDiffusion
 from ldm_core.diffusion.randomness import gaussian_noise
-from ldm_core.diffusion.settings import SamplingSettings
 from ldm_core.evaluation.classifier import load_classifier
 from ldm_core.export.__main__ import main
 from ldm_core.export.diffusers import assemble
@@ -217,11 +216,6 @@ def test_the_unet_loads_without_trust_and_predicts_the_same(folder, release):
         torch.testing.assert_close(theirs, ours, atol=2e-5, rtol=0)
 
 
-def test_code_is_not_run_without_trust(folder):
-    with pytest.raises(ValueError, match="trust_remote_code"):
-        diffusers.DiffusionPipeline.from_pretrained(folder)
-
-
 def test_nothing_is_pickled_and_each_part_has_one_file_of_code(folder):
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     weights = {
@@ -317,14 +311,6 @@ def test_callbacks_of_diffusers_work(pipe):
     assert torch.equal(found, pipe(**one, guidance_scale=1).images)
     with pytest.raises(ValueError, match="must be one of latents, prompt_embeds, not 'timestep'"):
         pipe(**RUN, callback_on_step_end_tensor_inputs=["timestep"])
-
-
-def test_settings_that_no_scheduler_has_are_named(short_model, tmp_path):
-    model = copy.copy(short_model)
-    model.defaults = SamplingSettings(sampler="ddim", eta=0.5, spacing="karras")
-    assemble.assemble(model, tmp_path)
-    card = (tmp_path / "README.md").read_text()
-    assert "with the sampler ddim and the spacing karras and eta = 0.5, which" in card
 
 
 def test_without_diffusers_it_says_what_to_install(monkeypatch, tmp_path, capsys):
