@@ -46,7 +46,8 @@ def write_animation(
     allowed, OSError if the file cannot be written.
     """
     encode = ENCODERS[check_ending(Path(path).suffix)]
-    check_times(frame_ms, hold_ms)
+    check_whole("frame_ms", frame_ms, MIN_MS, MAX_MS)
+    check_whole("hold_ms", hold_ms, MIN_MS, MAX_MS)
     if encode is encode_mp4:
         encode = partial(encode_mp4, hold_ms=hold_ms)
     timed = _timed(frames, scale, frame_ms, hold_ms)
@@ -61,12 +62,6 @@ def check_ending(ending: str) -> str:
     if ending == ".mp4":
         find_ffmpeg()
     return ending
-
-
-def check_times(frame_ms: int, hold_ms: int) -> None:
-    """Raise InputError unless both are allowed."""
-    check_whole("frame_ms", frame_ms, MIN_MS, MAX_MS)
-    check_whole("hold_ms", hold_ms, MIN_MS, MAX_MS)
 
 
 def _timed(frames: Iterable, scale: int, frame_ms: int, hold_ms: int) -> Timed:

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import re
 import subprocess
 import weakref
 from itertools import groupby
@@ -13,7 +12,6 @@ import torch
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageSequence
 
-from ldm_core import LatentDiffusion
 from ldm_core.files.animation import ENCODERS, write_animation
 from ldm_core.files.metadata import read_settings
 from ldm_core.files.pictures import enlarge
@@ -151,14 +149,11 @@ def test_equal_frames_may_be_shown_for_long(tmp_path, movie, ending):
     ("change", "message"),
     [
         ({"path": "a.avi"}, r"\.gif, \.webp, \.apng, \.mp4, not '\.avi'"),
-        ({"path": "a"}, "not ''"),
         ({"scale": 0}, "scale must be a whole number from 1 to 64, not 0"),
         ({"scale": 64, "frames": np.zeros((1, 200, 28), np.uint8)}, "larger than 8192"),
         ({"frame_ms": 10}, "frame_ms must be a whole number from 20 to 60000"),
-        ({"hold_ms": 60_001}, "hold_ms"),
         ({"frames": np.zeros((0, 28, 28), np.uint8)}, "at least one frame"),
         ({"frames": np.zeros((2, 28, 28))}, r"uint8 \(H, W\), not float64 \(28, 28\)"),
-        ({"frames": np.zeros((2, 28), np.uint8)}, r"not uint8 \(28,\)"),
         ({"frames": [np.zeros((2, 2), np.uint8), np.zeros((3, 2), np.uint8)]}, "the same size"),
     ],
 )
@@ -185,14 +180,3 @@ def test_a_failure_midway_leaves_what_was_there(tmp_path, movie, ending, error):
         write_animation(path, frames(), settings={})
     assert raised.value is error
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"before"]
-
-
-def test_the_table_of_sizes_can_be_printed(small_model, tmp_path, monkeypatch, capsys):
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "files.md").read_text(), re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(LatentDiffusion, "load", lambda folder: small_model)
-    exec(code[-1], {})
-    _, _, *rows = capsys.readouterr().out.splitlines()
-    assert len(rows) == 4
-    for row in rows:
-        assert re.fullmatch(r"\| [^|]+ (\| [\d,]+ ){5}\|", row)
