@@ -16,8 +16,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
-from ldm_core import InputError, UserError, write_png
-from ldm_core.files.animation import write_animation
+from ldm_core import InputError, UserError, write_animation, write_png
 from ldm_core.output.file_settings import SCALE, stored_settings
 
 from .api import AT_FAULT, Api, done, header, take_model

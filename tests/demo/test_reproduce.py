@@ -10,8 +10,7 @@ from demo import reproduce
 from demo.compare import Grid
 from demo.reproduce import LARGE, MAX_FILE, OF_KIND, Wanted, formats, opened
 from demo.run import Runner
-from ldm_core import InputError, LatentDiffusion, UserError, read_settings
-from ldm_core.files.animation import write_animation
+from ldm_core import InputError, LatentDiffusion, UserError, read_settings, write_animation
 from ldm_core.output.file_settings import picture_text
 from ldm_core.sample import main
 
