@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from ldm_core import InputError, LatentDiffusion
-from ldm_core.files.drawings import as_digit, as_mask, read_digit, read_mask
+from ldm_core.files.drawings import Drawing, as_mask, digit_in, read_drawing, read_mask
 from ldm_core.output.file_settings import picture_text
 from ldm_core.output.steps import round_trip_error
 from ldm_core.output.views import latent_greys
@@ -27,6 +27,8 @@ MAX_TEXT = 1_400_000  # characters of a picture: 1 MB in base64; the page sends 
 EMPTY = "Nothing is drawn yet: draw a digit, or choose a picture."
 FIRST_STRENGTH = 0.7
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Picture(Kind):
@@ -35,9 +37,7 @@ class Picture(Kind):
     word = "picture"
 
     def check(self, title: str, value: Any, model: LatentDiffusion) -> str:
-        if value is None or value == "":
-            raise InputError(EMPTY)
-        return picture_text(as_digit(_greys(title, value)))
+        return picture_text(_drawing(title, value).digit)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Mask(Kind):
     def check(self, title: str, value: Any, model: LatentDiffusion) -> str | None:
         if value is None or value == "":
             return None
-        mask = as_mask(_greys(title, value, read_mask))
+        mask = _read(title, value, read_mask, as_mask)
         if mask.all():
             raise InputError("Nothing is rubbed out yet: rub out the part to be redrawn.")
         if not mask.any():
@@ -143,22 +143,30 @@ def remark(model: LatentDiffusion, request: Request) -> str:
 
 def look(model: LatentDiffusion, picture: Any) -> dict[str, Any]:
     """What the VAE makes of a picture, in greys: the digit as MNIST would have it, its latent, that
-    decoded, and the mean distance of the two pictures in grey levels.
+    decoded, the mean distance of the two pictures in grey levels, and what was left out, in words.
 
     picture: as `Picture` takes it; raises InputError.
     """
-    text = Picture().check("Picture", picture, model)
-    digit = _greys("Picture", text)
+    digit, note = _drawing("Picture", picture)
     latent = model.encode(torch.from_numpy(digit.copy())[None])
     back = model.decode(latent)[0].cpu().numpy()
     error = float(np.abs(back.astype(float) - digit).mean())
     greys = latent_greys(latent[0].cpu().numpy())
-    texts = {"digit": text, "latent": picture_text(greys), "back": picture_text(back)}
-    return texts | {"error": round(error, 1)}
+    pictures = {"digit": digit, "latent": greys, "back": back}
+    texts = {name: picture_text(picture) for name, picture in pictures.items()}
+    return texts | {"error": round(error, 1), "note": note}
 
 
-def _greys(title: str, value: Any, read: Callable[[Path], np.ndarray] = read_digit) -> np.ndarray:
-    """(28, 28) of a picture in a text, of a file as `read` reads it. Raises InputError."""
+def _drawing(title: str, value: Any) -> Drawing:
+    if value is None or value == "":
+        raise InputError(EMPTY)
+    return _read(title, value, read_drawing, digit_in)
+
+
+def _read(
+    title: str, value: Any, of_file: Callable[[Path], T], of_greys: Callable[[np.ndarray], T]
+) -> T:
+    """Read a picture in a text: a file, or greys (28, 28). Raises InputError."""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise InputError(f"{title} must be text of at most {MAX_TEXT:,} characters.")
     head, text = re.fullmatch(r"(data:[^,]{0,100},)?(.*)", value, re.DOTALL).groups()
@@ -167,20 +175,19 @@ def _greys(title: str, value: Any, read: Callable[[Path], np.ndarray] = read_dig
     except (ValueError, binascii.Error) as error:
         raise InputError(f"{title} must be a picture in base64, such as a data URI.") from error
     if head:
-        return _read(content, read)
+        return _read_file(content, of_file)
     if len(content) != SIDE * SIDE:
         raise InputError(f"{title} must be {SIDE} x {SIDE} greys, or a data URI.")
-    return np.frombuffer(content, np.uint8).reshape(SIDE, SIDE)
+    return of_greys(np.frombuffer(content, np.uint8).reshape(SIDE, SIDE))
 
 
-def _read(content: bytes, read: Callable[[Path], np.ndarray]) -> np.ndarray:
+def _read_file(content: bytes, read: Callable[[Path], T]) -> T:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture"
         path.write_bytes(content)
         try:
-            greys = read(path)
+            return read(path)
         except InputError as error:
             said = str(error).removeprefix(str(path))
             said = said[2:] if said.startswith(": ") else f"The file{said}"
             raise InputError(said) from error
-    return greys * np.uint8(255) if greys.dtype == bool else greys

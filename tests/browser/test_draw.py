@@ -128,6 +128,22 @@ def test_a_photograph_becomes_a_digit(page, tmp_path):
     choice = lambda: page.set_input_files(".easel input[type=file]", tmp_path / "photo.jpg")
     digit = digit_after(page, choice).astype(float)
     assert np.abs(digit - as_digit(grey)).mean() < 8
+    assert page.inner_text(".seen .note") == ""
+
+
+def test_what_was_left_out_of_a_photograph_is_said(page, tmp_path):
+    grey = np.full((1000, 1000), 210, np.uint8)
+    grey[300:370, 350:750] = grey[300:800, 680:750] = 40
+    clean = as_digit(grey)
+    grey[:, :90], grey[900:920, 800:820] = 60, 30  # a dark table and a speck
+    Image.fromarray(grey).save(tmp_path / "table.png")
+    choice = lambda: page.set_input_files(".easel input[type=file]", tmp_path / "table.png")
+    digit = digit_after(page, choice).astype(float)
+    assert np.abs(digit - clean).mean() < 8
+    note = page.get_by_role("status").filter(has_text="Left out")
+    assert note.inner_text() == "Left out: what lies at the border and 1 small mark."
+    page.click(".easel .clear")
+    note.wait_for(state="detached")
 
 
 def test_halves_are_enough_without_a_mouse(page):

@@ -122,8 +122,13 @@ def test_what_is_seen_of_a_drawing(model):
 
 def test_a_photograph_is_read(model):
     photograph = 200 - (drawing() // 255) * np.uint8(150)  # a dark digit on grey paper
-    digit = greys(look(model, file_of(photograph, "JPEG"))["digit"])
-    assert np.abs(digit.astype(float) - as_digit(drawing())).mean() < 8
+    seen = look(model, file_of(photograph, "JPEG"))
+    assert np.abs(greys(seen["digit"]).astype(float) - as_digit(drawing())).mean() < 8
+    assert seen["note"] == ""
+    photograph[:, :9] = 20  # a dark table
+    seen = look(model, file_of(photograph))
+    assert np.abs(greys(seen["digit"]).astype(float) - as_digit(drawing())).mean() < 8
+    assert seen["note"] == "left out: what lies at the border"
 
 
 @pytest.mark.parametrize(

@@ -26,23 +26,27 @@ export function to_grey(rgba) {
   return new Uint8Array(Uint8ClampedArray.from(grey, over));
 }
 
-// A picture of any size, its digit light or dark -> greys (28, 28), white on black, centred and
-// scaled as MNIST was: the digit fits a box of 20 x 20 pixels, and its centre of mass lies in the
-// middle (LeCun et al. 1998, sec. III.A). A picture of 28 x 28, also one that was enlarged, is such
-// a digit already; it is inverted where its border is light. Throws InputError where it is blank.
-export function as_digit(grey, width, height) {
+// A picture of any size, its digit light or dark -> {digit, note}. digit: greys (28, 28), white on
+// black, centred and scaled as MNIST was: it fits a box of 20 x 20 pixels, and its centre of mass lies
+// in the middle (LeCun et al. 1998, sec. III.A). note: what was left out of the picture; "" for
+// nothing. A picture of 28 x 28, also one that was enlarged, is such a digit already; it is inverted
+// where its border is light. Throws InputError where it is blank, and as ink_of does.
+export function digit_in(grey, width, height) {
   const small = without_enlargement(grey, width, height);
   if (!small) {
     const [less, wide, high] = averaged_down(grey, width, height);
-    return placed(ink_of(less, wide, high), wide, high);
+    const { amount, left_out } = ink_of(less, wide, high);
+    return { digit: placed(amount, wide, high), note: left_out && `left out: ${left_out}` };
   }
   const is_border = (i) => i % SIDE % (SIDE - 1) === 0 || i < SIDE || i >= SIDE * (SIDE - 1);
   const corners = [0, SIDE - 1, SIDE * (SIDE - 1), SIDE * SIDE - 1].map((i) => small[i]); // twice
   const border = [...small.filter((_, i) => is_border(i)), ...corners];
   const digit = median(border) > 127 ? small.map((grey) => 255 - grey) : small;
   if (Math.max(...digit) - Math.min(...digit) < MIN_CONTRAST) throw new InputError(BLANK);
-  return digit;
+  return { digit, note: "" };
 }
+
+export const as_digit = (grey, width, height) => digit_in(grey, width, height).digit;
 
 // 28 x 28 pixels, or a multiple of that -> Uint8Array (28, 28): 255 where it is light, which is
 // kept, and 0 where it is dark, which is redrawn. Throws InputError for another size.

@@ -17,9 +17,10 @@ const SEVERAL =
   "More than one thing stands out on the picture, or a filled area: crop it to one digit that is " +
   "drawn in lines.";
 
-// How much ink lies on each pixel of a picture, from 0 to 1, darker or lighter than the paper. Pieces
-// at the border are left out, and pieces that are small, or far from the largest. Throws InputError
-// where nothing stands out, or more than one thing.
+// {amount, left_out}: how much ink lies on each pixel of a picture, from 0 to 1, darker or lighter than
+// the paper; and what is no part of the digit, in words, "" for nothing. Pieces at the border are left
+// out, and pieces that are small, or far from the largest. Throws InputError where nothing stands out,
+// or more than one thing.
 export function ink_of(grey, width, height) {
   const apart = without_paper(grey, width, height), noise = deviation(apart);
   const sign = apart.reduce((sum, value) => sum + value ** 3, 0) > 0 ? 1 : -1;
@@ -100,7 +101,10 @@ function digit_in(apart, noise, width, height) {
     apart = apart.map((value, i) => (around[i] ? value : 0));
     [faint, full] = levels(apart, noise);
   }
-  return apart.map((value) => Math.min(Math.max((value - faint) / (full - faint), 0), 1));
+  const amount = apart.map((value) => Math.min(Math.max((value - faint) / (full - faint), 0), 1));
+  const left_out = at_border.length ? ["what lies at the border"] : [];
+  if (specks) left_out.push(`${specks} small mark${specks > 1 ? "s" : ""}`);
+  return { amount, left_out: left_out.join(" and ") };
 }
 
 // The levels at which ink begins, and is full.

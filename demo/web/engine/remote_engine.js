@@ -61,9 +61,9 @@ export class RemoteEngine {
   }
 
   async look(picture) {
-    const { error, ...pictures } = await this.#ask("look", { picture });
+    const { error, note, ...pictures } = await this.#ask("look", { picture });
     const greys = Object.entries(pictures).map(([name, text]) => [name, bytes_of(text)]);
-    return { ...Object.fromEntries(greys), error };
+    return { ...Object.fromEntries(greys), error, note };
   }
 
   check(kind, request) {

@@ -12,7 +12,7 @@ import { promptLanguage } from "./vocabulary.js";
 import { Calls } from "./calls.js";
 import { InputError, check_choice, check_whole } from "./checks.js";
 import { LATENT_SIZE } from "./config.js";
-import { as_digit, as_mask, to_grey } from "./drawings.js";
+import { as_digit, as_mask, digit_in, to_grey } from "./drawings.js";
 import { Grid } from "./grid.js";
 import { check_browser, explained, fetch_files, fetch_json } from "./loading.js";
 import { opened } from "./opened.js";
@@ -144,16 +144,20 @@ export class WorkerEngine {
     yield { images, noises };
   }
 
-  // What the VAE makes of a picture, a data URI or greys in base64: {digit, latent, back}, greys, and
-  // `error`, the mean distance of the pictures in grey levels.
+  // What the VAE makes of a picture, a data URI or greys in base64: {digit, latent, back}, greys;
+  // `error`, the mean distance of the pictures in grey levels; and `note`, what was left out.
   async look(picture) {
-    const { start_from } = await prepared({ start_from: picture });
-    const digit = greys_in(this.#requests.checked("start_from", start_from));
+    let text = picture, note = "";
+    if (is_uri(picture)) {
+      const seen = digit_in(...(await greys_of(picture)));
+      [text, note] = [as_text(seen.digit), seen.note];
+    }
+    const digit = greys_in(this.#requests.checked("start_from", text));
     await this.#add("encoder");
     const latents = await this.#ask(this.#painter, "encode", digit);
     const back = await this.#ask(this.#decoder, "decode", latents);
     const apart = digit.reduce((sum, grey, i) => sum + Math.abs(grey - back[i]), 0) / digit.length;
-    return { digit, latent: latent_greys(latents), back, error: Math.round(10 * apart) / 10 };
+    return { digit, latent: latent_greys(latents), back, error: Math.round(10 * apart) / 10, note };
   }
 
   // A file of what a request draws, with its settings inside: {blob, name, bytes}. show: a name of
@@ -290,11 +294,12 @@ function grid_frames(grid, made) {
 async function prepared(given) {
   const ready = { ...given };
   for (const [name, read] of [["start_from", as_digit], ["mask", as_mask]]) {
-    const is_uri = typeof ready[name] === "string" && ready[name].startsWith("data:");
-    if (is_uri) ready[name] = as_text(read(...(await greys_of(ready[name]))));
+    if (is_uri(ready[name])) ready[name] = as_text(read(...(await greys_of(ready[name]))));
   }
   return ready;
 }
+
+const is_uri = (value) => typeof value === "string" && value.startsWith("data:");
 
 // [greys, width, height] of a picture in a data URI.
 async function greys_of(uri) {

@@ -1,12 +1,12 @@
 // What the VAE makes of the digit on the easel: as MNIST would have it, its latent, and the way
-// back.
+// back; and what was left out of a photograph.
 
 import { address } from "../pictures.js";
 
 // element: holds the markup of seen.html.
 export function mount(element, { store }) {
   function show() {
-    const { error, ...pictures } = store.seen ?? {};
+    const { error, note, ...pictures } = store.seen ?? {};
     for (const name of ["digit", "latent", "back"]) {
       const image = element.querySelector(`.${name}`);
       if (pictures[name]) image.src = address(pictures[name]);
@@ -14,6 +14,7 @@ export function mount(element, { store }) {
     }
     const off = `; decoded, it is off by ${error} grey levels of 255 on average`;
     element.querySelector(".error").textContent = error === undefined ? "" : off;
+    element.querySelector(".note").textContent = note ? `${note[0].toUpperCase()}${note.slice(1)}.` : "";
   }
 
   show();

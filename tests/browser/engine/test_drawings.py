@@ -7,13 +7,15 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ldm_core import InputError
-from ldm_core.files.drawings import as_digit, as_mask
+from ldm_core.files.drawings import as_mask, digit_in
+
+from ...files.test_drawings import BESIDE, BORDER, MARK, MARKS, on_paper, seen_by_a_camera
 
 STROKES = [(40, 40), (110, 40), (60, 130)], [(50, 30), (110, 60), (60, 120), (110, 130)]
-READ = """({ as_digit, as_mask }, { read, cases }) => cases.map(({ grey, width, height }) => {
+READ = """(drawings, { read, cases }) => cases.map(({ grey, width, height }) => {
   const greys = Uint8Array.from(atob(grey), (letter) => letter.charCodeAt(0));
   try {
-    return { as_digit, as_mask }[read](greys, width, height);
+    return drawings[read](greys, width, height);
   } catch ({ name, message }) {
     return `${name}: ${message}`;
   }
@@ -67,6 +69,13 @@ def cases():
     yield np.random.default_rng(0).integers(100, 110, (60, 60)).astype(np.uint8)
 
 
+def scenes():
+    """A digit beside a table, a shadow, a line, specks, ... as a camera sees it."""
+    digit = drawing((28, 28), [(6, 6), (21, 6), (11, 23)], 3)
+    for add, _ in BESIDE.values():
+        yield seen_by_a_camera(add(on_paper(digit)))
+
+
 def answers(node, read, pictures):
     given = [
         {"grey": base64.b64encode(p.tobytes()).decode(), "width": p.shape[1], "height": p.shape[0]}
@@ -82,15 +91,19 @@ def python(read, picture):
         return f"InputError: {error}"
 
 
-def test_digits_are_those_of_python_to_one_grey_level(node):
-    pictures = list(cases())
-    found = answers(node, "as_digit", pictures)
+def test_digits_are_those_of_python_to_one_grey_level_and_so_are_the_notes(node):
+    pictures = [*cases(), *scenes()]
+    found, notes = answers(node, "digit_in", pictures), set()
     for i, (picture, one) in enumerate(zip(pictures, found, strict=True)):
-        wanted = python(as_digit, picture)
+        wanted = python(digit_in, picture)
         if isinstance(wanted, str):
             assert one == wanted, i
         else:
-            assert np.abs(np.array(one) - wanted.flatten().astype(int)).max() <= 1, i
+            digit = wanted.digit.flatten().astype(int)
+            assert np.abs(np.array(one["digit"]) - digit).max() <= 1, i
+            assert one["note"] == wanted.note, i
+            notes.add(one["note"])
+    assert notes >= {"", BORDER, MARK, MARKS, f"{BORDER} and 3 small marks"}
     assert 4 < sum(isinstance(one, str) for one in found) < 12
 
 
