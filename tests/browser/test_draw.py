@@ -26,6 +26,7 @@ def page(open_page):
     page = open_page()
     open_tab(page, "Draw")
     page.wait_for_selector(".easel[data-way=reimagine]")
+    page.wait_for_selector(".seen .digit[src]")  # the example, which must not come later
     set_number(page, "draw-steps", 3)
     return page
 
