@@ -43,7 +43,7 @@ ALLOWED = {
         "command_line",
     },
     "evaluate": {
-        *("checks", "data", "diffusion", "files", "inputs", "latent_diffusion", "evaluation"),
+        *("checks", "data", "files", "inputs", "latent_diffusion", "evaluation"),
         "command_line",
     },
 }
