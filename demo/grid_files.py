@@ -15,7 +15,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ldm_core import LatentDiffusion, write_animation, write_png
-from ldm_core.files.animation import write_gif
 from ldm_core.files.pictures import enlarge
 
 from .compare import Grid, Piece, draw_grid
@@ -144,8 +143,7 @@ def save(runner: Runner, grid: Grid, frames: Sequence[np.ndarray], ending: str) 
         if ending == ".png":
             write_png(path, frames[-1], settings=settings, scale=1)
         else:
-            write = write_gif if ending == ".gif" else write_animation
-            write(path, frames, settings=settings, scale=1)
+            write_animation(path, frames, settings=settings, scale=1)
     except Exception as fault:
         log.exception("the files of a comparison could not be written")
         raise FilesNotWritten(NO_FILES) from fault

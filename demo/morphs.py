@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ldm_core import InputError, LatentDiffusion, UserError, write_png
-from ldm_core.files.animation import FRAME_MS, write_gif
+from ldm_core.files.animation import FRAME_MS, write_animation
 from ldm_core.files.pictures import lay_out
 from ldm_core.output.file_settings import SCALE, stored_settings
 from ldm_core.output.steps import steps_of_morph
@@ -203,7 +203,7 @@ def save(runner: Runner, images: np.ndarray, request: MorphRequest) -> tuple[Pat
         runner.folder.mkdir(parents=True, exist_ok=True)
         name = runner.folder / f"{request.file_name()}-{uuid.uuid4().hex[:8]}"
         gif, png = Path(f"{name}.gif"), Path(f"{name}.png")
-        write_gif(gif, images, settings=stored(SCALE), scale=SCALE, **hold)
+        write_animation(gif, images, settings=stored(SCALE), scale=SCALE, **hold)
         write_png(png, strip, settings=stored(scale), scale=scale)
         return gif, png
     except Exception as fault:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from ldm_core import DenoisingStep, LatentDiffusion, UserError, write_png
-from ldm_core.files.animation import write_gif
+from ldm_core.files.animation import write_animation
 from ldm_core.files.weights import weights_of
 from ldm_core.output.file_settings import SCALE, stored_settings
 from ldm_core.output.steps import steps_of
@@ -207,7 +207,7 @@ class Runner:
         It is the same, to the byte, as the one that `python -m ldm_core.sample` makes.
         """
         path = self._new_file(request, ".gif")
-        write_gif(path, frames, settings=self._stored(request, SCALE), scale=SCALE)
+        write_animation(path, frames, settings=self._stored(request, SCALE), scale=SCALE)
         return path
 
     def save_png(self, picture: np.ndarray, request: Request, scale: int = 1) -> Path:

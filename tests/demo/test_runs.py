@@ -86,7 +86,7 @@ def full_disk(runner, monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("demo.runs.write_gif", fail)
+    monkeypatch.setattr("demo.runs.write_animation", fail)
 
 
 def test_on_a_full_disk_the_picture_stays(runner, request_, full_disk, caplog):
