@@ -43,7 +43,7 @@ def new_python(folder):
     return script(folder / "python3", f'{venv}\nexec {sys.executable} "$@"')
 
 
-def test_an_old_python_is_told_in_one_line_and_leaves_nothing(make, tmp_path):
+def test_an_old_python_is_refused_in_one_line_and_leaves_nothing(make, tmp_path):
     for python in (old_python(tmp_path), tmp_path / "absent"):
         result = make(f"PYTHON={python}")
         assert result.returncode == 2
@@ -70,7 +70,7 @@ def test_an_environment_that_does_not_start_is_made_again(make, tmp_path, fault)
 
 @pytest.fixture
 def done(tmp_path):
-    """Run a target where the interpreter only notes what it is asked to do; returns the notes."""
+    """Run a target whose interpreter only writes down its command lines; returns them."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     for name in ("requirements.txt", "pyproject.toml", "space/old", "site/old"):
         path = tmp_path / name
@@ -93,12 +93,12 @@ def done(tmp_path):
     return done
 
 
-def test_a_space_is_made_anew_and_tried(done, tmp_path):
+def test_a_space_is_made_again_and_tried(done, tmp_path):
     assert done("space", "OPTIONS=--no-install") == ["-m hosting.space space --no-install"]
     assert not (tmp_path / "space").exists() and (tmp_path / "site").exists()
 
 
-def test_a_site_is_exported_anew_and_tried(done, tmp_path):
+def test_a_site_is_exported_again_and_tried(done, tmp_path):
     export = "-m ldm_core.export --format web --out site"
     assert done("site") == [export, "-m hosting.site site"]
     assert not (tmp_path / "site").exists() and (tmp_path / "space").exists()

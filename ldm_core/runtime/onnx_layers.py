@@ -1,4 +1,4 @@
-"""The layers that all our networks consist of, as operations of an ONNX graph.
+"""The layers of all our networks, as operations of an ONNX graph.
 
 Feature maps are (B, C, H W), as convolutions want them; tokens are (B, n, C).
 
@@ -31,7 +31,7 @@ SMALL = 3000  # numbers; smaller tensors are never rounded: scales, biases, ends
 
 
 class Layers(Graph):
-    """accuracy: None for weights as they are."""
+    """accuracy: None for exact weights."""
 
     def __init__(self, accuracy: Accuracy | None = None):
         super().__init__()
@@ -46,8 +46,8 @@ class Layers(Graph):
 
     def _rounded(self, array: np.ndarray, bits: int) -> str:
         """Rounded weights: whole numbers in digits of base 256, the lowest first, which are joined
-        when the model is loaded. Digits apart make a smaller file, because those of one place are
-        alike; with a power of two as the step, nothing else is rounded."""
+        when the model is loaded. Digits apart make a smaller file, because those of one position
+        are alike; with a power of two as the step, nothing else is rounded."""
         step = 2.0 ** (round(math.log2(np.sqrt(np.mean(array**2)))) - bits)
         rest, digits = np.rint(array / step).astype(np.int64), []
         while rest.any():
@@ -83,7 +83,7 @@ class Layers(Graph):
     def normalise(self, x: str, layer: nn.GroupNorm) -> str:
         """A group norm without its scale and shift: x (B, C, H, W) -> (B, C, H W).
 
-        A group is an instance of a map of its own; GroupNormalization would be split up."""
+        A group becomes an instance with one map: ONNX Runtime would split GroupNormalization up."""
         groups = self.reshape(x, 0, layer.num_groups, -1)
         ones = torch.ones(layer.num_groups)
         affine = self.weights(ones), self.weights(0 * ones)
@@ -107,8 +107,8 @@ class Layers(Graph):
             for layer in (attention.to_q, attention.to_k, attention.to_v)
         )
         channels = attention.to_q.out_features
-        heads, shape = channels // attention.d_head, ("N", n, channels)
-        h = self.add_contributed("MultiHeadAttention", q, k, v, shape=shape, num_heads=heads)
+        heads = channels // attention.d_head
+        h = self.add("Attention", q, k, v, q_num_heads=heads, kv_num_heads=heads)
         return self.linear(h, attention.to_out.weight, attention.to_out.bias)
 
     def feed_forward(self, x: str, layer: FeedForward, n: int) -> str:

@@ -1,4 +1,4 @@
-"""What is written for diffusers, loaded by a process that knows diffusers and not us."""
+"""The export for diffusers, loaded by a process that knows diffusers and not us."""
 
 import copy
 import hashlib
@@ -52,7 +52,6 @@ SAME = {  # asked by, what, the settings
 THEIRS = {"steps": "num_inference_steps", "negative": "negative_prompt"}  # names of settings
 REFUSED = {  # the arguments, what the error says
     "an unknown word": ({"prompt": "a blue seven"}, "the unknown word 'blue'"),
-    "no class": ({"label": 10}, "label must be None or one of 0 (0), 1 (1)"),
     "both": ({"prompt": "seven", "label": 7}, "Give a prompt or a label, not both."),
     "nothing": ({"label": []}, "There is no prompt"),
     "too much guidance": ({"guidance_scale": 31}, "guidance_scale must be a number from 0 to 30"),
@@ -76,7 +75,6 @@ REFUSED = {  # the arguments, what the error says
         {"guidance_scale": 1, "negative_prompt": "thin"},
         "A negative prompt needs guidance",
     ),
-    "an unknown style": ({"style": {"colour": 1}}, "style may have stroke, lean, width, not"),
     "an unknown output": (
         {"output_type": "jpeg"},
         "output_type must be one of pil, np, pt, latent",

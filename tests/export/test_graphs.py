@@ -24,7 +24,7 @@ def test_small_graphs_of_this_release_weigh_what_the_page_has_room_for(release):
     small = graphs(release, small=True)
     packed = {name: len(gzip.compress(graph)) for name, graph in small.items()}
     assert packed.keys() == {"prompt", "unet", "decoder"}
-    assert sum(packed.values()) < 7.25e6  # bytes; as they are, the graphs would be twice that
+    assert sum(packed.values()) < 7.25e6  # bytes; the exact graphs have twice as many
 
 
 @pytest.mark.parametrize("sampler", ["dpmpp_2m", "ddpm"])
