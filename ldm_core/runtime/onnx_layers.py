@@ -1,4 +1,4 @@
-"""The layers of all our networks, as operations of an ONNX graph.
+"""The layers that all our networks consist of, as operations of an ONNX graph.
 
 Feature maps are (B, C, H W), as convolutions want them; tokens are (B, n, C).
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..model.attention import FeedForward, MultiHeadAttention
-from .onnx_graph import DTYPES, Graph
+from .onnx_graph import Graph
 
 
 class Accuracy(NamedTuple):
@@ -31,7 +31,7 @@ SMALL = 3000  # numbers; smaller tensors are never rounded: scales, biases, ends
 
 
 class Layers(Graph):
-    """accuracy: None for exact weights."""
+    """accuracy: None for weights as they are."""
 
     def __init__(self, accuracy: Accuracy | None = None):
         super().__init__()
@@ -41,23 +41,10 @@ class Layers(Graph):
         array = tensor.detach().float().cpu().numpy()
         if self.accuracy is None or array.size < SMALL or not array.any():
             return self.constant(array)
-        is_narrow = min(array.shape[:2]) <= NARROW
-        return self._rounded(array, self.accuracy.narrow if is_narrow else self.accuracy.wide)
-
-    def _rounded(self, array: np.ndarray, bits: int) -> str:
-        """Rounded weights: whole numbers in digits of base 256, the lowest first, which are joined
-        when the model is loaded. Digits apart make a smaller file, because those of one position
-        are alike; with a power of two as the step, nothing else is rounded."""
+        bits = self.accuracy.narrow if min(array.shape[:2]) <= NARROW else self.accuracy.wide
+        # A power of two, so that nothing else is rounded.
         step = 2.0 ** (round(math.log2(np.sqrt(np.mean(array**2)))) - bits)
-        rest, digits = np.rint(array / step).astype(np.int64), []
-        while rest.any():
-            digits.append(((rest + 128) % 256 - 128).astype(np.int8))
-            rest = (rest - digits[-1]) // 256
-        values = step * 256.0 ** np.arange(len(digits))
-        values = values.reshape(-1, *[1] * array.ndim).astype(np.float32)
-        parts = self.add("Cast", self.constant(np.stack(digits)), to=DTYPES["float32"])
-        parts = self.add("Mul", parts, self.constant(values))
-        return self.add("ReduceSum", parts, self.constant([0]), keepdims=0)
+        return self.constant((np.rint(array / step) * step + 0.0).astype(np.float32))  # no -0.0
 
     def reshape(self, x: str, *shape: int) -> str:
         """0 keeps a size; -1 is inferred."""
@@ -83,7 +70,7 @@ class Layers(Graph):
     def normalise(self, x: str, layer: nn.GroupNorm) -> str:
         """A group norm without its scale and shift: x (B, C, H, W) -> (B, C, H W).
 
-        A group becomes an instance with one map: ONNX Runtime would split GroupNormalization up."""
+        A group is an instance of a map of its own; GroupNormalization would be split up."""
         groups = self.reshape(x, 0, layer.num_groups, -1)
         ones = torch.ones(layer.num_groups)
         affine = self.weights(ones), self.weights(0 * ones)

@@ -1,7 +1,7 @@
-"""Prompts -> what the U-Net needs of them, as an ONNX graph: the conditioning, then `add_context`.
+"""Prompts -> context as an ONNX graph: the conditioning in front of `context_graph`.
 
 For programs that have no PyTorch. (In Python the module itself makes the context: it runs once for
-a picture, and then a U-Net runs a dozen times.)
+a picture, and the U-Net a dozen times.)
 """
 
 from ..model.conditioning import Conditioning
@@ -13,33 +13,32 @@ from .onnx_networks import add_context
 
 
 def prompt_graph(conditioning: Conditioning, unet: UNet, accuracy: Accuracy | None = None) -> bytes:
-    """A model that takes N prompts and returns all that `unet_graph` needs of them, as
+    """A model that takes N prompts and returns all that `unet_graph` needs to know of them, as
     `context_graph` does.
 
-    The inputs of a model that knows words are rows int32 and amounts float32, each (N, n_tokens),
-    as in `Positions`; of one that knows labels only, ids int32 (N,), as from
-    `LabelConditioning.ids`.
+    Of a model that knows words it takes rows int32 and amounts float32, each (N, n_tokens), as in
+    `Positions`; of one that knows labels only, ids int32 (N,), as from `LabelConditioning.ids`.
     """
     graph, n_tokens = Layers(accuracy), conditioning.config.n_tokens
     if isinstance(conditioning, TextConditioning):
         context = _add_encoder(graph, conditioning.encoder, n_tokens)
     else:
-        table = graph.weights(conditioning.tokens.weight)
-        tokens = graph.add("Gather", table, graph.input("ids", ("N",), "int32"))
-        context = graph.reshape(tokens, -1, n_tokens, unet.config.d_context)
+        table, ids = graph.weights(conditioning.tokens.weight), graph.input("ids", ("N",), "int32")
+        tokens = graph.add("Gather", table, ids)
+        context = graph.reshape(tokens, 0, n_tokens, -1)
     return graph.model(add_context(graph, context, unet, n_tokens))
 
 
-def _add_encoder(graph: Layers, encoder: TextEncoder, n_tokens: int) -> str:
-    rows = graph.input("rows", ("N", n_tokens), "int32")
-    amounts = graph.input("amounts", ("N", n_tokens))
+def _add_encoder(graph: Layers, encoder: TextEncoder, n_places: int) -> str:
+    rows = graph.input("rows", ("N", n_places), "int32")
+    amounts = graph.input("amounts", ("N", n_places))
     empty = encoder.words.weight[EMPTY]
     words = graph.add("Gather", graph.weights(encoder.words.weight - empty), rows)
-    x = graph.add("Mul", words, graph.reshape(amounts, 0, n_tokens, 1))
+    x = graph.add("Mul", words, graph.reshape(amounts, 0, n_places, 1))
     x = graph.add("Add", x, graph.weights(encoder.places.weight + empty))
     for layer in encoder.layers:
         normed = graph.layer_norm(x, layer.norm_attention)
-        x = graph.add("Add", x, graph.self_attention(normed, layer.attention, n_tokens))
+        x = graph.add("Add", x, graph.self_attention(normed, layer.attention, n_places))
         normed = graph.layer_norm(x, layer.norm_feed_forward)
-        x = graph.add("Add", x, graph.feed_forward(normed, layer.feed_forward, n_tokens))
+        x = graph.add("Add", x, graph.feed_forward(normed, layer.feed_forward, n_places))
     return graph.layer_norm(x, encoder.norm)

@@ -1,4 +1,4 @@
-"""Prompts become the same in ONNX Runtime as in the modules."""
+"""Prompts become the same context in ONNX Runtime as in the module."""
 
 import numpy as np
 import onnxruntime
@@ -6,23 +6,17 @@ import pytest
 import torch
 
 from ldm_core import LatentDiffusion
-from ldm_core.model.text import TextConditioning
 from ldm_core.runtime.onnx_networks import context_graph
 from ldm_core.runtime.onnx_text import prompt_graph
 
-from ..conftest import ROOT
 
-
-@pytest.fixture(scope="module", params=["small", "label", "release"])
-def model(request, small_model, label_model) -> LatentDiffusion:
-    models = {"small": small_model, "label": label_model}
-    if request.param in models:
-        return models[request.param]
-    return LatentDiffusion.load(ROOT / "weights", backend="torch")
+@pytest.fixture(scope="module", params=["small_model", "label_model", "release"])
+def model(request) -> LatentDiffusion:
+    return request.getfixturevalue(request.param)
 
 
 def prompts(model: LatentDiffusion, count: int = 64) -> list[torch.Tensor]:
-    """Inputs of the conditioning: any words at any positions, most with a weight from 0 to 1."""
+    """What the conditioning takes: any words in any places, most by an amount between 0 and 1."""
     generator = torch.Generator().manual_seed(0)
     config = model.config.conditioning
     if not config.vocabulary:
@@ -37,8 +31,8 @@ def run(graph: bytes, *inputs: torch.Tensor) -> dict[str, np.ndarray]:
     session = onnxruntime.InferenceSession(graph)
     kinds = {"tensor(int32)": np.int32, "tensor(float)": np.float32}
     given = {
-        tensor.name: value.numpy().astype(kinds[tensor.type])
-        for tensor, value in zip(session.get_inputs(), inputs, strict=True)
+        place.name: value.numpy().astype(kinds[place.type])
+        for place, value in zip(session.get_inputs(), inputs, strict=True)
     }
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(None, given)))
@@ -58,10 +52,3 @@ def test_one_graph_leads_from_prompts_to_what_the_unet_asks_for(model):
     assert found.keys() == expected.keys()
     for name, values in expected.items():
         assert_same(found[name], values)
-
-
-def test_words_and_labels_are_taken_by_their_names(model):
-    session = onnxruntime.InferenceSession(prompt_graph(model.conditioning, model.unet))
-    knows_words = isinstance(model.conditioning, TextConditioning)
-    names = {tensor.name for tensor in session.get_inputs()}
-    assert names == ({"rows", "amounts"} if knows_words else {"ids"})
