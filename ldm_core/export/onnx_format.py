@@ -8,7 +8,7 @@ from pathlib import Path
 from ..config import IMAGE_SIDE, LATENT_SIDE, PICTURE_SIDE
 from ..latent_diffusion import LatentDiffusion
 from ..model.text import TextConditioning
-from ..runtime.onnx_networks import context_shapes, encoder_graph
+from ..runtime.onnx_networks import context_shapes
 from .graphs import graphs
 from .model_json import model_json
 
@@ -51,7 +51,7 @@ Tensor = tuple[str, str, str, str]  # its name, type, shape and meaning
 
 def write_onnx(model: LatentDiffusion, folder: Path, args: argparse.Namespace) -> None:
     """Write the graphs, model.json, a README.md, and an example that needs no PyTorch."""
-    for name, graph in (graphs(model) | {"encoder": encoder_graph(model.vae)}).items():
+    for name, graph in graphs(model).items():
         (folder / f"{name}.onnx").write_bytes(graph)
     about = json.dumps(model_json(model), indent=1)
     (folder / "model.json").write_text(about + "\n", encoding="utf-8")

@@ -16,7 +16,7 @@ from ..checks import InputError
 
 IR_VERSION, OPSET = 10, 21  # of ONNX 1.16; ONNX Runtime reads them from 1.18 on
 CONTRIBUTED = "com.microsoft"  # ONNX Runtime's own operations
-DTYPES = {"float32": 1, "int8": 3, "int32": 6, "int64": 7}  # TensorProto.DataType
+DTYPES = {"float32": 1, "int32": 6, "int64": 7}  # TensorProto.DataType
 
 Attribute = int | float | str | Sequence[int]
 Shape = Sequence[int | str]  # a string is a free size
@@ -38,7 +38,7 @@ class Graph:
         return name
 
     def constant(self, values: np.ndarray | Sequence[int]) -> str:
-        """A tensor of the network: weights in float32 or int8, or a shape in int64."""
+        """A tensor of the network: weights in float32, or a shape in int64."""
         array = np.asarray(values, order="C")
         if str(array.dtype) not in DTYPES:
             raise InputError(f"A constant must be one of {', '.join(DTYPES)}, not {array.dtype}.")

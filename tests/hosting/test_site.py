@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.layout import WEB
+from demo.web_files import WEB
 from hosting import site
 from hosting.trial import python_draws
 
