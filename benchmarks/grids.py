@@ -1,15 +1,14 @@
-"""Seconds that a grid of the tab Compare takes, all its steps decoded and sent, and then its files;
-beside it the same cells as single runs: python -m benchmarks.grids."""
+"""Seconds that a grid of the tab Compare takes, all its steps decoded and sent, and its labelled
+pictures; beside it the same cells as single runs: python -m benchmarks.grids."""
 
 import argparse
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
-from demo.compare import Grid
-from demo.grid_files import messages
-from demo.runs import Runner
+from demo.compare import Grid, messages
+from demo.compare_picture import drawn
+from demo.run import Runner
 from ldm_core import LatentDiffusion
 
 SIDE = 8  # cells
@@ -25,19 +24,20 @@ def main() -> None:
 
 def measure(weights: Path, rounds: int) -> dict[str, dict[str, float]]:
     model = LatentDiffusion.load(weights)
-    grid = Grid.check(model, "label", list(range(SIDE)), "seed", list(range(SIDE)))
-    times: dict[str, list[float]] = {"cells": [], "files": [], "single runs": []}
-    with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(model, Path(folder))
-        for _ in range(rounds + 1):  # the first is slower: it is left out
+    given = {"across": "label", "across_values": list(range(SIDE))}
+    grid = Grid.check(model, given | {"down": "seed", "down_values": list(range(SIDE))})
+    runner = Runner(model)
+    ways = {
+        "cells": lambda: list(messages(runner, grid)),
+        "labelled": lambda: drawn(runner, grid),
+        "single runs": lambda: [list(runner.steps(cell)) for cell in grid.cells],
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds + 1):  # the first is slower: it is left out
+        for name, draw in ways.items():
             begin = time.perf_counter()
-            ends = [time.perf_counter() for _ in messages(runner, grid)]
-            times["cells"].append(ends[-2] - begin)  # the last message has the files
-            times["files"].append(ends[-1] - ends[-2])
-            begin = time.perf_counter()
-            for cell in grid.cells:
-                list(runner.steps(cell))
-            times["single runs"].append(time.perf_counter() - begin)
+            draw()
+            times[name].append(time.perf_counter() - begin)
     print(f"| {grid.cost()} | median | min | max |\n|---|---|---|---|")
     found = {}
     for name, (_, *seconds) in times.items():

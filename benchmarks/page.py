@@ -57,10 +57,10 @@ RECORD = """(selector) => {
 PRESS = "(selector) => { begun = performance.now(); document.querySelector(selector).click(); }"
 # Nothing has come for a while.
 QUIET = "performance.now() - begun - (came.at(-1) ?? 0) > 500"
-READY, PICTURE = "body[data-ready]", "#stage .x_t"
+READY, PICTURE = "body[data-ready]", ".stage .x_t"
 # A run has begun; a whole run is there, with its files.
-BEGUN = "#stage .player:not([data-state=waiting])"
-SETTLED = "#stage .player[data-state=done]:not([data-glance]) .gif[href]"
+BEGUN = ".stage .player:not([data-state=waiting])"
+SETTLED = ".stage .player[data-state=done]:not([data-glance])"
 LIVE, SLIDER, SEED = ".live", "#guidance_scale [type=range]", "#seed input"
 LABEL = "#label label:nth-child({}) input"
 NUMBER_OF_STEPS = "[aria-label='number input for Steps']:visible"

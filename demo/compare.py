@@ -1,7 +1,7 @@
-"""Comparisons: grids of images that differ in one or two values of a request, all else the same.
+"""Grids of images that differ in one or two values of a request.
 
-Each cell is a request like any other, checked as such. Cells whose settings agree in all but what
-is asked and the seed are drawn together, in one batch.
+Each cell is a request like any other. Cells that differ only in prompts and seeds are drawn in one
+batch.
 """
 
 import dataclasses
@@ -15,13 +15,17 @@ import numpy as np
 
 from ldm_core import InputError, LatentDiffusion, UserError
 from ldm_core.model.class_names import find_label
+from ldm_core.output.file_settings import picture_text
 
-from .prompts import Amount, asks_of
-from .requests import OF_WORDS, Choice, Number, Request, Value, described
+from .request import Request, labels, request_type
+from .run import Runner
+from .values import OF_WORDS, Amount, Choice, Number, Value, Words, described, refuse_unknown
 
 MAX_CELLS = 100
 MAX_IMAGE_STEPS = 2000  # cells x steps: single runs of that many take about 10 s on a quiet core
+ASKED = dict.fromkeys(("across", "across_values", "down", "down_values", "fixed"))
 MAX_TEXT = 5000  # characters of all the values of an axis
+NO_WORD = "no word"  # over a column whose prompt says nothing
 NOTHING = "nothing"  # the second axis of a grid that is one row
 ACROSS, DOWN = ("across", "across_values"), ("down", "down_values")  # of a link
 FIXED = "fixed_"  # before the names of values of all cells: without it they are Watch's
@@ -49,7 +53,7 @@ def values_of(model: LatentDiffusion) -> dict[str, Value]:
     styles = model.vocabulary.styles if model.vocabulary else ()
     return {
         name: value
-        for name, value in compares_of(asks_of(model)).values().items()
+        for name, value in compares_of(request_type(model)).values().items()
         if not isinstance(value.kind, Amount) or name in styles
     }
 
@@ -65,13 +69,15 @@ class Axis:
 
     @classmethod
     def check(cls, model: LatentDiffusion, name: Any, given: Any) -> "Axis":
-        """given: a list of values, or a text with commas between them. Raises InputError."""
+        """Check one side. given: a list of values, or text with commas. Raises InputError."""
         values = values_of(model)
         if not isinstance(name, str) or name not in values:
             raise InputError(f"What differs must be one of {', '.join(values)}, not {name!r:.80}.")
         value = values[name]
         checked = [value.kind.check(value.title, v, model) for v in _listed(value, given)]
-        return cls(name, value.title, tuple(checked), tuple(_titles(value, checked, model)))
+        return cls(
+            name, value.title, tuple(checked), tuple(_title(value, one, model) for one in checked)
+        )
 
 
 def _listed(value: Value, given: Any) -> list:
@@ -87,10 +93,13 @@ def _listed(value: Value, given: Any) -> list:
     return list(given)
 
 
-def _titles(value: Value, checked: Sequence[Any], model: LatentDiffusion) -> Iterator[str]:
-    known = value.kind.titles(model) if isinstance(value.kind, Choice) else {}
-    for one in checked:
-        yield known.get(one, _text(one)) or "nothing said"
+def _title(value: Value, one: Any, model: LatentDiffusion) -> str:
+    if isinstance(value.kind, Choice):
+        return value.kind.titles(model).get(one, NO_WORD)  # a label may be left out
+    if isinstance(value.kind, Words):
+        reading = model.vocabulary.read(one)
+        return one if reading.style or reading.label is not None else NO_WORD
+    return _text(one)
 
 
 def _text(value: Any) -> str:
@@ -107,32 +116,25 @@ class Grid:
     fixed: dict[str, Any]
 
     @classmethod
-    def check(
-        cls,
-        model: LatentDiffusion,
-        across: Any,
-        across_values: Any,
-        down: Any = NOTHING,
-        down_values: Any = "",
-        fixed: Mapping[str, Any] | None = None,
-    ) -> "Grid":
-        """The grid for values of any type whatever; raises InputError.
+    def check(cls, model: LatentDiffusion, given: Any) -> "Grid":
+        """Check what a grid is to show; raises InputError.
 
-        fixed: by name; what is left out is as the page starts. The value of an axis takes the
-        place of the one here. Of a label and a prompt that names no class, a cell asks for both.
+        given: by the names of ASKED; what is missing of `fixed` is as the page starts. The value of
+        an axis takes the place of the one in it. Of a label and a prompt that names no class, a
+        cell asks for both.
         """
-        known, fixed = values_of(model), {} if fixed is None else fixed
+        if not isinstance(given, Mapping):
+            raise InputError(f"A grid is asked for by {', '.join(ASKED)}.")
+        refuse_unknown(given, ASKED)
+        known, fixed = values_of(model), given.get("fixed") or {}
         if not isinstance(fixed, Mapping):
-            raise InputError("What stays the same must be values by their names.")
-        if unknown := [name for name in fixed if name not in known]:
-            raise InputError(
-                f"A comparison knows no {', '.join(unknown):.80}; it knows {', '.join(known)}."
-            )
+            raise InputError("Fixed values must be given by their names.")
+        refuse_unknown(fixed, known)
         fixed = {k: known[k].kind.check(known[k].title, v, model) for k, v in fixed.items()}
-        axes = [Axis.check(model, across, across_values)]
-        if down not in (NOTHING, None, ""):
-            axes.append(Axis.check(model, down, down_values))
-        if len(axes) == 2 and across == down:
+        axes = [Axis.check(model, given.get("across"), given.get("across_values"))]
+        if (down := given.get("down")) not in (NOTHING, None, ""):
+            axes.append(Axis.check(model, down, given.get("down_values")))
+        if len(axes) == 2 and axes[0].name == axes[1].name:
             raise InputError(f"{axes[0].title} is on both sides: choose another for one of them.")
         rows = len(axes[1].values) if len(axes) == 2 else 1
         if (cells := rows * len(axes[0].values)) > MAX_CELLS:
@@ -147,17 +149,6 @@ class Grid:
             )
         return grid
 
-    @classmethod
-    def from_link(cls, model: LatentDiffusion, query: Mapping[str, Any]) -> "Grid | None":
-        """The grid of `link`, None if this is no link to one. Raises InputError."""
-        if ACROSS[0] not in query:
-            return None
-        known, query = values_of(model), {name: str(text) for name, text in query.items()}
-        fixed = {name[len(FIXED) :]: query[name] for name in query if name.startswith(FIXED)}
-        fixed = {n: known[n].kind.read(text) if n in known else text for n, text in fixed.items()}
-        axes = [query.get(name, "") for name in (*ACROSS, *DOWN)]
-        return cls.check(model, *axes, fixed)
-
     def link(self) -> dict[str, str]:
         """The query string of a link to this grid, where no value has a comma in it."""
         query = {}
@@ -168,7 +159,7 @@ class Grid:
         return query | {FIXED + name: _text(value) for name, value in said.items()}
 
     def _requests(self, model: LatentDiffusion) -> Iterator[Request]:
-        asks = compares_of(asks_of(model))
+        asks = compares_of(request_type(model))
         down = [(self.down.name, value) for value in self.down.values] if self.down else [None]
         for row in down:
             for value in self.across.values:
@@ -185,11 +176,11 @@ class Grid:
 
     @property
     def steps(self) -> int:
-        """Steps of the whole grid, as it is scrubbed: those of the cell that has the most."""
+        """Steps of the whole grid: those of the cell that has the most."""
         return max(cell.steps for cell in self.cells)
 
     def step_of(self, cell: int, step: int) -> int:
-        """The step of a cell when the grid is at `step`: all begin and end together."""
+        """The step that a cell shows when the grid is at `step`: all begin and end together."""
         return step * self.cells[cell].steps // self.steps
 
     def cost(self) -> str:
@@ -200,15 +191,43 @@ class Grid:
         return f"{cells} cell{'s' * (cells != 1)}{each}: {self.image_steps} steps in all"
 
     def to_dict(self) -> dict[str, Any]:
-        """The arguments of `check` that make this grid again, for JSON."""
+        """What `check` takes to make this grid again, for JSON."""
         down = {"down": self.down.name, "down_values": list(self.down.values)} if self.down else {}
         across = {"across": self.across.name, "across_values": list(self.across.values)}
         return across | down | {"fixed": self.fixed}
 
+    def title(self) -> str:
+        across = self.across.title
+        return f"{across} across, {self.down.title.lower()} down" if self.down else across
+
+    def file_name(self) -> str:
+        """A name for files, without an ending."""
+        return "-by-".join(axis.name for axis in (self.across, self.down) if axis)
+
+    def header(self) -> dict[str, Any]:
+        """What is known of the grid before any work, for JSON. link: the query of a link to it."""
+        axis = lambda a: a and {"name": a.name, "title": a.title, "titles": list(a.titles)}
+        cells = [
+            {"line": cell.line(), "settings": cell.settings(), "steps": cell.steps}
+            for cell in self.cells
+        ]
+        return {
+            "across": axis(self.across),
+            "down": axis(self.down),
+            "title": self.title(),
+            "name": self.file_name(),
+            "cost": f"{self.cost()}, of {MAX_IMAGE_STEPS} at most.",
+            "image_steps": self.image_steps,
+            "steps": self.steps,
+            "cells": cells,
+            "link": self.link(),
+            "settings": self.to_dict(),
+        }
+
 
 def _said(model: LatentDiffusion, given: dict[str, Any], varied: Mapping) -> dict[str, Any]:
-    """Values with a label and a prompt that agree: a prompt that names no class is about the label,
-    and one that does takes the place of a label that is the same in all cells."""
+    """Make label and prompt agree: a prompt without a class is about the label, and one with a
+    class replaces a label that is the same in all cells."""
     prompt, label = given.get("prompt"), given.get("label")
     if not prompt:
         return given
@@ -220,44 +239,91 @@ def _said(model: LatentDiffusion, given: dict[str, Any], varied: Mapping) -> dic
     return given | {"label": None, "prompt": prompt}
 
 
-@dataclass(frozen=True)
-class Piece:
-    """One step of some cells. pictures: what `StepPictures.x_t` is, uint8 (cells, 28, 28)."""
-
-    cells: tuple[int, ...]
-    index: int
-    pictures: np.ndarray
-
-
-def draw_grid(model: LatentDiffusion, grid: Grid, deadline_s: float) -> Iterator[Piece]:
-    """Yield every step of every cell, each as soon as it exists; cell after cell, or many at once.
+def draw_grid(runner: Runner, grid: Grid) -> Iterator[tuple[list[int], int, np.ndarray]]:
+    """Yield every step of every cell as soon as it exists: the cells, which are drawn together, the
+    index of the step, and what `StepPictures.x_t` is, uint8 (cells, 28, 28).
 
     Cells of other steps share nothing: n steps are not the first of more, nor is an estimate on
     the way what fewer steps draw. Raises UserError when that takes too long.
     """
-    ends_at, done = time.monotonic() + deadline_s, 0
+    model, done = runner.model, 0
+    ends_at = time.monotonic() + runner.deadline_s
     for cells, options in _batches(model, grid.cells):
         requests = [grid.cells[cell] for cell in cells]
-        asked = [request.asked(model) for request in requests]
-        negative = [request.file_settings(model).words.negative_prompt for request in requests]
+        prompts = [request.prompted(model) for request in requests]
+        negative = [request.file.words.negative_prompt for request in requests]
         seeds = [request.seed for request in requests]
-        for step in model.denoise(asked, seeds=seeds, negative=negative, **options):
+        for step in model.denoise(prompts, seeds=seeds, negative=negative, **options):
             if time.monotonic() > ends_at:
                 raise UserError(
                     f"The grid was ended after {done} of {len(grid.cells)} cells and "
-                    f"{deadline_s:g} seconds: the server is too busy. Try again with fewer cells."
+                    f"{runner.deadline_s:g} seconds: the server is too busy. Try again with fewer "
+                    "cells."
                 )
-            yield Piece(cells, step.index, model.decode(step.x_t).cpu().numpy())
+            yield cells, step.index, model.decode(step.x_t).cpu().numpy()
         done += len(cells)
+
+
+def messages(runner: Runner, grid: Grid) -> Iterator[dict[str, Any]]:
+    """Yield the messages of a grid: `pictures` holds [cells, index, greys of each in base64], and
+    the last message is `done`."""
+    for cells, index, pictures in draw_grid(runner, grid):
+        yield {"pictures": [[cells, index, list(map(picture_text, pictures))]]}
+    yield {"done": True}
 
 
 def _batches(
     model: LatentDiffusion, cells: Sequence[Request]
-) -> list[tuple[tuple[int, ...], dict[str, Any]]]:
+) -> list[tuple[list[int], dict[str, Any]]]:
     """The cells that can be drawn together, and the options that they share."""
     batches: dict[str, tuple[list[int], dict[str, Any]]] = {}
     for cell, request in enumerate(cells):
-        options = request.file_settings(model).options
+        options = dict(request.file.options)
         del options["negative"]  # each image has its own, as it has its seed
         batches.setdefault(repr(options), ([], options))[0].append(cell)
-    return [(tuple(together), options) for together, options in batches.values()]
+    return list(batches.values())
+
+
+def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, str]]:
+    """Questions that a grid answers: its title, what to look at, and the values of the axes."""
+    texts = list(labels(model))[:-1]
+    samplers = ", ".join(values_of(model)["sampler"].kind.titles(model))
+    found = [
+        (
+            "What guidance does",
+            "0 ignores the label, 1 is the model alone, more pulls harder. What still changes?",
+            *("guidance_scale", "0, 1, 2, 3.5, 5, 7, 10", "seed", "1, 2, 3, 4"),
+        ),
+        (
+            "How few steps will do",
+            "The same noise, in more and more steps: soon they change little.",
+            *("steps", "1, 2, 3, 4, 6, 8, 12, 25", "label", ", ".join(texts[:4])),
+        ),
+        (
+            "Samplers side by side",
+            "The same noise. DDPM and SDE add more of it on their way, and end elsewhere.",
+            *("sampler", samplers, "label", ", ".join(texts[:4])),
+        ),
+        (
+            "Ten digits, one noise",
+            "Each row begins with one noise: look for what the digits have in common.",
+            *("label", ", ".join(texts[:10]), "seed", "1, 2, 3, 4, 5"),
+        ),
+    ]
+    if model.vocabulary and model.vocabulary.styles:
+        found.append(
+            (
+                "What each word does",
+                "The first column says no word of style; each other one says one more.",
+                *("prompt", ", ".join(_words(model)), "label", ", ".join(texts[:4])),
+            )
+        )
+    return found
+
+
+def _words(model: LatentDiffusion) -> Iterator[str]:
+    vocabulary = model.vocabulary
+    yield "a"
+    for name in vocabulary.styles:
+        for third in (-1, 1):
+            yield vocabulary.write(vocabulary.phrases(name, third)[0])

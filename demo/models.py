@@ -1,91 +1,88 @@
-"""A folder of several models: which there are, and which of them can be used."""
+"""The models that a page serves: one, or those in the sub-folders of a folder."""
 
-import logging
 import os
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
-from ldm_core import LatentDiffusion, UserError
+from ldm_core import InputError, UserError
+
+from .run import Runner
 
 FILES = ("vae.safetensors", "unet.safetensors")
-FAULT = "It cannot be loaded. The server's log says why."
+MAX_LOADED = 8  # of several models; the one that was used longest ago gives way
 
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Found:
-    """A model in the folder. stamp: changes with its files. problem: why it cannot be used."""
-
-    name: str
-    folder: Path
-    stamp: tuple
-    problem: str = ""
+Load = Callable[[Path, str], Runner]  # from a folder and the name of a model
 
 
-def holds_several(folder: str | Path) -> bool:
-    """Whether models lie in sub-folders of this one, and no files of a model in itself."""
-    return not _has_files(Path(folder)) and any(_has_files(path) for path in _folders(folder))
+class Models:
+    """Loads models when they are asked for. A model whose files have changed is loaded again."""
 
+    def __init__(self, folder: Path, load: Load):
+        """folder: of a model, or of several. Loads the first by name that can be used, `first`.
 
-class ModelFolder:
-    """The models in the sub-folders of a folder, which may come and go at any time."""
+        `left_out`: why others before it cannot be. Raises UserError if there is none.
+        """
+        self.folder, self.load = folder, load
+        self.left_out: dict[str, str] = {}
+        self._loaded: dict[str, tuple[tuple, Runner]] = {}  # the one that was used last comes last
+        self._lock = threading.Lock()  # a model is loaded once, also if several ask for it
+        self.several = not _has_files(folder) and any(map(_has_files, _folders(folder)))
+        if not self.several:
+            self.first = load(folder, "")
+            return
+        for entry in self.menu():
+            problem = entry["problem"]
+            try:
+                self.first = self._newest(entry["name"])
+                return
+            except (UserError, OSError) as error:
+                self.left_out[entry["name"]] = problem or str(error)
+        reasons = " ".join(f"{name}: {problem}" for name, problem in self.left_out.items())
+        raise UserError(f"No model in {folder} can be used. {reasons}")
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
-        self._known: dict[str, Found] = {}
-        self._lock = threading.Lock()  # so that no model is looked at twice at the same time
+    def menu(self) -> list[dict[str, str]]:
+        """The name of each model that is there now, and what is wrong with it; empty for one."""
+        if not self.several:
+            return []
+        there = [path for path in _folders(self.folder) if _has_files(path)]
+        return [{"name": path.name, "problem": _problem(path)} for path in there]
 
-    def look(self) -> list[Found]:
-        """All models that there are now, by name. One is loaded to see whether it can be, unless it
-        was already and is the same still."""
+    def runner(self, name: str | None) -> Runner:
+        """The model of this name, loaded; the first if it is None or empty.
+
+        Raises InputError if there is no such model, UserError if it cannot be used.
+        """
+        if not name or name == self.first.name:
+            return self.first
+        if name not in [entry["name"] for entry in self.menu()]:
+            raise InputError(f"There is no model {name!r:.80} here.")
+        return self._newest(name)
+
+    def _newest(self, name: str) -> Runner:
+        path = self.folder / name
+        if problem := _problem(path):
+            raise UserError(f"{name} cannot be used. {problem}")
         with self._lock:
-            there = [self._looked_at(path) for path in _folders(self.folder) if _has_files(path)]
-            self._known = {model.name: model for model in there}
-        return there
-
-    def find(self, name: str) -> Found | None:
-        return next((model for model in self.look() if model.name == name), None)
-
-    def first(self) -> Found:
-        """The first by name that can be used. Raises UserError if there is none."""
-        there = self.look()
-        for model in there:
-            if not model.problem:
-                return model
-        reasons = " ".join(f"{model.name}: {model.problem}" for model in there)
-        raise UserError(f"No model in {self.folder} can be used. {reasons}")
-
-    def _looked_at(self, path: Path) -> Found:
-        stamp = _stamp(path)
-        known = self._known.get(path.name)
-        return known if known and known.stamp == stamp else self._tried(path, stamp)
-
-    def _tried(self, path: Path, stamp: tuple) -> Found:
-        missing = [name for name in FILES if not os.path.isfile(path / name)]
-        if missing:
-            problem = f"{missing[0]} is missing. Maybe its training has not ended."
-        else:
-            problem = _problem(path)
-        return Found(path.name, path, stamp, problem)
+            stamp = _stamp(path)
+            known, runner = self._loaded.pop(name, (None, None))
+            if known != stamp:
+                runner = self.load(path, name)
+            self._loaded[name] = stamp, runner
+            for oldest in list(self._loaded)[:-MAX_LOADED]:
+                del self._loaded[oldest]
+        return runner
 
 
 def _problem(path: Path) -> str:
-    try:
-        LatentDiffusion.load(path, "cpu", "torch")
-    except (UserError, OSError) as error:
-        return str(error).replace(f"{path}{os.sep}", "")  # visitors need not know where it lies
-    except Exception:  # one model, whatever is wrong with it, must not keep others from the menu
-        log.exception("%s cannot be loaded", path)
-        return FAULT
-    return ""
+    missing = [name for name in FILES if not (path / name).is_file()]
+    return f"{missing[0]} is missing. Maybe its training has not ended." if missing else ""
 
 
-def _folders(folder: str | Path) -> list[Path]:
+def _folders(folder: Path) -> list[Path]:
     """Its sub-folders, by name; but not those whose name cannot stand in an address."""
     try:
-        paths = [path for path in Path(folder).iterdir() if os.path.isdir(path)]
+        paths = [path for path in folder.iterdir() if path.is_dir()]
     except OSError:
         return []
     return sorted(path for path in paths if path.name.isprintable() and path.name[0] != ".")
@@ -97,11 +94,5 @@ def _has_files(folder: Path) -> bool:
 
 def _stamp(folder: Path) -> tuple:
     """What changes when a file is replaced."""
-    stamp = []
-    for name in FILES:
-        try:
-            stat = (folder / name).stat()
-            stamp.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
-        except OSError:
-            stamp.append(None)
-    return tuple(stamp)
+    stats = [(folder / name).stat() for name in FILES]
+    return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)

@@ -1,9 +1,13 @@
-"""From a page to a server that answers: its address, its start and its end."""
+"""From a page to a server that answers: its address, its folder, its start and its end."""
 
-import errno
 import os
+import shutil
+import signal
 import socket
+import sys
+import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
@@ -12,54 +16,68 @@ import httpx
 from ldm_core import UserError
 
 from .environment import proxies_set_aside
-from .folder import tidy
-from .model_pages import ModelPages
+from .lines import Stream
 
-TIDY_S = 60  # how often the page's folder is looked through
-WHAT_TO_DO = {
-    errno.EADDRINUSE: "The port is taken: choose another with --port.",
-    errno.EACCES: "The port is not open to you: choose one above 1023 with --port.",
-    errno.EADDRNOTAVAIL: "No network of this machine has this address: choose another with --host.",
-    errno.EAFNOSUPPORT: "This machine has no such network: choose another with --host.",
-}
+FOLDER = "GRADIO_TEMP_DIR"  # names the folder in which ours is made, and tells Gradio of it
+MAX_FILES = 1000  # of scripts' calls that are kept, 20 to 60 kB each
+TIDY_S = 60  # how often the server looks through what it keeps
+TERMINATED = 143  # exit status
 
 
 def check_address(host: str, port: int) -> None:
     """Raise UserError unless a server can listen there."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise UserError(
-            f"cannot serve at {host}: {error}. Choose another address with --host."
-        ) from error
-    for family, kind, protocol, _, address in found:
-        try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        ):
             with socket.socket(family, kind, protocol) as probe:
                 if os.name == "posix":  # a port that was in use a moment ago is free
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 probe.bind(address)
-        except OSError as error:
-            todo = WHAT_TO_DO.get(error.errno, "Choose another with --host or --port.")
-            raise UserError(f"cannot serve at {host}:{port} ({error.strerror}). {todo}") from error
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(
+            f"cannot serve at {host}:{port}: {reason}. Choose another --host or --port."
+        ) from error
+
+
+def own_folder() -> Path:
+    """Make a folder for the files of this process, which nobody else may read, and tell Gradio of
+    it through the environment. It lies in $GRADIO_TEMP_DIR, or in the system's folder for temporary
+    files. Raises UserError if none can be made there.
+    """
+    try:
+        above = os.environ.get(FOLDER)
+        if above:
+            Path(above).mkdir(parents=True, exist_ok=True)
+        folder = tempfile.mkdtemp(prefix="miniature-stable-diffusion-", dir=above)
+    except OSError as error:
+        raise UserError(
+            f"The page has no folder for its files: {error}. "
+            f"Set {FOLDER} to a folder in which you can write."
+        ) from error
+    os.environ[FOLDER] = folder
+    return Path(folder)
+
+
+def tidy(folder: Path, max_files: int = MAX_FILES) -> None:
+    """Remove all but the newest files of a folder."""
+    with suppress(OSError):  # another thread may tidy it, too
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        for path in sorted(files, key=lambda path: path.stat().st_mtime)[:-max_files]:
+            path.unlink()
 
 
 def serve(
-    page: gr.Blocks,
-    host: str,
-    port: int,
-    folder: Path,
-    share: bool = False,
-    others: ModelPages | None = None,
-    **options,
+    page: gr.Blocks, host: str, port: int, folder: Path, share: bool = False, **options
 ) -> None:
-    """Serve until the page is closed, and keep its folder tidy. others: the pages below it, of
-    other models. options: of `Blocks.launch`.
+    """Serve until the page is closed, or SIGTERM ends the program, and remove the folder then.
 
-    Raises UserError if the page cannot be served.
+    options: of `Blocks.launch`. Raises UserError if the page cannot be served.
     """
-    tidy(folder)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
         with proxies_set_aside(outside_of=host if share else None):
             page.launch(
@@ -69,25 +87,34 @@ def serve(
                 prevent_thread_lock=True,  # or Gradio would keep Ctrl-C to itself
                 **options,
             )
-    except (OSError, ValueError, ImportError, httpx.HTTPError, httpx.InvalidURL) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"cannot serve at {host}:{port}: {reason}") from error
-    try:
-        next_look = time.monotonic() + TIDY_S
+        next_look, finished = time.monotonic() + TIDY_S, set()
         while page.is_running:
             if time.monotonic() > next_look:
                 tidy(folder)
-                for one in [page, *(others.pages() if others else [])]:
-                    forget_removed_files(one)
+                finished = forget_calls(page, finished)
                 next_look = time.monotonic() + TIDY_S
             time.sleep(0.1)
+    except (OSError, ValueError, ImportError, httpx.HTTPError, httpx.InvalidURL) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"cannot serve at {host}:{port}: {reason}") from error
     finally:
-        if others:
-            others.stop()
+        for stream in list(Stream.running):  # the server waits for what it is still sending
+            stream.stop()
         page.close(verbose=False)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def forget_removed_files(page: gr.Blocks) -> None:
-    """Gradio remembers the path of every file that it has served, to remove it in the end."""
+def forget_calls(page: gr.Blocks, finished: set[str]) -> set[str]:
+    """Have Gradio forget the calls of scripts: it keeps an entry for each, and the path of each
+    file, for ever. finished: the sessions that this function returned at the look before; nobody
+    has fetched their results since. Returns those whose calls are finished now.
+    """
+    queue = page._queue
+    is_finished = lambda events: not events & queue.event_ids_to_events.keys()
+    now = {s for s, events in list(queue.pending_event_ids_session.items()) if is_finished(events)}
+    for session in finished & now:
+        del queue.pending_event_ids_session[session]
+        queue.pending_messages_per_session.pop(session, None)
     for paths in page.temp_file_sets:
         paths -= {path for path in list(paths) if not os.path.lexists(path)}
+    return now - finished

@@ -9,7 +9,7 @@ hosts would have the browser unpack those.
 import gzip
 import hashlib
 import json
-import re
+import math
 import shutil
 import subprocess
 import tempfile
@@ -21,17 +21,12 @@ from typing import Any
 from ldm_core import LatentDiffusion, UserError
 from ldm_core.export.graphs import graphs
 from ldm_core.export.model_json import model_json
-from ldm_core.files.weights import weights_of
-from ldm_core.inputs import MAX_SEED
-from ldm_core.output.file_settings import SCALE, stored_settings
+from ldm_core.export.packing import packed
 
-from .layout import WEB, read
-from .markup import controls
-from .prompts import MAX_PROMPT, Amount, Words, asks_of
-from .requests import OF_WORDS, Choice, Label, Number, Request, Whole, labels
-from .runs import LARGE, Runner
+from .about import DATA, about, example
+from .run import Runner
+from .web_files import STYLES, WEB, modules, read, render, script_json
 
-SITE = WEB / "site"
 PACKED = ".bin"
 RUNTIME, WASM = "packages/onnxruntime.js", f"packages/onnxruntime.wasm{PACKED}"
 PACKAGES = {  # files of npm packages, and where they go
@@ -42,51 +37,54 @@ PACKAGES = {  # files of npm packages, and where they go
 RUNTIME_HINT = (
     "pass as --runtime the node_modules that `npm ci` makes from demo/web/package-lock.json."
 )
-# Of demo/web, in the order in which they count. The site has them at the same paths.
-STYLES = (
-    *("theme.css", "layout.css", "player.css", "keeping.css", "views.css"),
-    *("controls.css", "live.css", "prompt.css", "site/site.css"),
-)
-MODULES = ("player.js", "views.js", "keeping.js", "live.js", "prompt.js", "prompt_field.js")
-# The names that demo/web/site/request.js knows the kinds of values by; the first that fits.
-KINDS = {
-    Label: "label",
-    Choice: "choice",
-    Words: "words",
-    Amount: "number",
-    Whole: "whole",
-    Number: "number",
-}
 
 
-def write_web(model: LatentDiffusion, folder: Path, runtime: Path | None = None) -> None:
+def write_web(
+    model: LatentDiffusion, folder: Path, runtime: Path | None = None, weights: Path | None = None
+) -> None:
     """Write the page with a model into an empty folder.
 
-    runtime: a node_modules folder with the npm packages; npm fetches them if it is None. Raises
-    UserError where they cannot be had.
+    runtime: a node_modules folder with the npm packages; npm fetches them if it is None. weights:
+    the folder of the model, for the tab Train. Raises UserError where the packages
+    cannot be had.
     """
-    write_page(model, folder)
+    # The model that is exported runs in PyTorch; examples are drawn by what is fastest here.
+    fast = LatentDiffusion.load(weights) if weights else model
+    write_page(Runner(fast, folder=weights, deadline_s=math.inf), folder)
     with node_modules(runtime) as packages:
         for source, target in PACKAGES.items():
             _write(folder / target, (packages / source).read_bytes())
     _write_model(model, folder)
     # After all others, because it lists them.
     files = {name: _sha256((folder / name).read_bytes()) for name in _names(folder)}
-    worker = f"const FILES = {json.dumps(files, indent=1)};\n\n{read('site/sw.js')}"
+    worker = f"const FILES = {json.dumps(files, indent=1)};\n\n{read('sw.js')}"
     _write(folder / "sw.js", worker.encode())
-    # Hosts read these two, and visitors do not.
-    _copy(SITE / "README.md", folder / "README.md")
+    _copy(WEB / "site/README.md", folder / "README.md")
     _write(folder / ".nojekyll", b"")  # GitHub Pages must not change the files
 
 
-def write_page(model: LatentDiffusion, folder: Path) -> None:
-    """Write index.html, the files of demo/web that it loads, and licenses.txt."""
-    parts = [*SITE.glob("*.js"), *(WEB / "engine").glob("*.js")]
-    for name in (*STYLES, *MODULES, *(path.relative_to(WEB).as_posix() for path in parts)):
-        if name != "site/sw.js":  # it must lie above all that it keeps
-            _copy(WEB / name, folder / name)
-    _copy(SITE / "licenses.txt", folder / "licenses.txt")
-    _write(folder / "index.html", index(model).encode())
+def write_page(runner: Runner, folder: Path) -> None:
+    """Write index.html, the files of demo/web that it loads, the examples, and licenses.txt."""
+    for name in (*page_modules(), *page_styles()):
+        _copy(WEB / name, folder / name)
+    _copy(WEB / "site/licenses.txt", folder / "licenses.txt")
+    for name in DATA:
+        _write(folder / f"data/{name}.json", json.dumps(example(name, runner)).encode())
+    known = {"styles": page_styles(), "modules": modules("static.js"), "browser": True}
+    words = runner.model.vocabulary is not None
+    html = render("static.html", about=script_json(about(runner)), words=words, **known)
+    _write(folder / "index.html", html.encode())
+
+
+def page_styles() -> list[str]:
+    return [*STYLES, "static.css"]
+
+
+def page_modules() -> list[str]:
+    """The modules that the page loads, at once or later."""
+    later = [path.relative_to(WEB).as_posix() for path in WEB.glob("parts/*.js")]
+    entries = ("static.js", "engine/worker.js", "engine/files.js", *later)
+    return sorted({name for entry in entries for name in modules(entry)})
 
 
 @contextmanager
@@ -133,7 +131,7 @@ def _write_model(model: LatentDiffusion, folder: Path) -> None:
     files = {"runtime": {"path": f"../{RUNTIME}"}, "wasm": _about(folder / WASM, f"../{WASM}")}
     for name, graph in graphs(model, small=True).items():
         path = folder / "model" / f"{name}.onnx{PACKED}"
-        _write(path, graph)
+        _write(path, packed(graph))
         files[name] = _about(path, path.name)
     about = json.dumps(model_json(model) | {"files": files})
     _write(folder / "model" / "model.json", about.encode())
@@ -165,66 +163,3 @@ def _write(path: Path, content: bytes) -> None:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
-
-
-def index(model: LatentDiffusion) -> str:
-    asks = asks_of(model)
-    about = json.dumps(what_the_page_knows(model, asks)).replace("<", "\\u003c")  # ends no script
-    parts = {
-        "styles": "\n".join(f'<link rel="stylesheet" href="{name}">' for name in STYLES),
-        "header": read("header.html"),
-        "player": read("player.html"),
-        "controls": controls(model, asks),
-        "how": read("how.html"),
-        "about": about,
-    }
-    words = "words" if asks is not Request else ""
-    page = re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], read("site/index.html"))
-    return chosen(page, {"browser", words})
-
-
-def chosen(template: str, known: set[str]) -> str:
-    """A template with what stands for one of the known words: the part of Handlebars that the files
-    in demo/web use, and that Gradio reads, too."""
-    pattern = r"\{\{#if (\w+)\}\}(.*?)(?:\{\{else\}\}(.*?))?\{\{/if\}\}"
-    choose = lambda match: match[2] if match[1] in known else match[3] or ""
-    return re.sub(pattern, choose, template, flags=re.DOTALL)
-
-
-def what_the_page_knows(model: LatentDiffusion, asks: type[Request]) -> dict[str, Any]:
-    """For demo/web/site: what may be asked, what files store, and an example to open with."""
-    config = model.config.to_dict()
-    blank = asks.check(model, {}).file_settings(model)
-    return {
-        "values": [_described(name, asks, model) for name in asks.values()],
-        "left_out": asks.left_out(model),
-        "of_words": OF_WORDS,
-        "labels": list(labels(model)),
-        "max_prompt": MAX_PROMPT,
-        "max_seed": MAX_SEED,
-        "class_names": model.class_names,
-        "vocabulary": model.vocabulary and model.vocabulary.to_dict(),
-        "defaults": model.defaults.to_dict(),
-        "noise_schedule": config["noise_schedule"],
-        "stored": stored_settings(blank, weights_of(model)),
-        "scales": {"gif": SCALE, "png": LARGE},
-        "example": Runner(model, Path()).example(),
-    }
-
-
-def _described(name: str, asks: type[Request], model: LatentDiffusion) -> dict[str, Any]:
-    value = asks.values()[name]
-    kind = value.kind
-    about = {
-        "name": name,
-        "title": value.title,
-        "kind": next(word for cls, word in KINDS.items() if isinstance(kind, cls)),
-        "start": asks.start(model)[name],
-        "in_line": value.in_line,
-        "says_what": value.says_what,
-    }
-    if isinstance(kind, Number):
-        about |= {"low": kind.low, "high": kind.high}
-    if isinstance(kind, Choice):
-        about |= {"choices": list(kind.titles(model))}
-    return about

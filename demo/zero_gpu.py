@@ -10,8 +10,8 @@ from types import ModuleType
 
 from ldm_core import LatentDiffusion
 
-from .requests import Request
-from .runs import Draw, StepPictures, draw
+from .request import Request
+from .run import Draw, StepPictures, draw
 
 # A visitor who has less than this left today gets no GPU; so it is no longer than a run may need
 # where CUDA has to start first.
@@ -19,7 +19,7 @@ DURATION_S = 10
 
 
 def drawn_on_lent_gpu(spaces: ModuleType, weights: str | Path) -> Draw:
-    """What draws on a lent GPU. spaces: the package, see `zero_gpu_package`.
+    """Make a function that draws on a lent GPU. spaces: the package (see `environment`).
 
     The package forks a process for it, in which the GPU is; the request and the pictures are sent
     through a pipe. The model is loaded here and now: what is put on "cuda" before the page is

@@ -49,11 +49,9 @@ ALLOWED = {
 }
 # The same for the folders outside, beside the names that `ldm_core` itself offers.
 OUTSIDE = {
-    "demo": {"checks", "export", "files", "inputs", "model", "output"},
+    "demo": {"command_line", "checks", "export", "files", "inputs", "model", "output"},
     "hosting": {"command_line", "model"},
-    "benchmarks": {
-        *("data", "evaluation", "export", "files", "model", "output", "runtime"),
-    },
+    "benchmarks": {"export", "files", "model", "output", "runtime"},
 }
 # What a network and its mathematics must be readable, and usable, without.
 FOREIGN = {"argparse", "pathlib", "os", "json", "PIL", "mutagen", "safetensors", "torchvision"}

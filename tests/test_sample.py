@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from demo.requests import Request
-from demo.runs import LARGE, Runner
+from demo.reproduce import Wanted
+from demo.run import Runner
 from ldm_core import Keep, LatentDiffusion, checks, read_settings
 from ldm_core.files.drawings import read_digit, read_drawing, read_mask
 from ldm_core.files.pictures import lay_out
@@ -221,15 +221,12 @@ def test_a_label_given_with_like_takes_the_place_of_a_prompt_and_a_prompt_that_o
 
 @pytest.mark.parametrize("label", ["3", "any"])
 def test_like_makes_the_files_of_the_page_again(run, weights, tmp_path, capsys, label):
-    runner = Runner(LatentDiffusion.load(weights), tmp_path)  # as the page does: the same backend
-    request = Request.check(runner.model, [label, 2, 2, "euler", 8])
-    frames = [step.x_t for step in runner.steps(request)]
-    files = [
-        runner.save_gif(frames, request),
-        runner.save_png(frames[-1], request),
-        runner.save_png(frames[-1], request, LARGE),
-    ]
-    for file in files:
+    runner = Runner(LatentDiffusion.load(weights))  # as the page does: the same backend
+    given = {"label": label, "guidance_scale": 2, "steps": 2, "sampler": "euler", "seed": 8}
+    for format in ("gif", "png", "strip"):
+        wanted = Wanted.check(runner.model, given, format)
+        file = tmp_path / wanted.name()
+        wanted.write(runner, file)
         run(f"--like {file} --out again{file.suffix} --force")
         assert (tmp_path / f"again{file.suffix}").read_bytes() == file.read_bytes()
     assert "warning" not in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """Find the class that a text names, by one rule for every entrance. The first line that fits wins:
 
 1. The exact name of a class is that class, in any Unicode form; "*" is no label.
-2. A name that differs only in case is that class.
+2. A name that differs only in case, white space, or the form of quotes and dashes is that class.
 3. "any", in any case, is no label.
 4. A number and a range, such as 3 and 0-4, mean names where names of classes are numbers, and
    otherwise count the classes from 0.
@@ -69,8 +69,28 @@ def composed(text: str) -> str:
 
 
 def folded(text: str) -> str:
-    """The same for two texts that differ only in case or Unicode form."""
-    return composed(text).casefold()
+    """The same for two texts that differ only in case, Unicode form, white space, and in what
+    phones write by themselves (see `typed`)."""
+    return composed(one_line(typed(text))).casefold()
+
+
+def one_line(text: str) -> str:
+    """Make any white space one space."""
+    return re.sub(r"\s+", " ", text)
+
+
+def typed(text: str) -> str:
+    """Write curly quotes, dashes and full-width characters as a plain keyboard does. Each stays
+    one character."""
+    return text.translate(_TYPED)
+
+
+_TYPED = {
+    **dict.fromkeys(map(ord, "‘’‚‛"), "'"),
+    **dict.fromkeys(map(ord, "“”„‟«»"), '"'),
+    **dict.fromkeys(map(ord, "‐‑‒–—―"), "-"),
+    **{0xFEE0 + code: chr(code) for code in range(ord("!"), ord("~") + 1)},  # full width
+}
 
 
 def _numbered(first: int, last: int, class_names: Sequence[str]) -> list[int]:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..checks import InputError, brief
-from .class_names import composed, folded, written
+from .class_names import composed, folded, typed, written
 
 EMPTY = 0  # the row of the empty word
 LOW, MIDDLE, HIGH = -1, 0, 1  # the thirds of a measurement; a slider ends at LOW and at HIGH
@@ -48,8 +48,12 @@ NUMBER_WORDS = {
     "8": "eight",
     "9": "nine",
 }
-SEPARATOR = r"[\s,.;:!?\-]"
-UNKNOWN = re.compile(rf".(?:(?!{SEPARATOR}).)*", re.DOTALL)
+# Dots and a colon before a figure separate nothing: "bold:1.1" must not name a 1.
+SEPARATOR = r"""(?:[\s,;!?\-'"…]|\.\.+|[.:](?![-+]?\.?[0-9]))"""
+GAP = re.compile(SEPARATOR)
+DECIMALS = re.compile(r"[0-9]+(?:,[0-9]+)+")  # some write 1,1 for 1.1
+UNKNOWN = re.compile(rf"{DECIMALS.pattern}|(?:[.:]-(?=\.?[0-9])|(?!{SEPARATOR}).)+", re.DOTALL)
+WEIGHT = re.compile(r"[.:*=^][-+]?\.?[0-9]|[0-9][,%]")  # in what is no word
 ADVISED = 3  # unknown words that an error names
 
 Phrase = tuple[int, ...]  # its words, as rows
@@ -145,39 +149,64 @@ class Vocabulary:
     def read(self, prompt: str) -> Reading:
         """The words of a prompt and what they say.
 
-        Raises InputError for words that are not known, naming the nearest ones that are; for a
-        prompt that is too long; and for one that names two classes or two thirds of one property.
+        Raises InputError, which says all that is wrong: words that are not known, with the nearest
+        ones that are; weights such as "bold:1.1"; too many words; two classes, or two thirds of one
+        property.
         """
-        rows = tuple(self._rows(prompt))
-        if len(rows) > self.n_positions:
-            raise InputError(f"A prompt has at most {self.n_positions} words, not {len(rows)}.")
-        labels = list(dict.fromkeys(row - 1 for row in rows if row <= self.n_classes))
-        if len(labels) > 1:
-            names = [self.write((self.class_row(label),)) for label in labels[:2]]
-            raise InputError(f"A prompt names one class at most, not {' and '.join(names)}.")
+        tokens = list(self._tokens(prompt))
+        rows = tuple(row for row, _ in tokens if row)
+        problems = list(self._unknown([text for row, text in tokens if not row]))
+        if not problems and len(rows) > self.n_positions:
+            problems.append(f"A prompt has at most {self.n_positions} words, not {len(rows)}.")
+        # "two sevens" names two: who mends the unknown word should not meet the next refusal.
+        named = (row or self._singular(text) for row, text in tokens)
+        classes = list(dict.fromkeys(row for row in named if row and row <= self.n_classes))
+        if len(classes) > 1:
+            first, second = (self.write((row,)) for row in classes[:2])
+            problems.append(
+                f"A prompt names one class at most, not {first} and {second}. "
+                f"Write {brief(first)} or {brief(second)}."
+            )
         style: dict[str, int] = {}
+        differ = {}  # of a property: the first two thirds that are said
         for name, third in (self._meaning[row] for row in rows if row in self._meaning):
             if style.setdefault(name, third) != third:
-                said = [self.write(self.phrases(name, t)[0]) for t in (style[name], third)]
-                raise InputError(f"A prompt says one thing about {name}, not {' and '.join(said)}.")
-        return Reading(rows, labels[0] if labels else None, style)
+                differ.setdefault(name, (style[name], third))
+        for name, thirds in differ.items():
+            said = " and ".join(self.write(self.phrases(name, third)[0]) for third in thirds)
+            problems.append(f"A prompt says one thing about {name}, not {said}.")
+        if problems:
+            raise InputError(" ".join(problems))
+        return Reading(rows, classes[0] - 1 if classes else None, style)
 
-    def _rows(self, prompt: str) -> Iterator[int]:
-        at, unknown = 0, {}
-        while at < len(prompt):
-            if (match := self._known.match(prompt, at)) and (row := self._row(match[0])):
-                yield row
+    def _tokens(self, prompt: str) -> Iterator[tuple[int | None, str]]:
+        """Each word as its row and its text; the row of an unknown word is None."""
+        text, at = typed(prompt), 0
+        while at < len(text):
+            known, number = self._known.match(text, at), DECIMALS.match(text, at)
+            row = self._row(prompt[at : known.end()]) if known else None
+            if row and not (number and number.end() > known.end()):
+                yield row, prompt[at : known.end()]
+                at = known.end()
+            elif match := GAP.match(text, at):
                 at = match.end()
-            elif re.match(SEPARATOR, prompt[at]):
-                at += 1
             else:
-                match = UNKNOWN.match(prompt, at)
-                unknown[match[0]] = None
-                at = match.end()
-        if unknown:
-            words = list(map(self._advice, list(unknown)[:ADVISED]))
-            words += [f"{len(unknown) - ADVISED} more"] if len(unknown) > ADVISED else []
-            raise InputError(f"The prompt has {' and '.join(words)}.")
+                end = UNKNOWN.match(text, at).end()
+                yield None, prompt[at:end]
+                at = end
+
+    def _unknown(self, words: Sequence[str]) -> Iterator[str]:
+        words = list(dict.fromkeys(words))
+        if words:
+            said = list(map(self._advice, words[:ADVISED]))
+            said += [f"{len(words) - ADVISED} more"] if len(words) > ADVISED else []
+            yield f"The prompt has {' and '.join(said)}."
+
+    def _singular(self, word: str) -> int | None:
+        """The row of the class of which a word is the plural."""
+        return next(
+            (row for end in ("s", "es") if (row := self._row(word.removesuffix(end)))), None
+        )
 
     def _row(self, spelling: str) -> int | None:
         for form, table in self._tables:
@@ -187,6 +216,11 @@ class Vocabulary:
         return None
 
     def _advice(self, word: str) -> str:
+        if WEIGHT.search(typed(word)):
+            *others, last = self.styles or [""]
+            named = f"{', '.join(others)} or {last}" if others else last
+            sliders = f": set {named}, from -1 to 1" if last else ""
+            return f"the weight {brief(word)} (weights are not read{sliders})"
         spellings = [spelling for row in self.rows for spelling in row]
         likeness = difflib.SequenceMatcher(b=folded(word))
 
@@ -216,9 +250,12 @@ def _table(form, spellings: Sequence[tuple[str, int]]) -> dict[str, list[int]]:
 
 
 def _pattern(spellings) -> re.Pattern:
-    """Any of the spellings as a whole word, in any case and Unicode form. The longest goes first: a
-    class "boot" must not hide a class "ankle boot"."""
+    """Any of the spellings as a whole word, in any case, Unicode form and white space. The longest
+    goes first: a class "boot" must not hide a class "ankle boot"."""
     decomposed = partial(unicodedata.normalize, "NFD")
-    forms = {form(spelling) for spelling in spellings for form in (composed, decomposed, folded)}
+    forms = {
+        typed(form(spelling)) for spelling in spellings for form in (composed, decomposed, folded)
+    }
     ordered = sorted(forms, key=len, reverse=True)
-    return re.compile(f"(?:{'|'.join(map(re.escape, ordered))})(?={SEPARATOR}|$)", re.IGNORECASE)
+    escaped = [r"\s+".join(map(re.escape, re.split(r"\s+", form))) for form in ordered]
+    return re.compile(f"(?:{'|'.join(escaped)})(?={SEPARATOR}|$)", re.IGNORECASE)

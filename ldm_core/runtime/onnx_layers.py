@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ..model.attention import FeedForward, MultiHeadAttention
-from .onnx_graph import DTYPES, Graph
+from .onnx_graph import Graph
 
 
 class Accuracy(NamedTuple):
@@ -41,23 +41,10 @@ class Layers(Graph):
         array = tensor.detach().float().cpu().numpy()
         if self.accuracy is None or array.size < SMALL or not array.any():
             return self.constant(array)
-        is_narrow = min(array.shape[:2]) <= NARROW
-        return self._rounded(array, self.accuracy.narrow if is_narrow else self.accuracy.wide)
-
-    def _rounded(self, array: np.ndarray, bits: int) -> str:
-        """Rounded weights: whole numbers in digits of base 256, the lowest first, which are joined
-        when the model is loaded. Digits apart make a smaller file, because those of one place are
-        alike; with a power of two as the step, nothing else is rounded."""
+        bits = self.accuracy.narrow if min(array.shape[:2]) <= NARROW else self.accuracy.wide
+        # A power of two, so that nothing else is rounded.
         step = 2.0 ** (round(math.log2(np.sqrt(np.mean(array**2)))) - bits)
-        rest, digits = np.rint(array / step).astype(np.int64), []
-        while rest.any():
-            digits.append(((rest + 128) % 256 - 128).astype(np.int8))
-            rest = (rest - digits[-1]) // 256
-        values = step * 256.0 ** np.arange(len(digits))
-        values = values.reshape(-1, *[1] * array.ndim).astype(np.float32)
-        parts = self.add("Cast", self.constant(np.stack(digits)), to=DTYPES["float32"])
-        parts = self.add("Mul", parts, self.constant(values))
-        return self.add("ReduceSum", parts, self.constant([0]), keepdims=0)
+        return self.constant((np.rint(array / step) * step + 0.0).astype(np.float32))  # no -0.0
 
     def reshape(self, x: str, *shape: int) -> str:
         """0 keeps a size; -1 is inferred."""
@@ -107,8 +94,8 @@ class Layers(Graph):
             for layer in (attention.to_q, attention.to_k, attention.to_v)
         )
         channels = attention.to_q.out_features
-        heads, shape = channels // attention.d_head, ("N", n, channels)
-        h = self.add_contributed("MultiHeadAttention", q, k, v, shape=shape, num_heads=heads)
+        heads = channels // attention.d_head
+        h = self.add("Attention", q, k, v, q_num_heads=heads, kv_num_heads=heads)
         return self.linear(h, attention.to_out.weight, attention.to_out.bias)
 
     def feed_forward(self, x: str, layer: FeedForward, n: int) -> str:

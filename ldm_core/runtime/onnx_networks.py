@@ -91,10 +91,10 @@ def decoder_graph(vae: VAE, accuracy: Accuracy | None = None) -> bytes:
     return graph.model({"image": (x, ("B", 1, IMAGE_SIDE, IMAGE_SIDE))})
 
 
-def encoder_graph(vae: VAE) -> bytes:
+def encoder_graph(vae: VAE, accuracy: Accuracy | None = None) -> bytes:
     """A model that takes image (B, 1, 32, 32) and returns "z" (B, 4, 8, 8): the mean latents,
     normalised."""
-    graph, channels = Layers(), vae.config.latent_channels
+    graph, channels = Layers(accuracy), vae.config.latent_channels
     x = graph.input("image", ("B", 1, IMAGE_SIDE, IMAGE_SIDE))
     x = _add_layers(graph, x, vae.encoder, IMAGE_SIDE)
     first, axis = graph.constant([0]), graph.constant([1])

@@ -1,6 +1,7 @@
-"""A real Chromium on the real page, served as a Space serves it."""
+"""A real Chromium on the real pages: Gradio's, served as a Space serves it, and the static one."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,36 +16,32 @@ from playwright.sync_api import sync_playwright
 from demo.static_page import node_modules
 from hosting.browser import launch
 from ldm_core import UserError
+from ldm_core.export.__main__ import main
 from ldm_core.files.weights import save_unet, save_vae
 
 from ..conftest import ROOT
-from ..demo.values import with_words
+from .hosting import hosting
 
 START_S = 120
+PAGES = ["gradio", "static"]
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The address of the page, run with the weights of this repository."""
-    with serving(tmp_path_factory.mktemp("server")) as url:
-        yield url
+def playwright():
+    with sync_playwright() as playwright:
+        yield playwright
 
 
 @pytest.fixture(scope="session")
-def word_weights(tmp_path_factory):
-    """Weights of a small model that knows words."""
-    folder = tmp_path_factory.mktemp("words")
-    model = with_words()
-    save_vae(folder / "vae.safetensors", model.vae, {})
-    save_unet(folder / "unet.safetensors", model, {})
-    return folder
-
-
-@pytest.fixture(scope="session")
-def word_server(word_weights, tmp_path_factory):
-    """The address of the page of a model that knows words."""
-    with serving(tmp_path_factory.mktemp("server"), "--weights", word_weights) as url:
-        yield url
+def browser(playwright):
+    try:
+        browser = launch(playwright)
+    except BrowserError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no browser (python -m playwright install chromium): {error}")
+    yield browser
+    browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +52,115 @@ def packages():
             yield folder
     except UserError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
+# Weights
+
+
+@pytest.fixture(scope="session")
+def label_weights(label_model, tmp_path_factory):
+    """Weights of a small model that knows labels only."""
+    folder = tmp_path_factory.mktemp("labels")
+    save_vae(folder / "vae.safetensors", label_model.vae, {})
+    save_unet(folder / "unet.safetensors", label_model, {})
+    return folder
+
+
+# Both pages
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """The address of Gradio's page, run with the weights of this repository."""
+    with serving(tmp_path_factory.mktemp("server")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def word_server(weights, tmp_path_factory):
+    """The address of Gradio's page of a model that knows words."""
+    with serving(tmp_path_factory.mktemp("server"), "--weights", weights) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def export(packages, tmp_path_factory):
+    """export(weights): the folder of a static page with them."""
+
+    def export(weights):
+        folder = tmp_path_factory.mktemp("site")
+        line = ["--format", "web", "--weights", weights, "--out", folder, "--runtime", packages]
+        assert main(map(str, line)) == 0
+        return folder
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def site(export):
+    """The folder of a static page with the weights of this repository."""
+    return export(ROOT / "weights")
+
+
+@pytest.fixture(scope="session")
+def word_site(export, weights, tmp_path_factory):
+    """The address of a static page of a model that knows words, under some path of its host."""
+    host = tmp_path_factory.mktemp("host")
+    shutil.copytree(export(weights), host / "some" / "path")
+    with hosting(host) as url:
+        yield f"{url}some/path/"
+
+
+@pytest.fixture(params=PAGES)
+def address(request):
+    """The address of either page, of a small model that knows words."""
+    return request.getfixturevalue({"gradio": "word_server", "static": "word_site"}[request.param])
+
+
+@pytest.fixture
+def open_page(browser, address):
+    """open_page(query="", **context) opens either page. At the end, no page may have an error."""
+    with pages(browser, address) as open_page:
+        yield open_page
+
+
+@pytest.fixture
+def open_real_page(browser, server):
+    """As open_page, but Gradio's page with the weights of this repository."""
+    with pages(browser, server) as open_page:
+        yield open_page
+
+
+@contextmanager
+def pages(browser, address):
+    contexts, reported = [], []
+
+    def open_page(query="", width=1280, height=800, **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        # Of the context: a page hears nothing of its service worker.
+        context.on("request", lambda r: _is_outside(r.url, address) and reported.append(r.url))
+        page = context.new_page()
+        page.set_default_timeout(60_000)  # a slow machine is no failure
+        page.on("console", lambda m: _is_fault(m) and reported.append(m.text))
+        page.on("pageerror", lambda error: reported.append(str(error)))
+        page.goto(address + query)
+        page.wait_for_selector("body[data-ready] .player[data-state] .x_t[src]", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not reported
+
+
+def _is_fault(message) -> bool:
+    is_refusal = "status of 422" in message.text  # which the page tells people
+    return message.type in ("error", "warning") and not is_refusal
+
+
+def _is_outside(url: str, address: str) -> bool:
+    return not url.startswith((address, "data:", "blob:"))
 
 
 @contextmanager
@@ -86,72 +192,6 @@ def serving(folder, *line):
     finally:
         process.terminate()
         process.wait(20)
-
-
-@pytest.fixture(scope="session")
-def playwright():
-    with sync_playwright() as playwright:
-        yield playwright
-
-
-@pytest.fixture(scope="session")
-def browser(playwright):
-    try:
-        browser = launch(playwright)
-    except BrowserError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no browser (python -m playwright install chromium): {error}")
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def open_page(browser, server):
-    """open_page(query="", **context) opens the page. At the end, no page may have an error."""
-    with pages(browser, server) as open_page:
-        yield open_page
-
-
-@pytest.fixture
-def open_word_page(browser, word_server):
-    """As open_page, for a model that knows words."""
-    with pages(browser, word_server) as open_page:
-        yield open_page
-
-
-# The prompt that the page starts with, where there is one, has been read.
-CHECKED = """() => {
-  const prompt = document.querySelector("#prompt input");
-  return !prompt || prompt.hasAttribute("aria-invalid");
-}"""
-
-
-@contextmanager
-def pages(browser, server):
-    contexts, reported = [], []
-
-    def open_page(query="", width=1280, height=800, **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(60_000)  # a slow machine is no failure
-        page.on("console", lambda m: m.type in ("error", "warning") and reported.append(m.text))
-        page.on("pageerror", lambda error: reported.append(str(error)))
-        page.on("request", lambda r: _is_outside(r.url, server) and reported.append(r.url))
-        page.goto(server + query)
-        page.wait_for_selector("body[data-ready] .player[data-state=example] .x_t[src]")
-        page.wait_for_function(CHECKED)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not reported
-
-
-def _is_outside(url: str, server: str) -> bool:
-    return not url.startswith((server, "data:", "blob:"))
 
 
 def wait_for_server(url: str, process: subprocess.Popen) -> None:

@@ -1,31 +1,33 @@
-"""The tab Draw: drawn by hand, re-imagined, completed, edited, refused; and its endpoint."""
+"""The tab Draw on both pages: drawn by hand, re-imagined, completed, edited, and refused. The model
+is small and knows no digits; what it draws is noise."""
 
 import numpy as np
 import pytest
-from gradio_client import Client
 from PIL import Image
 
-from demo.runs import data_uri
 from ldm_core.files.drawings import as_digit
 
-from .actions import pixels
+from .actions import (
+    generate,
+    open_tab,
+    pixels,
+    set_number,
+    settings,
+    status,
+    visible,
+    wait_for_state,
+)
 
 SEVEN = ((0.2, 0.2), (0.7, 0.2), (0.4, 0.75))
 
 
 @pytest.fixture
-def draw_page(open_word_page):
-    """The tab, open. Its model is small and knows no digits; what it draws is noise."""
-
-    def draw_page(**options):
-        page = open_word_page(**options)
-        page.click("button[role=tab]:has-text('Draw')")
-        page.wait_for_selector(".easel[data-way=reimagine]")
-        page.fill("[aria-label='number input for Steps']:visible", "3")
-        page.keyboard.press("Tab")
-        return page
-
-    return draw_page
+def page(open_page):
+    page = open_page()
+    open_tab(page, "Draw")
+    page.wait_for_selector(".easel[data-way=reimagine]")
+    set_number(page, "draw-steps", 3)
+    return page
 
 
 def stroke(page, points):
@@ -40,15 +42,13 @@ def stroke(page, points):
     page.mouse.up()
 
 
-def wait_for_another_digit(page, before):
-    look = "document.querySelector('.easel .digit').getAttribute('src')"
+def digit_after(page, act):
+    """The digit that is seen after an act, once it is another one."""
+    before = page.get_attribute(".seen .digit", "src")
+    act()
+    look = "document.querySelector('.seen .digit').getAttribute('src')"
     page.wait_for_function(f"before => ![null, before].includes({look})", arg=before)
-
-
-def draw(page, points):
-    before = page.get_attribute(".easel .digit", "src")
-    stroke(page, points)
-    wait_for_another_digit(page, before)
+    return pixels(page.get_attribute(".seen .digit", "src"))
 
 
 def choose(page, way):
@@ -56,55 +56,53 @@ def choose(page, way):
     page.wait_for_selector(f".easel[data-way={way.lower().replace('-', '')}]")
 
 
-def generate(page):
-    page.click("#draw-generate")
-    page.wait_for_selector("#draw-player .player[data-state=done]")
-
-
-def settings(page):
-    return page.inner_text("#draw-player .settings")
-
-
-def test_a_drawing_is_seen_re_imagined_completed_and_edited(draw_page):
-    page = draw_page()
+def test_a_drawing_is_seen_re_imagined_completed_and_edited(page):
     page.click(".easel .clear")
-    draw(page, SEVEN)
-    digit = pixels(page.get_attribute(".easel .digit", "src"))
+    digit = digit_after(page, lambda: stroke(page, SEVEN))
     across, down = (np.flatnonzero(digit.max(axis=axis) > 127) for axis in (0, 1))
     assert 18 <= max(np.ptp(across), np.ptp(down)) + 1 <= 20
-    assert page.locator(".easel .channels img[src]").count() == 4
-    assert "grey levels" in page.inner_text(".easel .hint")
+    assert page.locator(".seen img[src]").count() == 3
+    assert "grey levels" in page.inner_text(".seen .hint")
 
-    generate(page)
+    generate(page, "draw-")
     assert settings(page).startswith("a digit re-imagined")
-    assert page.get_attribute("#draw-player .gif", "href")
-    assert page.locator("#draw-player .link").is_hidden()
+    with page.expect_download() as download:
+        visible(page, ".gif").click()
+    assert download.value.suggested_filename.endswith(".gif")
+    assert page.locator("#draw-invert").is_hidden()
 
     choose(page, "Complete")
     stroke(page, ((0.2, 0.7), (0.8, 0.7)))
-    generate(page)
+    generate(page, "draw-")
     assert settings(page).startswith("a digit completed")
 
     choose(page, "Edit")
-    generate(page)
+    assert page.locator("#draw-strength").is_hidden()
+    generate(page, "draw-")
     assert settings(page).startswith("a digit edited")
-    assert "grey levels on average" in page.inner_text("#draw-player .status")
+    assert "grey levels on average" in status(page)
 
 
-def test_stop(draw_page):
-    page = draw_page()
-    page.fill("[aria-label='number input for Steps']:visible", "100")
-    page.keyboard.press("Tab")
+def test_a_drawing_stays_while_another_tab_is_open(page):
+    digit = digit_after(page, lambda: stroke(page, SEVEN))
+    open_tab(page, "Watch")
+    open_tab(page, "Draw")
+    page.wait_for_selector(".seen .digit[src]")
+    assert (pixels(page.get_attribute(".seen .digit", "src")) == digit).all()
+    generate(page, "draw-")
+
+
+def test_stop(page):
+    set_number(page, "draw-steps", 100)
     page.click("#draw-generate")
     page.click("#draw-stop")
-    page.wait_for_selector("#draw-player .player[data-state=stopped]")
-    page.fill("[aria-label='number input for Steps']:visible", "2")
-    page.keyboard.press("Tab")
-    generate(page)
+    wait_for_state(page, "stopped")
+    set_number(page, "draw-steps", 2)
+    generate(page, "draw-")
 
 
-def test_nothing_drawn_nothing_rubbed_out_and_no_picture(draw_page, tmp_path):
-    page = draw_page()
+def test_nothing_drawn_nothing_rubbed_out_and_no_picture(page, tmp_path):
+    digit_after(page, lambda: stroke(page, SEVEN))
     choose(page, "Complete")
     page.click("#draw-generate")
     assert page.inner_text(".easel .wrong").startswith("Nothing is rubbed out yet")
@@ -112,38 +110,33 @@ def test_nothing_drawn_nothing_rubbed_out_and_no_picture(draw_page, tmp_path):
     page.click(".easel .clear")
     page.click("#draw-generate")
     assert page.inner_text(".easel .wrong").startswith("Nothing is drawn yet")
-    assert page.get_attribute("#draw-player .player", "data-state") == "example"
+    assert visible(page, ".player").get_attribute("data-state") == "example"
 
     (tmp_path / "notes.png").write_text("no picture")
-    page.set_input_files(".easel input", tmp_path / "notes.png")
+    page.set_input_files(".easel input[type=file]", tmp_path / "notes.png")
     page.wait_for_selector(".easel .wrong:has-text('no picture that the browser can read')")
     Image.new("L", (90, 90), 200).save(tmp_path / "blank.png")
-    page.set_input_files(".easel input", tmp_path / "blank.png")
+    page.set_input_files(".easel input[type=file]", tmp_path / "blank.png")
     page.wait_for_selector(".easel .wrong:has-text('blank, or too faint')")
 
 
-def test_a_photograph_is_made_smaller_before_it_is_sent(draw_page, tmp_path):
-    page = draw_page()
+def test_a_photograph_becomes_a_digit(page, tmp_path):
     grey = np.full((1600, 1200), 210, np.uint8)
     grey[400:500, 300:900] = 40
     grey[400:1200, 800:900] = 40
     Image.fromarray(grey).save(tmp_path / "photo.jpg")
-    before = page.get_attribute(".easel .digit", "src")
-    with page.expect_request(lambda request: "component_server" in request.url) as sent:
-        page.set_input_files(".easel input", tmp_path / "photo.jpg")
-    assert len(sent.value.post_data_buffer) < 300_000
-    wait_for_another_digit(page, before)
-    digit = pixels(page.get_attribute(".easel .digit", "src")).astype(float)
+    choice = lambda: page.set_input_files(".easel input[type=file]", tmp_path / "photo.jpg")
+    digit = digit_after(page, choice).astype(float)
     assert np.abs(digit - as_digit(grey)).mean() < 8
 
 
-def test_the_endpoint_takes_a_picture_and_its_own_settings(word_server, tmp_path):
-    client = Client(word_server, verbose=False, download_files=tmp_path)
-    picture = np.zeros((60, 60), np.uint8)
-    picture[10:15, 10:40] = picture[10:50, 35:40] = 255
-    values = {"start_from": data_uri(picture), "strength": 0.5, "steps": 2, "label": "7"}
-    png, _, said = client.predict(api_name="/draw", **values)
-    again, _, _ = client.predict(api_name="/draw", **said)
-    assert (np.asarray(Image.open(png)) == np.asarray(Image.open(again))).all()
-    with pytest.raises(Exception, match="Nothing is drawn yet"):
-        client.predict(api_name="/draw")
+def test_halves_are_enough_without_a_mouse(page):
+    digit_after(page, lambda: stroke(page, SEVEN))
+    choose(page, "Complete")
+    page.focus(".halves [data-half=top]")
+    page.keyboard.press("Enter")
+    generate(page, "draw-")
+    assert settings(page).startswith("a digit completed")
+    page.click(".easel .clear")  # keeps all
+    page.click("#draw-generate")
+    assert page.inner_text(".easel .wrong").startswith("Nothing is rubbed out yet")

@@ -26,7 +26,7 @@ def test_in_a_frame_of_another_site_it_draws(server, other_site, browser):
     frame = page.frame_locator("iframe")
     frame.locator("body[data-ready]").wait_for()
     frame.locator("#generate").click()
-    frame.locator("#stage .player[data-state=done]").wait_for()
-    frame.locator("#stage .link").click()  # a frame may not write to the clipboard
-    assert frame.locator("#stage .address").input_value().startswith(f"{server}?")
+    frame.locator(".player[data-state=done]").wait_for()
+    frame.locator(".link").click()  # a frame may not write to the clipboard
+    assert frame.locator(".address").input_value().startswith(f"{server}?")
     page.close()

@@ -1,69 +1,56 @@
-"""The tab Morph: its main path, its stop, a bad point; and its endpoint."""
+"""The tab Morph: its main path, its stop, a bad point."""
 
 import pytest
-from gradio_client import Client
 from PIL import Image
+
+from .actions import generate, open_tab, set_number, status, step, visible, wait_for_state, write
 
 
 @pytest.fixture
-def morph_page(open_word_page):
-    def morph_page(**options):
-        # It does not play by itself where people want to see less motion.
-        page = open_word_page(**{"reduced_motion": "reduce"} | options)
-        page.click("button[role=tab]:has-text('Morph')")
-        page.wait_for_selector("#morph-player .player[data-state=example] .x_t[src]")
-        return page
-
-    return morph_page
+def morph_page(open_page):
+    # It does not play by itself where people want to see less motion.
+    page = open_page(reduced_motion="reduce")
+    open_tab(page, "Morph")
+    visible(page, ".player[data-state=example] .x_t[src]").wait_for()
+    return page
 
 
-def set_slider(page, name, value):
-    page.fill(f"[aria-label='number input for {name}']:visible", str(value))
-    page.keyboard.press("Tab")
+def noise(page):
+    return visible(page, ".noise").inner_text()
 
 
-def wait_for_state(page, state):
-    page.wait_for_selector(f"#morph-player .player[data-state={state}]")
+def test_it_opens_with_an_example_of_what_its_controls_say(morph_page):
+    assert step(morph_page) == "Picture 23 of 23"
+    assert noise(morph_page) == "8:2 → 3:1, 92%"
+    assert visible(morph_page, ".tiles img[src]").is_visible()
 
 
 def test_three_points_make_a_loop(morph_page):
-    page = morph_page()
-    set_slider(page, "In-between frames", 4)
-    set_slider(page, "Steps", 2)
-    page.fill("#morph-what-3 input, #morph-what-3 textarea", "a bold zero")
-    page.fill("#morph-seed-3 input", "9")
-    page.click("#morph-generate")
-    wait_for_state(page, "done")
-    assert page.inner_text("#morph-player .step") == "Picture 11 of 11"
-    assert page.inner_text("#morph-player .noise") == "a bold zero:9 → 3:1, 75%"
+    page = morph_page
+    set_number(page, "morph-frames", 4)
+    set_number(page, "morph-steps", 2)
+    write(page, "a bold zero", "morph-what_3")
+    page.fill("#morph-seed_3 input", "9")
+    generate(page, "morph-")
+    assert step(page) == "Picture 11 of 11"
+    assert noise(page) == "a bold zero:9 → 3:1, 75%"
     with page.expect_download() as download:
-        page.click("#morph-player .gif")
+        visible(page, ".keep .gif").click()
     assert Image.open(download.value.path()).n_frames == 12
-    page.focus("#morph-player .scrubber")
+    visible(page, ".scrubber").focus()
     page.keyboard.press("Home")
-    assert page.inner_text("#morph-player .noise") == "3:1"
+    assert noise(page) == "3:1"
+    assert visible(page, ".x_0").is_visible()  # the noise that it began with
 
 
 def test_stop_and_a_bad_point(morph_page):
-    page = morph_page()
-    set_slider(page, "Steps", 100)
+    page = morph_page
+    set_number(page, "morph-steps", 100)
     page.click("#morph-generate")
     page.click("#morph-stop")
     wait_for_state(page, "stopped")
-    set_slider(page, "Steps", 2)
-    page.fill("#morph-what-2 input, #morph-what-2 textarea", "a dog")
+    set_number(page, "morph-steps", 2)
+    write(page, "a dog", "morph-what_2")
     page.click("#morph-generate")
     wait_for_state(page, "failed")
-    status = page.inner_text("#morph-player .status")
-    assert "Point 2" in status and "dog" in status
-
-
-def test_the_endpoint_takes_its_own_settings(word_server, tmp_path):
-    client = Client(word_server, verbose=False, download_files=tmp_path)
-    values = {"morph": ["3:1", "a bold 8:2"], "frames": 2, "steps": 2, "loop": False}
-    png, gif, said = client.predict(api_name="/morph", **values)
-    assert Image.open(gif).n_frames == 3
-    again, _, _ = client.predict(api_name="/morph", **said)
-    assert Image.open(again).tobytes() == Image.open(png).tobytes()
-    with pytest.raises(Exception, match="Points must be a list of 2 to 6 points"):
-        client.predict(api_name="/morph", morph=["3:1"])
+    assert "Point 2" in status(page) and "dog" in status(page)

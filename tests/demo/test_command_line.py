@@ -9,13 +9,14 @@ import sys
 import time
 import urllib.request
 
+import httpx
 import pytest
 
 from demo import app
-from ldm_core import LatentDiffusion
+from demo.serving import own_folder, tidy
+from ldm_core import LatentDiffusion, UserError
 
 from ..conftest import ROOT
-from .values import make_older
 
 
 def refusal(capsys, *line: str) -> str:
@@ -58,16 +59,10 @@ def test_a_bad_port_is_refused(port, capsys):
     assert "1 to 65535" in refusal(capsys, "--port", port)
 
 
-@pytest.mark.parametrize(
-    ("host", "said"),
-    [
-        ("nowhere.invalid", "cannot serve at nowhere.invalid"),
-        ("192.0.2.1", "No network of this machine has this address"),
-        ("a" * 300, "Choose another address with --host"),
-    ],
-)
-def test_an_address_of_another_machine_is_refused(host, said, capsys):
-    assert said in refusal(capsys, "--host", host, "--port", str(free_port()))
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1", "a" * 300])
+def test_an_address_of_another_machine_is_refused(host, capsys):
+    said = refusal(capsys, "--host", host, "--port", str(free_port()))
+    assert f"cannot serve at {host}" in said and "Choose another --host" in said
 
 
 def test_no_folder_for_files_is_refused(label_model, monkeypatch, tmp_path, capsys):
@@ -83,11 +78,32 @@ def test_a_proxy_for_a_public_link_may_need_a_package(label_model, monkeypatch, 
     monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:9")
     assert "nonsense" in refusal(capsys, "--share", "--port", str(free_port()))
     assert "NO_PROXY" not in os.environ
+    assert not list(tmp_path.glob("miniature-stable-diffusion-*"))
+
+
+def test_the_folder_is_our_own_and_lies_in_the_one_that_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "named"))
+    folder = own_folder()
+    assert folder.parent == tmp_path / "named" and folder.stat().st_mode & 0o77 == 0
+    assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="Set GRADIO_TEMP_DIR to a folder in which you can write"):
+        own_folder()
+
+
+def test_only_the_newest_files_are_kept(tmp_path):
+    for i, name in enumerate("dbca"):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (i, i))
+    tidy(tmp_path, max_files=2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "c"]
+    tidy(tmp_path / "missing")
 
 
 @pytest.fixture
 def start(weights, tmp_path):
-    """start(*line, **environment): the page, in a process of its own."""
+    """start(*line, **environment): the page, in its own process."""
     processes = []
 
     def start(*line: str, **environment: str) -> subprocess.Popen:
@@ -122,28 +138,26 @@ def test_neither_proxies_nor_ipv6_keep_the_page_from_starting(start, proxies, ho
     wait_for(f"http://{'127.0.0.1' if '.' in host else '[::1]'}:{port}/", process)
 
 
-def test_files_from_before_a_kill_are_removed_at_the_next_start(start, tmp_path):
+@pytest.mark.parametrize(
+    ("sent", "status", "says"),
+    [(signal.SIGINT, 130, "python -m demo: stopped\n"), (signal.SIGTERM, 143, "")],
+)
+def test_it_ends_when_it_is_told_to_and_leaves_no_file(start, tmp_path, sent, status, says):
     port = free_port()
     process = start("--port", str(port))
     wait_for(f"http://127.0.0.1:{port}/", process)
-    (folder,) = tmp_path.glob("miniature-stable-diffusion*")
-    process.kill()
-    (folder / "runs").mkdir(exist_ok=True)
-    left = folder / "runs" / "7-seed-6-00000000.gif"
-    left.touch()
-    make_older(left, 7200)
-    wait_for(f"http://127.0.0.1:{port}/", start("--port", str(port)))
-    assert not left.exists()
-
-
-def test_ctrl_c_ends_with_130(start):
-    port = free_port()
-    process = start("--port", str(port))
-    wait_for(f"http://127.0.0.1:{port}/", process)
-    process.send_signal(signal.SIGINT)
+    ours = lambda: list(tmp_path.glob("miniature-stable-diffusion-*"))  # Gradio makes another
+    assert len(ours()) == 1
+    body = {"across": "seed", "across_values": list(range(20)), "fixed": {"steps": 100}}
+    asked = f"http://127.0.0.1:{port}/engine/grid"
+    with httpx.stream("POST", asked, json=body, trust_env=False, timeout=60) as answer:
+        messages = answer.iter_bytes()
+        next(messages)
+        process.send_signal(sent)  # nobody waits for the end of a run
+        assert b"done" not in b"".join(messages)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert said.endswith("python -m demo: stopped\n")
+    assert process.returncode == status
+    assert said.endswith(says) and not ours()
 
 
 def wait_for(url: str, process: subprocess.Popen) -> None:
@@ -157,8 +171,11 @@ def wait_for(url: str, process: subprocess.Popen) -> None:
     pytest.fail(f"the page did not come up: {process.poll()}")
 
 
-def test_run_as_a_file_it_does_not_hide_the_library_requests(monkeypatch):
+def test_run_as_a_file_it_finds_its_modules_and_hides_none(monkeypatch):
+    """Python puts demo/ first on sys.path then."""
     folder = ROOT / "demo"
+    standard = sys.stdlib_module_names | {"requests", "site", "httpx", "gradio"}
+    assert not standard & {path.stem for path in folder.iterdir()}
     monkeypatch.setattr(sys, "path", [os.fspath(folder), *sys.path])
     runpy.run_path(os.fspath(folder / "app.py"), run_name="app")
-    assert os.fspath(ROOT) in sys.path and os.fspath(folder) not in sys.path
+    assert os.fspath(ROOT) in sys.path

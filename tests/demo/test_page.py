@@ -1,154 +1,158 @@
-"""How the page is put together: controls, tabs, endpoint, errors."""
+"""How the page is put together: controls, hosts of parts, events, and what it tells its scripts."""
 
-import os
-from types import SimpleNamespace
+import json
+import re
 
-import gradio as gr
 import orjson
 import pytest
 
-from demo import app, parts
-from demo.endpoint import add_endpoint
-from demo.parts import shown_to_people
-from demo.prompts import PromptRequest
-from demo.requests import Request
-from demo.runs import Runner
-from demo.tabs import watch
-from ldm_core import LatentDiffusion, UserError
+from demo import app
+from demo.about import about
+from demo.controls import starts_of
+from demo.request import PromptRequest, Request, request_type
+from demo.run import Runner
+from demo.web_files import WEB, modules, script_json
+from ldm_core import LatentDiffusion
 
 from ..conftest import small_parts
-from .values import WithEta, with_words
+from .conftest import models_of
+from .values import with_words
+
+TABS = ("watch", "compare", "draw", "morph")
 
 
-def controls(page: gr.Blocks) -> dict[str, dict]:
-    """The properties of all components of a page that have a label, by their label: those of the
-    first tab, where others have the same."""
-    properties = [component["props"] for component in reversed(page.config["components"])]
-    return {one["label"]: one for one in properties if one.get("label")}
+@pytest.fixture(params=["words", "labels"])
+def model(request, label_model):
+    return with_words() if request.param == "words" else label_model
 
 
-def watch_page(model: LatentDiffusion) -> gr.Blocks:
-    """The page with one tab: others have controls of the same names."""
-    return app.build(model, (watch,))
+def built(model):
+    page, options = app.build(models_of(model))
+    return page.config, options["head"]
 
 
-def kinds(page: gr.Blocks) -> list[str]:
-    return [component["type"] for component in page.config["components"]]
+def components(config) -> dict[str, dict]:
+    """The properties of components, by their ids on the page."""
+    found = [component["props"] for component in config["components"]]
+    return {one["elem_id"]: one for one in found if one.get("elem_id")}
 
 
-def endpoint(page: gr.Blocks) -> list[tuple]:
-    """Name, type and default of each value that /generate takes."""
-    keys = ("parameter_name", "type", "parameter_default")
-    parameters = page.get_api_info()["named_endpoints"]["/generate"]["parameters"]
-    return [(p[keys[0]], p[keys[1]].get("type"), p[keys[2]]) for p in parameters]
+def element_id(tab, name):
+    return name if tab == "watch" else f"{tab}-{name}"
 
 
-def test_the_page_has_a_control_for_each_value(label_model):
-    page = watch_page(label_model)
-    found = controls(page)
-    start = Request.start(label_model)
-    for name, value in Request.values().items():
-        assert found[value.title]["value"] == start[name]
-        assert found[value.title]["info"] == value.info
+def test_a_tab_has_a_control_for_each_of_its_values(model):
+    config, _ = built(model)
+    found = components(config)
+    for tab, start in starts_of(model).items():
+        for name, value in start.items():
+            assert found[element_id(tab, name)]["value"] == value, (tab, name)
+    for name, value in request_type(model).values().items():
+        assert found[name]["label"] == value.title
+        assert (found[name].get("info") or "") == value.info
+    assert found["generate"]["value"] == "Generate" and found["stop"]["value"] == "Stop"
 
 
-def test_the_page_offers_the_classes_by_their_names():
-    names = ("circle", "five-pointed star")
-    page = watch_page(LatentDiffusion(small_parts(names)))
-    offered = [text for _, text in controls(page)["Label"]["choices"]]
-    assert offered == [*names, "any"]
-
-
-def test_a_class_called_any_is_not_no_label():
-    page = watch_page(LatentDiffusion(small_parts(("any", "1"))))
-    choices = controls(page)["Label"]["choices"]
-    assert [text for text, _ in choices] == ["any", "1", "no label"]
-    assert len({value for _, value in choices}) == 3
-
-
-@pytest.mark.parametrize("name", ["x" * 240, "caf\udce9"])
-def test_the_page_can_be_sent_whatever_the_classes_are_called(name):
-    page = watch_page(LatentDiffusion(small_parts((name, "1"))))
-    assert orjson.dumps(page.config["components"], default=str)
-
-
-@pytest.mark.parametrize(
-    ("allowed", "quota", "wanted"),
-    [(4, "max 100000", 4), (4, "150000 100000", 2), (1, "400000 100000", 1), (4, "5 100000", 1)],
-)
-def test_as_many_runs_at_once_as_cores_may_be_used(allowed, quota, wanted, monkeypatch, tmp_path):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(parts, "CPU_MAX", tmp_path / "cpu.max")
-    assert parts.cores() == allowed
-    (tmp_path / "cpu.max").write_text(quota)
-    assert parts.cores() == wanted
-
-
-def test_the_endpoint_takes_the_values_of_a_request(label_model):
-    types = ("string", "number", "integer", "string", "integer")
-    start = Request.start(label_model)
-    assert endpoint(watch_page(label_model)) == [
-        (name, type_, start[name]) for name, type_ in zip(start, types, strict=True)
-    ]
-
-
-def test_a_new_value_has_a_control_and_a_place_in_the_endpoint(runner):
-    with gr.Blocks() as page:
-        watch.build(page, runner, WithEta)
-        add_endpoint(runner, WithEta)
-    assert controls(page)["Fresh noise"]["maximum"] == 1
-    assert endpoint(page)[-1] == ("eta", "number", 0.0)
-    run = next(event for event in page.config["dependencies"] if event["targets"][0][1] == "click")
-    assert len(run["inputs"]) == len(WithEta.values())
-
-
-def test_a_model_with_words_has_a_control_for_each_of_its_values():
-    model = with_words()
-    page = watch_page(model)
-    found, start = controls(page), PromptRequest.start(model)
-    for name, value in PromptRequest.values().items():
-        assert found[value.title]["value"] == start[name]
-    assert found["Prompt"]["value"] == "seven"
-    fields = ("prompt", "negative_prompt", "stroke", "lean", "width")
-    left_out = PromptRequest.left_out(model)
-    assert [name for name, _, _ in endpoint(page)] == [*Request.values(), *fields]
-    assert [default for _, _, default in endpoint(page)] == list(left_out.values())
-    assert left_out["label"] is None and left_out["prompt"] == ""
+def test_labels_are_offered_by_the_names_of_classes():
+    found = components(built(LatentDiffusion(small_parts(("circle", "five-pointed star"))))[0])
+    offered = ["circle", "five-pointed star", "any"]
+    assert [text for _, text in found["label"]["choices"]] == offered
+    found = components(built(LatentDiffusion(small_parts(("any", "1"))))[0])
+    assert [title for title, _ in found["label"]["choices"]] == ["any", "1", "no label"]
 
 
 def test_a_model_of_labels_has_no_control_for_words(label_model):
-    titles = {value.title for value in PromptRequest.values().values()}
-    assert controls(watch_page(label_model)).keys() & titles == {
-        value.title for value in Request.values().values()
-    }
+    found = components(built(label_model)[0])
+    assert not found.keys() & (PromptRequest.values().keys() - Request.values().keys())
 
 
 def test_a_property_that_the_model_has_no_words_for_has_no_slider():
-    found = controls(watch_page(with_words(("medium", "b"))))
-    assert [found[title]["visible"] for title in ("Stroke", "Lean", "Width")] == [False, True, True]
+    found = components(built(with_words(("medium", "b")))[0])
+    assert "stroke" not in found and {"lean", "width"} <= found.keys()
 
 
-def test_one_tab_has_no_bar_and_a_second_one_needs_a_module_only(label_model):
-    assert "tabs" not in kinds(watch_page(label_model))
+def test_controls_hand_their_values_to_the_page_s_script_and_to_no_function(model):
+    config, _ = built(model)
+    mine = [event for event in config["dependencies"] if event["api_visibility"] == "private"]
+    assert mine and not any(event["backend_fn"] for event in mine)
+    names = starts_of(model)
+    ids = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
+    for tab in TABS:
+        (run,) = [event for event in mine if f"page.generate('{tab}', values)" in str(event["js"])]
+        given = [ids[one] for one in run["inputs"]]
+        assert given == [element_id(tab, name) for name in names[tab]]
+        (sets,) = [event for event in mine if f"page.values('{tab}')" in str(event["js"])]
+        assert sets["outputs"] == run["inputs"] and sets["targets"][0][1] == "set"
+        for name in names[tab]:
+            control = [e for e in mine if f"page.changed('{tab}', '{name}'" in str(e["js"])]
+            kind = next(
+                c["type"]
+                for c in config["components"]
+                if c["props"].get("elem_id") == element_id(tab, name)
+            )
+            assert len(control) == (kind != "textbox")
 
-    def build(page: gr.Blocks, runner: Runner) -> None:
-        gr.Textbox(label="Of the second tab")
 
-    second = SimpleNamespace(TITLE="Second", build=build)
-    page = app.build(label_model, (watch, second))
-    assert kinds(page).count("tabitem") == 2
-    assert controls(page).keys() >= {"Watch", "Second", "Seed", "Of the second tab"}
-
-
-def test_people_are_shown_what_they_can_act_on():
-    with pytest.raises(gr.Error, match="Try again") as shown, shown_to_people():
-        raise UserError("Try again")
-    assert not shown.value.print_exception
+def test_each_host_mounts_a_part_that_is_there(model):
+    config, _ = built(model)
+    hosts = [str(c["props"].get("js_on_load")) for c in config["components"] if c["type"] == "html"]
+    mounted = re.findall(r"page\.mount\(element, '(\w+)', '(\w+)', trigger\)", "\n".join(hosts))
+    assert {tab for tab, _ in mounted} == {*TABS, "train"}
+    for _, part in mounted:
+        assert (WEB / f"{part}.html").is_file(), part
+    assert ("watch", "prompt") in mounted or model.vocabulary is None
 
 
-def test_a_fault_of_the_program_keeps_its_traceback_in_the_log():
-    with pytest.raises(gr.Error, match="Its log says what") as shown, shown_to_people():
-        _ = 1 / 0
-    assert shown.value.print_exception
-    assert isinstance(shown.value.__cause__, ZeroDivisionError)
+def test_the_head_brings_what_the_scripts_know_and_preloads_modules(model):
+    _, head = built(model)
+    known = json.loads(
+        re.search(r'<script type="application/json" id="about">(.*?)</script>', head)[1]
+    )
+    assert known == json.loads(json.dumps(about(Runner(model))))
+    preloaded = re.findall(r'<link rel="modulepreload" href="web/([\w/.]+)">', head)
+    assert preloaded == modules("gradio.js") and "engine/remote_engine.js" in preloaded
+    assert not any("worker" in name for name in preloaded)
+
+
+def test_the_page_opens_on_what_its_controls_say(model):
+    known = about(Runner(model))
+    example = known["examples"]["watch"]
+    start = {n: v for n, v in known["starts"]["watch"].items() if n in example["settings"]}
+    assert example["settings"] == start and example["settings"]["label"] == "7"
+    assert len(example["pictures"]) == example["steps"] + 1
+
+
+def test_about_names_every_value_of_every_request(model):
+    known = about(Runner(model))
+    values = {value["name"]: value for value in known["values"]}
+    for names in known["requests"].values():
+        assert values.keys() >= set(names)
+    assert values["steps"] == {
+        "name": "steps",
+        "title": "Steps",
+        "info": "More steps take longer and give cleaner strokes.",
+        "kind": "whole",
+        "start": 12,
+        "low": 1,
+        "high": 100,
+        "step": 1,
+        "in_line": "{} step{s}",
+        "says_what": False,
+    }
+    assert {value["kind"] for value in known["values"]} <= {
+        *("label", "words", "number", "whole", "choice", "picture", "mask", "shown", "points"),
+        "boolean",
+    }
+    assert known["controls"] == {tab: list(start) for tab, start in known["starts"].items()}
+
+
+@pytest.mark.parametrize("name", ["x" * 240, "caf\udce9", "</script><u>", 'a "quoted" & one'])
+def test_the_page_can_be_sent_whatever_the_classes_are_called(name):
+    config, head = built(LatentDiffusion(small_parts((name, "1"))))
+    assert orjson.dumps(config["components"], default=str)
+    assert "<u>" not in head and head.encode()
+
+
+def test_json_in_a_page_ends_no_script():
+    assert "<" not in script_json({"a": "</script>"})
+    assert json.loads(script_json({"a": "</script>"})) == {"a": "</script>"}

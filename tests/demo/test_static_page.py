@@ -1,21 +1,21 @@
-"""The page of the static site: all of Gradio's page, made from the same definitions."""
+"""The static page: all of Gradio's page, made from the same definitions."""
 
 import json
 import re
-from html import unescape
+from pathlib import PurePosixPath
 
 import pytest
 
 from demo import static_page
-from demo.layout import FOLD, GENERATE, NEW_SEED, STOP, WEB
-from demo.prompts import asks_of
-from demo.runs import Runner
+from demo.about import DATA, about
+from demo.run import Runner
 from demo.static_page import node_modules
+from demo.web_files import WEB
 from ldm_core import UserError
 
 from .values import with_words
 
-CONTROL = re.compile(r'id="(\w+)" class="block')
+LOADED = re.compile(r"""(?:\bfrom |^import |\bimport\(|new URL\()["'](\.{1,2}/[\w/.]+)["']""", re.M)
 
 
 @pytest.fixture(params=["words", "labels"])
@@ -23,83 +23,70 @@ def model(request, label_model):
     return with_words() if request.param == "words" else label_model
 
 
-def about(page: str) -> dict:
-    return json.loads(
-        re.search(r'<script type="application/json" id="about">(.*)</script>', page)[1]
+@pytest.fixture
+def written(model, tmp_path):
+    """The folder with the page of a model."""
+    static_page.write_page(Runner(model), tmp_path)
+    return tmp_path
+
+
+def index(folder):
+    return (folder / "index.html").read_text(encoding="utf-8")
+
+
+def known(folder):
+    (text,) = re.findall(
+        r'<script type="application/json" id="about">(.*?)</script>', index(folder)
     )
+    return json.loads(text)
 
 
-def test_a_value_has_one_control_with_its_title_and_what_it_starts_with(model):
-    page, asks = static_page.index(model), asks_of(model)
-    assert sorted(CONTROL.findall(page)) == sorted(asks.values())
-    for name, value in asks.values().items():
-        assert value.title in page and value.info in unescape(page)
-        own = page.split(f'id="{name}" class="block')[1].split('class="block')[0]
-        start = asks.start(model)[name]
-        shown = f"{start:g}" if isinstance(start, int | float) else start
-        marks = rf'value="{re.escape(shown)}"( checked| selected|[^>]* aria-label=| id=)'
-        assert re.search(marks, own), name
-    for title in (GENERATE, STOP, NEW_SEED):
-        assert f">{title}</button>" in page
-    assert (FOLD in page) == (model.vocabulary is not None)
+def test_the_page_knows_what_gradio_s_page_knows(model, written):
+    assert known(written) == json.loads(json.dumps(about(Runner(model))))
 
 
-def test_the_colour_of_a_slider_changes_where_its_handle_is(model):
-    share = (model.defaults.guidance_scale - 0) / 10
-    slider = re.search(
-        '<input type="range"[^>]*id="guidance_scale-slider"', static_page.index(model)
-    )[0]
-    assert f"--range_progress: {share:.2%}" in slider
+def test_the_tabs_have_their_data(model, written):
+    for name, draw in DATA.items():
+        found = json.loads((written / f"data/{name}.json").read_text(encoding="utf-8"))
+        assert found == json.loads(json.dumps(draw(Runner(model))))
 
 
-def test_nothing_of_a_template_is_left(model):
-    page = static_page.index(model).split('id="about"')[0]
-    assert "{{" not in page and "}}" not in page
+def test_nothing_of_a_template_is_left(model, written):
+    page = index(written).split('id="about"')[0]
+    assert not re.search(r"\{[{%#]|[%#}]\}", page)
     words = model.vocabulary is not None
-    assert ("Text encoder" in page) == ("Write a prompt" in page) == words
-    assert ("with the label and without it" in page) != words
-    assert "Nothing that you write or draw is sent anywhere." in page
-
-
-def test_a_property_that_the_model_has_no_words_for_has_no_slider():
-    found = CONTROL.findall(static_page.index(with_words(("medium", "b"))))
-    assert "stroke" not in found and {"lean", "width"} <= set(found)
+    assert ("Text encoder" in page) == words
 
 
 @pytest.mark.parametrize("name", ["</script><u>", 'a "quoted" & one', "caf\udce9"])
 def test_a_class_may_have_any_name(name, tmp_path):
-    model = with_words((name, "1"))
-    static_page.write_page(model, tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "<u>" not in page
-    assert about(page)["class_names"] == [name, "1"]
-    keys = re.findall(r'type="radio" name="label" value="([^"]*)"', page)
-    assert [unescape(key) for key in keys] == about(page)["labels"]
+    static_page.write_page(Runner(with_words((name, "1"))), tmp_path)
+    assert "<u>" not in index(tmp_path)
+    assert known(tmp_path)["class_names"] == [name, "1"]
 
 
-def test_the_page_opens_with_gradio_s_example(model, tmp_path):
-    example = about(static_page.index(model))["example"]
-    assert example == json.loads(json.dumps(Runner(model, tmp_path).example()))
-
-
-def test_all_that_the_page_loads_is_written_with_it(model, tmp_path):
-    static_page.write_page(model, tmp_path)
-    page = (tmp_path / "index.html").read_text(encoding="utf-8")
-    loaded = {tmp_path / name for name in re.findall(r'(?:href|src)="([\w/.]+)"', page)}
-    assert len(loaded) == len(static_page.STYLES) + 1
-    modules = [path for path in loaded if path.suffix == ".js"]
+def test_all_that_the_page_loads_is_written_with_it(written):
+    loaded = set(re.findall(r'(?:href|src)="([\w/.]+\.(?:css|js))"', index(written)))
+    loaded |= {f"parts/{path.name}" for path in (WEB / "parts").glob("*.js")}
+    modules = [name for name in loaded if name.endswith(".js")]
     while modules:
         module = modules.pop()
-        for name in re.findall(r'(?: from |new URL\()"(.*?)"', module.read_text(encoding="utf-8")):
-            path = (module.parent / name).resolve()
-            if path in loaded or path.relative_to(tmp_path).parts[0] in ("packages", "sw.js"):
-                continue
-            loaded.add(path)
-            modules.append(path)
-    written = set(tmp_path.rglob("*.*"))
-    assert written == loaded | {tmp_path / name for name in ("index.html", "licenses.txt")}
-    for path in loaded:
-        assert path.read_bytes() == (WEB / path.relative_to(tmp_path)).read_bytes()
+        text = (written / module).read_text(encoding="utf-8")
+        for name in LOADED.findall(text):
+            path = (written / PurePosixPath(module).parent / name).resolve()
+            path = path.relative_to(written.resolve()).as_posix()
+            if path not in loaded and not path.startswith(("packages/", "sw.js")):
+                loaded.add(path)
+                modules.append(path)
+    found = {path.relative_to(written).as_posix() for path in written.rglob("*.*")}
+    data = {f"data/{name}.json" for name in DATA}
+    assert found == loaded | data | {"index.html", "licenses.txt"}
+    for name in loaded:
+        assert (written / name).read_bytes() == (WEB / name).read_bytes()
+
+
+def test_paths_are_relative(written):
+    assert not re.search(r'(?:href|src)="(?:/|https?:)', index(written))
 
 
 def test_npm_packages_are_pinned_by_integrity_in_the_public_registry():

@@ -5,22 +5,28 @@ through a pipe, but the GPU is this CPU.
 """
 
 import inspect
+import json
 import logging
 import os
 import subprocess
 import sys
 
+import httpx
 import numpy as np
 import pytest
+from gradio.context import LocalContext
 
 from demo import app
+from demo.about import DATA, about
+from demo.api import Api
 from demo.environment import zero_gpu_package
-from demo.requests import Request
-from demo.runs import Runner
+from demo.request import Request
+from demo.run import Runner
 from demo.zero_gpu import DURATION_S, drawn_on_lent_gpu
 from ldm_core import LatentDiffusion
 
 from ..conftest import ROOT
+from .conftest import models_of
 from .values import GOOD
 
 STAND_IN = """
@@ -66,7 +72,7 @@ def loaded(label_model, monkeypatch):
     calls = []
 
     def load(folder, device="cpu", backend="auto"):
-        calls.append((folder, device, backend))
+        calls.append((str(folder), device, backend))
         return label_model
 
     monkeypatch.setattr(LatentDiffusion, "load", load)
@@ -79,8 +85,8 @@ def lent(spaces, loaded):
 
 
 @pytest.fixture
-def on_gpu(label_model, tmp_path, lent):
-    return Runner(label_model, tmp_path, elsewhere=lent)
+def on_gpu(label_model, lent):
+    return Runner(label_model, elsewhere=lent)
 
 
 @pytest.fixture
@@ -97,27 +103,21 @@ def test_the_generator_asks_for_a_gpu_that_a_visitor_can_have(spaces, lent, load
     assert loaded == [("weights", "cuda", "torch")]
 
 
-def test_messages_come_one_by_one_through_the_package(on_gpu, request_, spaces):
-    messages = on_gpu.messages(request_)
-    assert next(messages)["pictures"] == [] and spaces.made == []
+def test_steps_come_one_by_one_through_the_package(on_gpu, request_, spaces):
+    steps = on_gpu.steps(request_)
     for index in range(4):
-        assert next(messages)["pictures"][-1]["index"] == index
+        assert next(steps).index == index
         assert spaces.made == [*range(index + 1)]
-    assert len(next(messages)["pictures"]) == 4
-    assert spaces.made == [0, 1, 2, 3]
 
 
-def test_pictures_are_those_of_the_lent_gpu(label_model, tmp_path, request_, lent, monkeypatch):
-    runner = Runner(label_model, tmp_path, elsewhere=lent)
-    monkeypatch.setattr(runner, "model", None)
-    own = [step.x_t for step in Runner(label_model, tmp_path).steps(request_)]
-    assert all(map(np.array_equal, own, [step.x_t for step in runner.steps(request_)]))
+def test_pictures_are_those_of_the_lent_gpu(label_model, request_, on_gpu, monkeypatch):
+    monkeypatch.setattr(on_gpu, "model", None)
+    own = [step.x_t for step in Runner(label_model).steps(request_)]
+    assert all(map(np.array_equal, own, [step.x_t for step in on_gpu.steps(request_)]))
 
 
 @pytest.mark.parametrize("good", [0, 1, 3, 4])
-def test_what_the_gpu_does_not_draw_is_drawn_here(
-    label_model, tmp_path, request_, lent, good, caplog
-):
+def test_what_the_gpu_does_not_draw_is_drawn_here(label_model, request_, lent, good, caplog):
     def elsewhere(request):
         for step in lent(request):
             if step.index == good:
@@ -125,9 +125,9 @@ def test_what_the_gpu_does_not_draw_is_drawn_here(
             yield step
         raise RuntimeError("You have exceeded your free ZeroGPU quota")
 
-    own = list(Runner(label_model, tmp_path).steps(request_))
+    own = list(Runner(label_model).steps(request_))
     with caplog.at_level(logging.WARNING):
-        steps = list(Runner(label_model, tmp_path, elsewhere=elsewhere).steps(request_))
+        steps = list(Runner(label_model, elsewhere=elsewhere).steps(request_))
     assert [step.index for step in steps] == [step.index for step in own]
     assert all((a.x_t == b.x_t).all() for a, b in zip(steps, own))
     assert "quota" in caplog.text
@@ -136,14 +136,36 @@ def test_what_the_gpu_does_not_draw_is_drawn_here(
 def test_a_stopped_run_ends_on_the_gpu_and_is_not_drawn_here(on_gpu, request_, spaces, monkeypatch):
     steps = on_gpu.steps(request_)
     next(steps)
-    monkeypatch.setattr("demo.runs.draw", lambda *_: pytest.fail("it went on"))
+    monkeypatch.setattr("demo.run.draw", lambda *_: pytest.fail("it went on"))
     steps.close()
     assert spaces.made == [0]
 
 
-def test_the_example_takes_nothing_from_anybody_s_quota(on_gpu, spaces):
-    on_gpu.example()
+def test_previews_and_examples_take_nothing_from_anybody_s_quota(on_gpu, request_, spaces):
+    on_gpu.preview(request_, None)
+    about(on_gpu)
+    for draw in DATA.values():
+        draw(on_gpu)
     assert spaces.made == []
+
+
+def test_the_page_streams_from_the_lent_gpu_in_the_visitor_s_name(
+    label_model, lent, spaces, serve, tmp_path
+):
+    """The package looks for the visitor among the headers of Gradio's request."""
+    visitors = []
+
+    def elsewhere(request):
+        visitors.append(LocalContext.request.get().headers.get("x-ip-token"))
+        yield from lent(request)
+
+    models = models_of(label_model)
+    models.first.elsewhere = elsewhere
+    address = serve(Api(models, tmp_path))
+    visitor = {"X-IP-Token": "of the visitor"}
+    answer = httpx.post(f"{address}engine/denoise", json=GOOD, headers=visitor, timeout=60)
+    assert json.loads(answer.text.strip().split("\n\n")[-1][6:])["done"]
+    assert visitors == ["of the visitor"] and spaces.made == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("promise", [None, "", "0", "false"])
@@ -170,25 +192,18 @@ def served(loaded, monkeypatch, tmp_path):
     monkeypatch.setattr(app, "serve", lambda page, *_, **__: pages.append(page))
 
     def served():
-        app.main(["--weights", "mine"])
+        with pytest.raises(SystemExit) as end:
+            app.main(["--weights", "mine"])
+        assert end.value.code == 0
         return pages[-1]
 
     return served
 
 
-def test_the_page_streams_from_the_lent_gpu(spaces, served, loaded, monkeypatch):
+def test_a_lent_gpu_draws_for_the_page(spaces, served, loaded, monkeypatch):
     monkeypatch.setattr(app, "SPACES", spaces)
-    page = served()
+    served()
     assert loaded == [("mine", "cpu", "auto"), ("mine", "cuda", "torch")]
-    stream = next(fn.fn for fn in page.fns.values() if inspect.isgeneratorfunction(fn.fn))
-    messages = stream(*GOOD.values())
-    for made in range(4):
-        next(messages)
-        assert len(spaces.made) == made
-    generate = next(fn.fn for fn in page.fns.values() if fn.api_name == "generate")
-    spaces.made.clear()
-    generate(*GOOD.values())
-    assert spaces.made == [0, 1, 2, 3]
 
 
 def test_elsewhere_the_page_has_one_model(served, loaded, monkeypatch):

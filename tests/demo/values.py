@@ -1,13 +1,10 @@
 """What several tests of the page ask for."""
 
-import os
-import time
-from dataclasses import dataclass
-from pathlib import Path
+import base64
 
+import numpy as np
 import torch
 
-from demo.requests import Number, Request, described
 from ldm_core import LatentDiffusion
 
 from ..conftest import randomised, small_parts
@@ -16,25 +13,12 @@ GOOD = {"label": "7", "guidance_scale": 1.5, "steps": 3, "sampler": "ddim", "see
 DIGITS = tuple("0123456789")
 
 
-@dataclass(frozen=True)
-class WithEta(Request):
-    """A request with one value more: this class is all that it takes."""
-
-    eta: float = described(
-        title="Fresh noise",
-        info="How much noise each step adds.",
-        kind=Number(0, 1, step=0.05),
-        start=lambda model: model.defaults.eta,
-        in_line="eta {}",
-    )
-
-
 def with_words(class_names: tuple[str, ...] = DIGITS) -> LatentDiffusion:
     """A small model with random weights that knows words."""
     torch.manual_seed(0)
     return randomised(LatentDiffusion(small_parts(class_names)))
 
 
-def make_older(path: Path, seconds: float) -> None:
-    then = time.time() - seconds
-    os.utime(path, (then, then))
+def greys(text: str, *shape: int) -> np.ndarray:
+    """The greys that stand in a message, uint8; 28 x 28 if no shape is given."""
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape or (28, 28))

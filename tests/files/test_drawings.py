@@ -295,5 +295,5 @@ def test_a_digit_may_touch_the_border_with_the_end_of_a_stroke(digits):
     whole = as_digit(np.pad(stroke_end, ((0, 30), (0, 0))))
     assert away(as_digit(stroke_end), whole) < 3  # the one is averaged down, the other is not
     tight = stroke_end[np.ix_(stroke_end.any(1), stroke_end.any(0))]
-    with pytest.raises(InputError, match="touches the border of the picture: leave some paper"):
+    with pytest.raises(InputError, match="stands out"):
         as_digit(tight)  # it cannot be told from a table or a shadow

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.layout import WEB
+from demo.web_files import WEB
 from hosting import site
 from hosting.trial import python_draws
 
@@ -20,6 +20,7 @@ PAGE = """<!doctype html>
 <link rel="stylesheet" href="style.css">
 <div class="player" data-state="waiting"><img class="x_t"></div>
 <button disabled>Generate</button>
+<div class="player" data-state="example"><img class="x_t"></div>
 <script src="page.js?1" type="module"></script>
 """
 SCRIPT = """const [player, button] = document.querySelectorAll(".player, button");

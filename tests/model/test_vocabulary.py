@@ -39,6 +39,19 @@ def says(prompt: str, names=DIGITS):
         ("wide leaning right fine 3", 3, {"width": HIGH, "lean": HIGH, "stroke": LOW}),
         ("leaning", None, {}),  # to which side is said by the word that follows
         ("left", None, {"lean": LOW}),
+        # white space of any kind is one space
+        ("seven\nleaning left", 7, {"lean": LOW}),
+        ("\ta\u00a0bold\r\n seven\u3000", 7, {"stroke": HIGH}),
+        # what phones write by themselves
+        ("\u201ca bold seven\u201d", 7, {"stroke": HIGH}),
+        ("\u2018seven\u2019, 'bold'", 7, {"stroke": HIGH}),
+        ("bold\u2013seven \u2014 thick", 7, {"stroke": HIGH}),
+        ("bold\u2026 7\u2026", 7, {"stroke": HIGH}),
+        ("bold\u20267", 7, {"stroke": HIGH}),
+        ("bold...7", 7, {"stroke": HIGH}),
+        ("\uff42\uff4f\uff4c\uff44\uff0c\uff17\uff0e", 7, {"stroke": HIGH}),
+        ("a digit: 7", 7, {}),
+        ("bold-7. Wide", 7, {"stroke": HIGH, "width": HIGH}),
     ],
 )
 def test_a_prompt_says(prompt, label, style):
@@ -96,6 +109,12 @@ def test_each_word_is_one_row_whatever_its_spelling():
         # a name may be the words of a phrase
         (("leaning left", "b"), "leaning left", 0),
         (("caf\udce9", "b"), r"thin caf\udce9", 0),
+        # white space, quotes, dashes and full-width characters as people type them
+        (CLOTHES, "a bold ankle\n  boot", 2),
+        (CLOTHES, "thin T\u2013shirt\uff0ftop", 0),
+        (("women's", "v1.5"), "thin women\u2019s", 0),
+        (("women\u2019s", "v1.5"), "thin women's", 0),
+        (("women's", "v1.5"), "thin v1.5.", 1),
     ],
 )
 def test_names_of_classes_go_first_and_are_one_word(names, prompt, label):
@@ -154,6 +173,45 @@ def test_what_is_not_understood_is_refused_in_plain_words(prompt, names, message
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "weight"),
+    [
+        *((text, text) for text in ("bold:1.1", "thin:0.0", "bold:1", "bold:-1", "bold:+.5")),
+        *((text, text) for text in ("1.1", ".5", "seven.3", "seven:3", "(bold:1.3)", "7:1.2")),
+        *((text, text) for text in ("bold*2", "0,5", "3,3", "50%")),
+        ("3.3, wide", "3.3"),
+        ("a bold: 1.1", "1.1"),
+        ("seven::2", ":2"),
+        ("(a bold seven:1.3)", "seven:1.3)"),
+        ("bold\uff1a1\uff0e1", "bold\uff1a1\uff0e1"),
+    ],
+)
+def test_weights_and_numbers_are_refused_and_the_sliders_named(prompt, weight):
+    with pytest.raises(InputError) as caught:
+        vocabulary().read(prompt)
+    advice = "(weights are not read: set stroke, lean or width, from -1 to 1)"
+    assert f"the weight {weight!r} {advice}" in str(caught.value)
+    assert "one class at most" not in str(caught.value)
+    with pytest.raises(InputError, match=r"'bold:1.1' \(weights are not read\)"):
+        vocabulary(("left", "normal", "thin", "light", "fine")).read("bold:1.1")
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("two sevens", ("'sevens'", "not two and seven", "Write 'two' or 'seven'")),
+        ("3 bold sixes", ("'sixes'", "Write 'three' or 'six'")),
+        ("6 and 7, bald", ("'bald'", "not six and seven")),
+        ("thin bold 3s 4", ("not thin and bold", "'3s'", "Write 'three' or 'four'")),
+    ],
+)
+def test_a_refusal_says_all_that_is_wrong(prompt, said):
+    with pytest.raises(InputError) as caught:
+        vocabulary().read(prompt)
+    for part in said:
+        assert part in str(caught.value)
+
+
 def test_of_many_unknown_words_a_few_are_named():
     prompt = " ".join(f"q{i}" for i in range(50_000)) + "\n" + "x" * 100_000
     start = time.monotonic()
@@ -167,6 +225,7 @@ def test_of_many_unknown_words_a_few_are_named():
 
 ALPHABET = [
     *("seven", "7", "SEVEN", "bold", "leaning", "left", "to", "a", "A", "ankle boot", "été", "É"),
+    *(":", ".", "1.1", "\u201c", "\u2019", "\u2013", "\u2026"),
     *(" ", ",", "-", "\n", "\0", "\ud800", "\u0301", "İ", "ı", "ſ", "ß", "７", "🙂", "\u2028", "("),
 ]
 

@@ -5,14 +5,14 @@
 // to which it counts, from 0 to 1; what is missing to 1 is the empty place. A style slider is such
 // a word.
 
-import { InputError, check_number, check_whole, quoted, shown } from "./checks.js";
+import { InputError, brief, check_number, check_whole } from "./checks.js";
 
 const EMPTY = 0; // the row of an empty place
 const ADVISED = 3; // unknown words that an error names
 
 export class TextConditioning {
   // class_names: of the model. vocabulary: `Vocabulary.to_dict()`. language: what `promptLanguage`
-  // in demo/web/prompt.js makes of it; it reads prompts.
+  // in vocabulary.js makes of it; it reads prompts.
   constructor(class_names, vocabulary, language) {
     Object.assign(this, { class_names, vocabulary, language });
   }
@@ -79,12 +79,12 @@ export class TextConditioning {
     const known = Object.keys(this.vocabulary.styles);
     if (style !== null && (typeof style !== "object" || Array.isArray(style)))
       throw new InputError(
-        `style must be a dictionary such as {"stroke": 1}, not ${shown(style)}.`,
+        `style must be a dictionary such as {"stroke": 1}, not ${brief(style)}.`,
       );
     for (const name in style)
       if (!known.includes(name)) {
         const allowed = known.join(", ") || "nothing";
-        throw new InputError(`style may have ${allowed}, not ${shown(name)}.`);
+        throw new InputError(`style may have ${allowed}, not ${brief(name)}.`);
       }
     for (const name in style) check_number(`style ${name}`, style[name], -1, 1);
     return known.filter((name) => style?.[name]).map((name) => [name, style[name]]); // in one order
@@ -112,7 +112,7 @@ export class LabelConditioning {
   #id(asked) {
     if (typeof asked === "string")
       throw new InputError(
-        `These weights know labels only, and no prompts such as ${shown(asked)}. Train new ones ` +
+        `These weights know labels only, and no prompts such as ${brief(asked)}. Train new ones ` +
           "with train.py, which learn words too.",
       );
     return check_label(asked, this.class_names) ?? this.class_names.length;
@@ -137,7 +137,7 @@ function context_of(conditioning, asked, negative, style) {
 function check_asked(asked) {
   if (typeof asked === "string")
     throw new InputError(
-      `Prompts are a list with one for each image: [${quoted(asked)}].`,
+      `Prompts are a list with one for each image: [${brief(asked)}].`,
     );
   if (asked.length === 0)
     throw new InputError("There is no prompt: give one label, prompt or None for each image.");
@@ -150,19 +150,21 @@ function check_label(label, class_names) {
     return check_whole("label", label, -1, class_names.length - 1) === -1 ? null : label;
   } catch {
     const names = class_names.map((name, i) => `${i} (${name})`).join(", ");
-    throw new InputError(`label must be None or one of ${names}, not ${shown(label)}.`);
+    throw new InputError(`label must be None or one of ${names}, not ${brief(label)}.`);
   }
 }
 
-// The problems of a prompt in the words of `Vocabulary.read`, which names all unknown words before
-// anything else.
+// The problems of a prompt in the words of `Vocabulary.read`.
 function what_is_wrong(problems) {
   const unknown = problems.filter(({ kind }) => kind === "unknown");
-  if (!unknown.length) return problems[0].text;
-  const nearest = new Map(unknown.map(({ word, nearest }) => [word, nearest]));
-  const advice = ([word, known]) =>
-    `the unknown word ${shown(word)} (the nearest known one is ${shown(known)})`;
-  const words = [...nearest].slice(0, ADVISED).map(advice);
-  if (nearest.size > ADVISED) words.push(`${nearest.size - ADVISED} more`);
-  return `The prompt has ${words.join(" and ")}.`;
+  const advice = ({ word, nearest, advice }) =>
+    advice
+      ? `the weight ${brief(word)} (${advice})`
+      : `the unknown word ${brief(word)} (the nearest known one is ${brief(nearest)})`;
+  const words = [...new Map(unknown.map((one) => [one.word, advice(one)])).values()];
+  const said = words.slice(0, ADVISED);
+  if (words.length > ADVISED) said.push(`${words.length - ADVISED} more`);
+  const first = words.length ? [`The prompt has ${said.join(" and ")}.`] : [];
+  const others = problems.filter(({ kind }) => kind !== "unknown").map(({ text }) => text);
+  return [...first, ...others].join(" ");
 }

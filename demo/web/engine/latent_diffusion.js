@@ -5,21 +5,24 @@
 // it runs in a worker, on the main thread, and in Node.
 
 import { InputError, UserError, check_whole } from "./checks.js";
+import { keeping, passes, resampled, times_reached } from "./completion.js";
 import { LabelConditioning, TextConditioning } from "./conditioning.js";
-import { LATENT_SHAPE } from "./config.js";
+import { LATENT_SHAPE, LATENT_SIZE } from "./config.js";
 import { guided_denoiser } from "./guidance.js";
 import { NoiseSchedule } from "./noise_schedule.js";
-import { to_pixels } from "./pixels.js";
+import { border, to_image, to_pixels } from "./pixels.js";
 import { gaussian_noise } from "./randomness.js";
 import { get_sampler } from "./samplers.js";
 import { SamplingSettings } from "./settings.js";
+import { inverted_start, morph_frames, noise_start, noised_start, slerp } from "./starts.js";
 
 export const MAX_SEED = 2 ** 32 - 1;
+export const RESAMPLE = 5;
+// See `invert`.
+const INVERSION = { sampler: "ddim", steps: 25, guidance_scale: 1, spacing: "time", eta: 0 };
 
 // A run has left the numbers that mean something.
-export class NonFiniteError extends UserError {
-  name = "NonFiniteError";
-}
+export class NonFiniteError extends UserError {}
 
 export class LatentDiffusion {
   // about: {config, defaults, vocabulary}, which are in Python `model.config.to_dict()`,
@@ -28,9 +31,10 @@ export class LatentDiffusion {
   // network: what runs the networks, by
   //     async context(rows, amounts) -> what `predict` needs to know of N prompts; rows Int32Array,
   //         amounts Float32Array (N, n_places); for labels, rows (N,) alone
+  //     between(context, mix) -> the same for prompts between those, [{before, after, share}]
   //     async predict(x_t, t, context) -> v, Float32Array (N, 4, 8, 8), for x_t (B, 4, 8, 8) and
   //         t (B,); N is a multiple of B: the whole batch for one condition, then for the next
-  //     async decode(z) -> images, Float32Array (B, 1, 32, 32)
+  //     async decode(z) -> images, Float32Array (B, 1, 32, 32), and `encode`, the way back
   // language: `promptLanguage(vocabulary)`, if there is one.
   constructor({ config, defaults, vocabulary }, network, language) {
     const { class_names } = config.conditioning;
@@ -49,52 +53,136 @@ export class LatentDiffusion {
 
   // Generate step by step: an async generator of {index, steps, t, x_t, x_0}, the start first.
   //
-  // index: 0 (the start) to steps. t: the time reached, from 1 down to 0. x_t: the latent at t,
-  // (B, 4, 8, 8); after the last step it is the sample. x_0: the estimate of the clean latent that
-  // the step used; null at the start, before there is one. Both are read by the next step: copy
-  // them, and never transfer them away.
-  // Arguments as in Python, but for `start`. signal: an AbortSignal; once it is aborted, the
-  // generator throws its reason, at the latest when the network next returns.
+  // index: 0 (the start) to steps. t: the time reached, from 1 or less down to 0. x_t: the latent
+  // at t, (B, 4, 8, 8); after the last step it is the sample. x_0: the estimate of the clean latent
+  // that the step used; null at the start, unless that is the sample already. Both are read by the
+  // next step: copy them, and never transfer them away.
+  // Arguments as in Python; keep: {pixels, mask, resample}, with 0 in mask (B, 28, 28) for what is
+  // drawn. signal: an AbortSignal; once it is aborted, the generator throws its reason, at the
+  // latest when the network next returns.
   // Throws InputError at the call, before any work, for anything that is not allowed.
-  denoise(asked, { seeds = null, negative = null, style = null, signal = null, ...options } = {}) {
+  denoise(
+    asked,
+    { seeds = null, negative = null, style = null, start = null, keep = null, signal = null,
+      ...options } = {},
+  ) {
     const settings = this.settings(options);
+    const context = this.#read(asked, negative, style, settings);
+    const all = check_seeds(seeds, asked.length);
+    start ??= noise_start(all, this.schedule.times(settings.steps, settings.spacing));
+    const noise = (i) => gaussian_noise(all, i, LATENT_SHAPE);
+    return this.#denoise({ context, noise, start, settings, keep, signal });
+  }
+
+  #read(asked, negative, style, settings) {
     const away = check_negative(negative, asked.length);
     const context = this.conditioning.context(asked, away, style);
     if (settings.guidance_scale === 1 && this.#says_something(away))
       throw new InputError("A negative prompt needs guidance: a guidance_scale above 1.");
-    return this.#denoise(context, check_seeds(seeds, asked.length), settings, signal);
+    return context;
   }
 
   #says_something(asked) {
     return this.conditioning.context(asked).is_guided.some(Boolean);
   }
 
-  async *#denoise(context, seeds, settings, signal) {
+  async *#denoise({ context, noise, start, settings, keep, signal, mix = null }) {
     const { schedule } = this;
-    const { steps, eta } = settings;
-    const times = schedule.times(steps, settings.spacing);
-    const noise = (i) => gaussian_noise(seeds, i, LATENT_SHAPE);
-    const x = noise(0);
-    yield { index: 0, steps, t: times[0], x_t: x, x_0: null };
-    const predictor = (conditions) => this.#predictor(conditions, signal);
-    const denoise = guided_denoiser(predictor, context, schedule, settings);
-    const each = get_sampler(settings.sampler)(denoise, x, times, { schedule, noise, eta });
+    if (start.times.length === 1)
+      return yield { index: 0, steps: 0, t: 0, x_t: start.x, x_0: start.x };
+    const pieces = passes(start.times, keep ? keep.resample ?? RESAMPLE : 1);
+    const times = times_reached(pieces), steps = times.length - 1;
+    yield { index: 0, steps, t: times[0], x_t: start.x, x_0: null };
+    const predictor = (conditions) => this.#predictor(conditions, mix, signal);
+    let denoise = guided_denoiser(predictor, context, schedule, settings);
+    if (keep) denoise = keeping(denoise, this.#known(keep));
+    const sampler = get_sampler(settings.sampler), { eta } = settings;
     let index = 0;
-    for await (const [x_t, x_0] of each) {
+    const steps_made = resampled(sampler, denoise, start.x, pieces, { schedule, noise, eta });
+    for await (const [x_t, x_0] of steps_made) {
       index += 1;
       yield { index, steps, t: times[index], x_t, x_0 };
     }
   }
 
-  // (x_t, t) -> predictions of v, one for each of the conditions (see `guided_denoiser`).
-  async #predictor(conditions, signal) {
+  // (x_t, t) -> predictions of v, one for each of the conditions (see `guided_denoiser`). mix: gives
+  // for a number of conditions between which prompts each image lies; null: each has its own.
+  async #predictor(conditions, mix, signal) {
     const rows = joined(conditions.map(({ rows }) => rows));
     const amounts = joined(conditions.map(({ amounts }) => amounts));
-    const context = await until(signal, () => this.network.context(rows, amounts));
+    let context = await until(signal, () => this.network.context(rows, amounts));
+    if (mix) context = this.network.between(context, mix(conditions.length));
     return async (x_t, t) => {
       const v = await until(signal, () => this.network.predict(x_t, t, context));
       return conditions.map((_, i) => v.subarray(i * x_t.length, (i + 1) * x_t.length));
     };
+  }
+
+  // Puts what is kept into estimates of x_0, in pixels: a position of a latent stands for 4 x 4 of
+  // them. The border is always known.
+  #known({ pixels, mask }) {
+    const image = to_image(pixels), is_known = border(mask, 1);
+    return async (x_0) => {
+      const drawn = await this.network.decode(x_0);
+      return this.network.encode(drawn.map((value, i) => (is_known[i] ? image[i] : value)));
+    };
+  }
+
+  // A start of `denoise` that re-imagines pictures, greys (B, 28, 28): their latents with the noise
+  // of the seeds at t = strength (SDEdit, Meng et al. 2022). Of the grid of a whole run, `steps` and
+  // `spacing`, the part below strength is run.
+  async start_from(pixels, strength, { seeds, ...grid }) {
+    const { steps, spacing } = this.settings(grid);
+    const times = this.schedule.times(steps, spacing);
+    return noised_start(await this.encode(pixels), strength, seeds, times, this.schedule);
+  }
+
+  // The start from which `denoise` makes these very pictures, nearly, when the same is asked of the
+  // sampler "ddim" with a guidance_scale of 1 (DDIM inversion, Song et al. 2021). With another
+  // prompt or more guidance, the new digit keeps their handwriting.
+  async invert(pixels, asked, { style = null, signal = null, ...grid } = {}) {
+    const settings = this.settings({ ...INVERSION, ...grid });
+    const context = this.#read(asked, null, style, settings);
+    const predictor = (conditions) => this.#predictor(conditions, null, signal);
+    const denoise = guided_denoiser(predictor, context, this.schedule, settings);
+    const times = this.schedule.times(settings.steps, settings.spacing);
+    return inverted_start(await this.encode(pixels), denoise, times, this.schedule);
+  }
+
+  // `denoise` for images on a path through points, each [asked, seed]: between two of them the noise
+  // goes along an arc (`slerp`), the condition tokens along a straight line.
+  //
+  // frames: images from one point to the next, its first included. part: [first, end] of the images,
+  // where not all are wanted at once. Others as for `denoise`.
+  morph(
+    points,
+    frames = 12,
+    { loop = false, negative = null, style = null, part = [], signal = null, ...options } = {},
+  ) {
+    const settings = this.settings(options);
+    const each = morph_frames(points.length, frames, loop).slice(...part);
+    const asked = points.map(([asked]) => asked);
+    const seeds = check_seeds(points.map(([, seed]) => seed), points.length);
+    const context = this.#read(asked, negative, style, settings);
+    const { is_guided } = context;
+    context.is_guided = each.map(({ before, after }) => is_guided[before] || is_guided[after]);
+    const noise = (i) => {
+      const of = (end) => each.map((at) => gaussian_noise([seeds[at[end]]], i, LATENT_SHAPE));
+      const [a, b] = ["before", "after"].map((end) => joined(of(end)));
+      return slerp(a, b, each.map(({ share }) => share));
+    };
+    // The prompts of a condition follow those of the one before.
+    const mix = (conditions) =>
+      Array.from({ length: conditions }, (_, i) => i * points.length).flatMap((first) =>
+        each.map((at) => ({ ...at, before: first + at.before, after: first + at.after })),
+      );
+    const start = { x: noise(0), times: this.schedule.times(settings.steps, settings.spacing) };
+    return this.#denoise({ context, noise, start, settings, keep: null, signal, mix });
+  }
+
+  // greys (B, 28, 28) -> the mean latents (B, 4, 8, 8).
+  encode(pixels) {
+    return this.network.encode(to_image(pixels));
   }
 
   // latents (B, 4, 8, 8) -> bytes (B, 28, 28).

@@ -1,23 +1,25 @@
-// The three networks in onnxruntime-web, as `LatentDiffusion` asks for them (see
+// The networks in onnxruntime-web, as `LatentDiffusion` asks for them (see
 // latent_diffusion.js): the graphs of ldm_core/runtime/onnx_networks.py and onnx_text.py.
 
 import { IMAGE_SIDE, LATENT_SHAPE, LATENT_SIZE } from "./config.js";
+import { unpacked } from "./unpacking.js";
 
 const OPTIONS = { executionProviders: ["wasm"] };
 
 export class Networks {
   #ort;
-  #sessions;
+  #sessions = {};
 
-  // ort: the module onnxruntime-web. graphs: {prompt, unet, decoder}, Uint8Arrays; without one of
-  // them, what needs it cannot be asked for.
-  static async load(ort, graphs) {
-    const networks = new Networks();
-    networks.#ort = ort;
-    networks.#sessions = {};
+  // ort: the module onnxruntime-web.
+  constructor(ort) {
+    this.#ort = ort;
+  }
+
+  // graphs: some of {prompt, unet, decoder, encoder}, Uint8Arrays; what they are not there for
+  // cannot be asked. Each keeps its memory until the worker ends.
+  async add(graphs) {
     for (const [name, graph] of Object.entries(graphs)) // at once they would take more memory
-      networks.#sessions[name] = await ort.InferenceSession.create(graph, OPTIONS);
-    return networks;
+      this.#sessions[name] ??= await this.#ort.InferenceSession.create(unpacked(graph), OPTIONS);
   }
 
   // rows, amounts: of N prompts; for a model that knows labels only, rows are N ids.
@@ -33,6 +35,19 @@ export class Networks {
     });
   }
 
+  // All that is made of a prompt is linear in its condition tokens.
+  between(context, mix) {
+    const mixed = Object.entries(context).map(([name, { data, dims }]) => {
+      const size = data.length / dims[0], tensor = new Float32Array(mix.length * size);
+      mix.forEach(({ before, after, share }, i) => {
+        const [a, b] = [before, after].map((at) => data.subarray(at * size, (at + 1) * size));
+        tensor.set(a.map((a, j) => a + share * (b[j] - a)), i * size);
+      });
+      return [name, this.#tensor("float32", tensor, [mix.length, ...dims.slice(1)])];
+    });
+    return Object.fromEntries(mixed);
+  }
+
   async predict(x_t, t, context) {
     const given = {
       x_t: this.#tensor("float32", x_t, [t.length, ...LATENT_SHAPE]),
@@ -46,6 +61,12 @@ export class Networks {
     const shape = [z.length / LATENT_SIZE, ...LATENT_SHAPE];
     const { image } = await this.#sessions.decoder.run({ z: this.#tensor("float32", z, shape) });
     return image.data;
+  }
+
+  async encode(image) {
+    const shape = [image.length / IMAGE_SIDE ** 2, 1, IMAGE_SIDE, IMAGE_SIDE];
+    const given = { image: this.#tensor("float32", image, shape) };
+    return (await this.#sessions.encoder.run(given)).z.data;
   }
 
   #tensor(type, data, shape) {

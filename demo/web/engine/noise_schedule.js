@@ -7,7 +7,7 @@
 // t (B,), it is a Float32Array. Everything here is computed in float64, and rounded to float32 for
 // latents.
 
-import { InputError, check_choice, check_whole, shown } from "./checks.js";
+import { InputError, brief, check_choice, check_whole } from "./checks.js";
 
 export const SPACINGS = ["time", "log_snr", "karras"];
 
@@ -22,7 +22,7 @@ const T_MIN = 0.01;
 export class NoiseSchedule {
   constructor({ terminal_signal }) {
     if (!(0 < terminal_signal && terminal_signal < 1))
-      throw new InputError(`terminal_signal must lie in (0, 1), not ${shown(terminal_signal)}.`);
+      throw new InputError(`terminal_signal must lie in (0, 1), not ${brief(terminal_signal)}.`);
     this.angle = Math.acos(terminal_signal);
   }
 

@@ -1,23 +1,22 @@
-// A worker runs the networks away from the page, on behalf of client.js.
+// A worker runs the networks away from the page, on behalf of worker_engine.js.
 //
 // A message {id, call, given} asks for one of CALLS. The answers are {id, value}, as many as there
 // are, and in the end {id, done: true} or {id, error}. {id, call: "stop"} ends the call of that id.
 
-import { promptLanguage } from "../prompt.js";
+import { promptLanguage } from "./vocabulary.js";
 import { LatentDiffusion } from "./latent_diffusion.js";
 import { Networks } from "./networks.js";
 
-const CALLS = { load, denoise, decode };
+const CALLS = { load, add, denoise, morph, encode, decode, round_trip, file };
 const running = new Map(); // id of a call -> its AbortController
-let model = null;
+let networks = null, model = null;
 
 addEventListener("message", async ({ data: { id, call, given } }) => {
   if (call === "stop") return running.get(id)?.abort();
   const controller = new AbortController();
   running.set(id, controller);
   try {
-    for await (const value of CALLS[call](given, controller.signal))
-      postMessage({ id, value }, buffers_of(value));
+    for await (const value of CALLS[call](given, controller.signal)) postMessage({ id, value });
     postMessage({ id, done: true });
   } catch (error) {
     // Emscripten throws numbers, too.
@@ -28,41 +27,65 @@ addEventListener("message", async ({ data: { id, call, given } }) => {
   }
 });
 
-// runtime: address of onnxruntime-web's module. wasm: its program. graphs: see `Networks.load`.
+// runtime: address of onnxruntime-web's module. wasm: its program. graphs: see `Networks.add`.
 // about: what `LatentDiffusion` is made from.
 async function* load({ runtime, wasm, graphs, about }) {
   const ort = await import(runtime);
   // More threads would share memory, for which a page needs headers that not every host can send.
   Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: wasm });
-  const networks = await Networks.load(ort, graphs);
+  networks = new Networks(ort);
+  await networks.add(graphs);
   const language = about.vocabulary && promptLanguage(about.vocabulary);
   model = new LatentDiffusion(about, networks, language);
 }
 
-// The steps of one image, as `LatentDiffusion.denoise` makes them, with the noise level of each;
-// with pictures beside the latents if it `draws` them.
-async function* denoise({ asked, seed = null, draws, settings, ...options }, signal) {
-  const seeds = seed === null ? null : [seed];
-  for await (const step of model.denoise([asked], { ...settings, ...options, seeds, signal })) {
-    const { index, steps, t } = step;
-    const latents = [step.x_t, step.x_0].filter(Boolean).map((x) => x.slice());
-    const pictures = draws ? await pictures_of(latents) : null;
-    yield { index, steps, t, noise_level: model.schedule.levels(t)[1], latents, pictures };
-  }
+async function* add(graphs) {
+  await networks.add(graphs);
 }
 
+// The steps of some images, from noise, or of one from a picture: start is {picture, strength |
+// invert, mask, resample} as in ldm_core/output/steps.py. Each has its noise_level, and the latents
+// as floats.
+async function* denoise({ asked, seeds, start, options }, signal) {
+  if (!start) return yield* told(model.denoise(asked, { seeds, signal, ...options }));
+  const { picture, strength, invert, mask, resample } = start, { steps, ...others } = options;
+  const from =
+    strength === undefined
+      ? await model.invert(picture, [invert], { steps, signal })
+      : await model.start_from(picture, strength, { steps, seeds });
+  const keep = mask ? { pixels: picture, mask, resample } : null;
+  yield* told(model.denoise(asked, { seeds, start: from, keep, signal, ...others }));
+}
+
+// part: the first and the end of the images that are drawn together.
+async function* morph({ points, frames, options, part }, signal) {
+  yield* told(model.morph(points, frames, { ...options, part, signal }));
+}
+
+async function* told(steps) {
+  for await (const step of steps)
+    yield { ...step, noise_level: model.schedule.levels(step.t)[1] };
+}
+
+async function* encode(greys) {
+  yield await model.encode(greys);
+}
+
+// latents (B, 4, 8, 8) -> greys (B, 28, 28).
 async function* decode(latents) {
-  yield await pictures_of(latents);
+  yield await model.decode(latents);
 }
 
-async function pictures_of(latents) {
-  const pictures = [];
-  for (const latent of latents) pictures.push(await model.decode(latent));
-  return pictures;
+// How far an inverted picture is from what its noise makes when the same is asked, in grey levels.
+async function* round_trip({ picture, invert, steps }, signal) {
+  const start = await model.invert(picture, [invert], { steps, signal });
+  const options = { sampler: "ddim", guidance_scale: 1, seeds: [0], start, signal };
+  let last;
+  for await (const { x_t } of model.denoise([invert], options)) last = x_t;
+  const back = await model.decode(last);
+  yield back.reduce((sum, grey, i) => sum + Math.abs(grey - picture[i]), 0) / back.length;
 }
 
-// What is sent needs no copy: nobody here reads it again.
-function buffers_of(value) {
-  const arrays = Array.isArray(value) ? value : [...value.latents, ...(value.pictures ?? [])];
-  return arrays.map(({ buffer }) => buffer);
+async function* file(given) {
+  yield await (await import("./files.js")).make_file(given);
 }

@@ -1,7 +1,7 @@
 // A model whose networks are closed formulas, the same as in made_up.py.
 
 import { LatentDiffusion } from "../../../demo/web/engine/latent_diffusion.js";
-import { promptLanguage } from "../../../demo/web/prompt.js";
+import { promptLanguage } from "../../../demo/web/engine/vocabulary.js";
 
 export { guided_denoiser } from "../../../demo/web/engine/guidance.js";
 
@@ -23,6 +23,15 @@ class MadeUp {
     return amounts.map((amount, i) => amount * Math.sin(rows[i]));
   }
 
+  between(context, mix) {
+    const { n_places } = this;
+    const at = (row, i) => context[row * n_places + i];
+    return Float32Array.from({ length: mix.length * n_places }, (_, i) => {
+      const { before, after, share } = mix[Math.floor(i / n_places)], place = i % n_places;
+      return at(before, place) + share * (at(after, place) - at(before, place));
+    });
+  }
+
   predict(x_t, t, context) {
     const { n_places } = this;
     const size = context.length / n_places;
@@ -33,6 +42,11 @@ class MadeUp {
       const mix = 0.7 * x[e] - 0.4 * x[(e + 5) % 256] + Math.sin((e % 7) + 3 * t[image]);
       return Math.tanh(mix + context[n * n_places + (e % n_places)]);
     });
+  }
+
+  encode(image) {
+    const z = (_, i) => Math.tanh(image[4 * i] - 0.3 * image[4 * i + 3] + Math.sin(i % 256));
+    return Float32Array.from({ length: image.length / 4 }, z);
   }
 
   decode(z) {

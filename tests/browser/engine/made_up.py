@@ -1,6 +1,7 @@
 """A model whose networks are closed formulas, the same as in made_up.mjs."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import torch
 
@@ -13,6 +14,7 @@ from ...conftest import SMALL
 def made_up(conditioning: ConditioningConfig = SMALL.conditioning) -> LatentDiffusion:
     model = LatentDiffusion(dataclasses.replace(SMALL, conditioning=conditioning))
     model.conditioning.forward = context
+    model.vae.encode = encode
     model.backend = MadeUp()
     return model
 
@@ -24,7 +26,13 @@ def about(model: LatentDiffusion) -> dict:
 
 
 def context(rows, amounts):
-    return amounts * rows.sin()
+    return (amounts * rows.sin())[..., None]
+
+
+def encode(image):
+    x = image.flatten(1)
+    z = (x[:, ::4] - 0.3 * x[:, 3::4] + torch.arange(256).sin()).tanh()
+    return SimpleNamespace(mean=z.view(-1, 4, 8, 8))
 
 
 class MadeUp:
@@ -41,7 +49,7 @@ class MadeUp:
             self.asked.append(["predict", size])
             x, e = x_t.flatten(1), torch.arange(256)
             v = 0.7 * x - 0.4 * x.roll(-5, 1) + (e % 7 + 3 * t[:, None]).sin()
-            v = v + context[:, :, e % context.shape[2]]
+            v = v + context[:, :, e % context.shape[2], 0]
             return v.tanh().unflatten(2, x_t.shape[1:])
 
         return predict

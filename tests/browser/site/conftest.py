@@ -5,16 +5,15 @@ from contextlib import contextmanager
 import pytest
 
 from hosting.browser import launch
-from ldm_core.export.__main__ import main
-from ldm_core.files.weights import save_unet, save_vae
 
-from ...conftest import ROOT
-
-# Loads the engine of the site that the page is on. It is told here because what a page evaluates
-# is no module, and so has no imports.
+# Loads the engine of the site that the page is on, and keeps it as `engine`. It stands here since
+# what a page evaluates is no module, and so has no imports.
 LOAD = """async ({ base, workers }) => {
-  const { Engine } = await import(`${base}engine/client.js`);
-  window.engine = new Engine(`${base}model/`, { workers });
+  const { WorkerEngine } = await import(`${base}engine/worker_engine.js`);
+  const html = await (await fetch(base)).text();
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const about = JSON.parse(page.querySelector("#about").textContent);
+  window.engine = new WorkerEngine(`${base}model/`, about, { workers });
   window.progress = [];
   try {
     await engine.load((at) => progress.push(at));
@@ -25,36 +24,9 @@ LOAD = """async ({ base, workers }) => {
 
 
 @pytest.fixture(scope="session")
-def export(packages, tmp_path_factory):
-    """export(weights): the folder of a site with them."""
-
-    def export(weights):
-        folder = tmp_path_factory.mktemp("site")
-        line = ["--format", "web", "--weights", weights, "--out", folder, "--runtime", packages]
-        assert main(map(str, line)) == 0
-        return folder
-
-    return export
-
-
-@pytest.fixture(scope="session")
 def small_site(export, weights):
     """The folder of a site with small networks and random weights."""
     return export(weights)
-
-
-@pytest.fixture(scope="session")
-def site(export):
-    """The folder of a site with the weights of this repository."""
-    return export(ROOT / "weights")
-
-
-@pytest.fixture(scope="session")
-def label_weights(label_model, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("labels")
-    save_vae(folder / "vae.safetensors", label_model.vae, {})
-    save_unet(folder / "unet.safetensors", label_model, {})
-    return folder
 
 
 @pytest.fixture(scope="session")

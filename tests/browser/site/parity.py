@@ -12,33 +12,35 @@ import random
 import shlex
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from ldm_core import SAMPLERS, LatentDiffusion
-from ldm_core.diffusion.noise_schedule import SPACINGS
-from ldm_core.diffusion.samplers import WITH_ETA
+from ldm_core.output.file_settings import FileSettings, picture_text, prompt_of
+from ldm_core.output.steps import steps_of, steps_of_morph
 
 from ...conftest import ROOT
-from .hosting import Handler, hosting
+from ..hosting import Handler, hosting
 
-WAIT_S = 400
+WAIT_S = 900
 
 PROMPTS = [
     "a bold seven leaning left",
     "thin narrow eight",
     "wide three",
-    "",
     "leaning right",
 ]
-# Draws what it is asked for, [{asked, seed, ...}], and returns the last picture of each.
+# Draws what it is asked for, and returns the last picture of each, or all images of a morph.
 DRAW = """async (requests) => {
   const pictures = [];
   for (const request of requests) {
     let last;
-    for await (const step of engine.denoise(request)) last = step;
-    pictures.push([...last.x_t]);
+    const run = request.morph ? engine.morph(request) : engine.denoise(request);
+    for await (const step of run) if (step.x_t || step.images) last = step;
+    pictures.push((last.images ?? [last.x_t]).flatMap((picture) => [...picture]));
   }
   return pictures;
 }"""
@@ -46,9 +48,11 @@ PAGE = """<!doctype html><title>Drawing</title><script type="module">
 const { requests, workers } = GIVEN;
 let result;
 try {
-  const { Engine } = await import("./engine/client.js");
-  globalThis.engine = new Engine("model/", { workers });
-  await engine.load();
+  const { WorkerEngine } = await import("./engine/worker_engine.js");
+  const html = await (await fetch("./index.html")).text();
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const about = JSON.parse(page.querySelector("#about").textContent);
+  globalThis.engine = new WorkerEngine("model/", about, { workers });
   result = await (DRAW)(requests);
 } catch ({ name, message }) {
   result = `${name}: ${message}`;
@@ -57,45 +61,89 @@ await fetch("", { method: "POST", body: JSON.stringify(result) });
 </script>"""
 
 
-def requests(count: int) -> list[dict]:
-    """Things to ask of the engine, in which each sampler and each option occurs."""
+def requests(model: LatentDiffusion, count: int) -> list[dict]:
+    """Requests of all kinds in turn, in which each sampler occurs: from noise, a picture that is
+    re-imagined, completed and edited, and a morph. The pictures are digits that the model draws."""
     draw, samplers = random.Random(0), list(SAMPLERS)
-    return [_request(samplers[i % len(samplers)], draw) for i in range(count)]
+    digits = model.generate(list(range(10)), seeds=list(range(10)), steps=8).numpy()
+    kinds = (_from_noise, _reimagined, _completed, _edited, _morph)
+    return [
+        _common(samplers[i % len(samplers)], draw) | kinds[i % len(kinds)](draw, digits)
+        for i in range(count)
+    ]
 
 
-def _request(sampler: str, draw: random.Random) -> dict:
-    chance = lambda share: draw.random() < share
-    asked = draw.choice([draw.randrange(10), draw.choice(PROMPTS), draw.choice(PROMPTS), None])
+def _common(sampler: str, draw: random.Random) -> dict:
     scale = draw.choice([0, 0.5, 1, 2, 3.5, 3.5, 7.5])
-    settings = {"sampler": sampler, "steps": draw.randint(1, 25), "guidance_scale": scale}
-    if chance(0.5):
-        settings["spacing"] = draw.choice(SPACINGS)
-    if chance(0.5):
-        settings["guidance_interval"] = draw.choice([[0, 1], [0.2, 0.8], [0, 0.5]])
-    if chance(0.3):
-        settings["guidance_rescale"] = draw.choice([0.3, 0.7, 1])
-    if chance(0.6) and sampler in WITH_ETA:
-        settings["eta"] = draw.choice([0.3, 1])
-    request = {"asked": asked, "seed": draw.randrange(2**32), "settings": settings}
-    if chance(0.3) and scale != 1:
-        request["negative"] = draw.choice([draw.randrange(10), "bold", "leaning left"])
-    if chance(0.3) and (asked is None or isinstance(asked, int)):
-        request["style"] = {name: draw.choice([-1, -0.4, 0.7]) for name in ("stroke", "lean")}
-    return request
+    return {"sampler": sampler, "steps": draw.randint(1, 12), "guidance_scale": scale}
 
 
-def python_picture(model: LatentDiffusion, request: dict) -> torch.Tensor:
-    options = dict(request["settings"])
-    if "guidance_interval" in options:
-        options["guidance_interval"] = tuple(options["guidance_interval"])
-    more = {name: request.get(name) for name in ("negative", "style")}
-    return model.generate([request["asked"]], seeds=[request["seed"]], **more, **options)[0]
+def _prompted(draw: random.Random) -> dict:
+    """One of a label and a prompt, sometimes with a style, and a seed."""
+    label = {"label": draw.choice([*"0123456789", "any"])}
+    style = {name: draw.choice([-1, -0.4, 0.7]) for name in ("stroke", "lean")}
+    what = draw.choice([label, label | style, {"prompt": draw.choice(PROMPTS)}])
+    return what | {"seed": draw.randrange(2**32)}
 
 
-def apart(model: LatentDiffusion, request: dict, picture: list[int]) -> int:
+def _from_noise(draw: random.Random, digits: np.ndarray) -> dict:
+    away = draw.choice(["", "", "bold", "leaning left"])
+    return _prompted(draw) | ({"negative_prompt": away, "guidance_scale": 3} if away else {})
+
+
+def _reimagined(draw: random.Random, digits: np.ndarray) -> dict:
+    start = {"start_from": _digit(draw, digits), "strength": draw.choice([0, 0.3, 0.7, 0.95, 1])}
+    return _prompted(draw) | start
+
+
+def _completed(draw: random.Random, digits: np.ndarray) -> dict:
+    mask = np.ones((28, 28), bool)
+    rows = slice(0, 14) if draw.random() < 0.5 else slice(9, 20)
+    mask[(rows, slice(None)) if draw.random() < 0.5 else (slice(None), rows)] = False
+    return _prompted(draw) | {"start_from": _digit(draw, digits), "mask": picture_text(mask)}
+
+
+def _edited(draw: random.Random, digits: np.ndarray) -> dict:
+    i = draw.randrange(10)
+    shows = draw.choice([str(i), str(i), ""])
+    start = {"start_from": picture_text(digits[i]), "invert": shows}
+    return _prompted(draw) | start | {"sampler": "ddim", "steps": draw.randint(5, 20)}
+
+
+def _morph(draw: random.Random, digits: np.ndarray) -> dict:
+    points = [f"{draw.choice([*PROMPTS, '3', '8'])}:{draw.randrange(2**32)}" for _ in range(3)]
+    return {"morph": points, "frames": draw.randint(2, 4), "loop": draw.random() < 0.5}
+
+
+def _digit(draw: random.Random, digits: np.ndarray) -> str:
+    return picture_text(digits[draw.randrange(10)])
+
+
+def python_pictures(model: LatentDiffusion, request: dict) -> torch.Tensor:
+    """The same by `ldm_core`: uint8 (1, 28, 28), or all images of a morph."""
+    given = {name: value for name, value in request.items() if value != "" or name == "invert"}
+    if "morph" in given:
+        given["morph"] = tuple(given["morph"])
+    settings = FileSettings.from_dict(model.defaults.to_dict() | given)
+    if "morph" in given:
+        steps = steps_of_morph(model, settings)
+    else:
+        prompt = given.get("prompt") or prompt_of(given["label"], model.class_names)
+        steps = steps_of(model, settings, [prompt], [given["seed"]])
+    *_, last = steps
+    return model.decode(last.x_t)
+
+
+def apart(model: LatentDiffusion, request: dict, pictures: list[int]) -> int:
     """The most that a pixel is from Python's, in grey levels."""
-    wanted = python_picture(model, request).flatten().int()
-    return (torch.tensor(picture, dtype=torch.int) - wanted).abs().max().item()
+    wanted = python_pictures(model, request).flatten().int()
+    assert len(pictures) == len(wanted), request
+    return (torch.tensor(pictures, dtype=torch.int) - wanted).abs().max().item()
+
+
+def kind_of(request: dict) -> str:
+    names = {"morph": "morph", "mask": "complete", "invert": "edit", "start_from": "re-imagine"}
+    return next((kind for name, kind in names.items() if name in request), "noise")
 
 
 def drawn_by(browser: str, site: Path, asked: list[dict], workers: int) -> list | str:
@@ -137,16 +185,19 @@ def main() -> None:
     add("--workers", type=int, default=1)
     add("--browser", default="chromium --headless --no-sandbox --disable-gpu --user-data-dir={}")
     args = parser.parse_args()
-    asked = requests(args.count)
+    model = LatentDiffusion.load(ROOT / "weights", backend="torch")
+    asked = requests(model, args.count)
     pictures = drawn_by(args.browser, args.site, asked, args.workers)
     if isinstance(pictures, str):
         raise SystemExit(pictures)
-    model = LatentDiffusion.load(ROOT / "weights", backend="torch")
-    levels = [apart(model, *pair) for pair in zip(asked, pictures, strict=True)]
-    print({level: levels.count(level) for level in sorted(set(levels))})
-    for request, level in zip(asked, levels):
+    found = Counter()
+    for request, one in zip(asked, pictures, strict=True):
+        level = apart(model, request, one)
+        found[kind_of(request), level] += 1
         if level > 1:
             print(level, request)
+    for (kind, level), count in sorted(found.items()):
+        print(f"{kind}: {count} of {level} grey levels")
 
 
 if __name__ == "__main__":

@@ -1,56 +1,61 @@
-"""The engine as a page uses it: steps, how they end, and what is refused."""
+"""The engine as a page uses it: what it gives, how runs end, what is refused, and its files."""
 
+import base64
+import io
 import json
 
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
+from ldm_core.files.metadata import settings_in
+from ldm_core.output.file_settings import FileSettings, picture_text
+
+from ..hosting import hosting
 from .conftest import engine_page
-from .hosting import hosting
 
-STEPS = """async (request) => {
-  const steps = [];
-  for await (const step of engine.denoise(request)) steps.push(step);
-  return steps.map(({ x_t, x_0, latent, ...rest }) => ({
-    ...rest, x_t: [...x_t], x_0: x_0 && [...x_0], latent: [...latent],
-    kinds: [x_t, x_0 ?? x_t, latent].map((array) => array.constructor.name),
-  }));
+# What a call gives, as JSON: arrays as lists, with the names of their types.
+GIVES = """async ([kind, request, ...more]) => {
+  const items = [];
+  const plain = (_, value) => (ArrayBuffer.isView(value) ? [...value] : value);
+  try {
+    const found = engine[kind](request, ...more);
+    if (found[Symbol.asyncIterator]) for await (const item of found) items.push(item);
+    else items.push(await found);
+  } catch ({ name, message }) {
+    items.push(`${name}: ${message}`);
+  }
+  return JSON.parse(JSON.stringify(items, plain));
 }"""
-# Ends a run of 1000 steps when it has made three; then there must be a worker for the next one.
+# Ends a run of 100 steps when it has made three; then there must be a worker for the next one.
 END = """async (how) => {
-  const request = { asked: 1, seed: 1, settings: { steps: 1000 } };
   const controller = new AbortController();
   let seen = 0, error = null;
   try {
-    for await (const { index } of engine.denoise(request, controller.signal)) {
-      seen = index;
+    for await (const { index } of engine.denoise({ label: "1", steps: 100 }, controller.signal)) {
+      seen = index ?? seen;
       if (index === 3 && how === "break") break;
-      if (index === 3 && how === "abort") controller.abort(new Error("enough"));
+      if (index === 3 && how === "abort") controller.abort();
     }
-  } catch ({ message }) {
-    error = message;
+  } catch ({ name }) {
+    error = name;
   }
   let after = 0;
-  for await (const step of engine.denoise({ asked: 1, settings: { steps: 2 } })) after += 1;
+  for await (const { x_t } of engine.denoise({ label: "1", steps: 2 })) after += Boolean(x_t);
   return { seen, error, after };
 }"""
-LATEST = """async () => {
-  const shown = [[], [], [], []];
-  const ask = (i) => engine.latest(
-    { asked: i, seed: i, settings: { steps: 4 } }, ({ index }) => shown[i].push(index));
-  const first = ask(0);
-  while (shown[0].length < 2) await new Promise((resolve) => setTimeout(resolve));
-  const ends = await Promise.all([first, ask(1), ask(2)]);
-  const wrong = await engine.latest({ asked: 10 }, () => {}).catch(({ name }) => name);
-  return { ends, shown, wrong, again: await ask(3) };
+# A file as a data URI, and what the engine reads in it.
+FILE = """async ([request, options]) => {
+  const { blob, name, bytes } = await engine.file(request, options);
+  const reader = new FileReader();
+  const uri = await new Promise((done) => {
+    reader.onload = () => done(reader.result);
+    reader.readAsDataURL(blob);
+  });
+  return { uri, name, bytes, opened: await engine.open(new File([blob], name)) };
 }"""
-REFUSED = """(requests) => Promise.all(requests.map(async (request) => {
-  try {
-    await engine.denoise(request).next();
-  } catch ({ name, message }) {
-    return `${name}: ${message}`;
-  }
-}))"""
+GRID = {"across": "seed", "across_values": "1, 2, 3", "down": "label", "down_values": ["4", "5"]}
+MORPH = {"morph": ["3:1", "a bold eight:2"], "frames": 5, "loop": False, "steps": 2}
 
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
@@ -60,17 +65,25 @@ def page(request, browser, small_site):
         yield page
 
 
+def picture():
+    y, x = np.mgrid[:28, :28]
+    return (255 * (np.hypot(x - 14, y - 14) < 8)).astype(np.uint8)
+
+
 def test_steps_are_those_of_python(page, small_model):
-    request = {"asked": "a bold seven", "seed": 2**32 - 1, "settings": {"steps": 3}}
-    steps = page.evaluate(STEPS, request)
+    request = {"prompt": "a bold seven", "seed": 2**32 - 1, "steps": 3}
+    header, *steps = page.evaluate(GIVES, ["denoise", request])
+    assert header["settings"].items() >= request.items()
+    assert header["line"].startswith("“a bold seven” · ") and header["steps"] == 3
+    assert header["name"] == "a-bold-seven-seed-4294967295"
     wanted = small_model.denoise(["a bold seven"], seeds=[2**32 - 1], steps=3)
     for step, one in zip(steps, wanted, strict=True):
         assert (step["index"], step["steps"]) == (one.index, one.steps)
         assert step["t"] == pytest.approx(one.t)
         level = small_model.schedule.alpha_bar(one.t)
         assert step["noise_level"] == pytest.approx((1 - level) ** 0.5)
-        assert step["kinds"] == ["Uint8ClampedArray", "Uint8ClampedArray", "Float32Array"]
-        np.testing.assert_allclose(step["latent"], one.x_t.flatten(), atol=2e-2)
+        greys = (127.5 + 42.5 * one.x_t.flatten()).clip(0, 255)
+        np.testing.assert_allclose(step["latent"], greys, atol=1.5)
         for name, latent in (("x_t", one.x_t), ("x_0", one.x_0)):
             if latent is None:
                 assert step[name] is None
@@ -79,12 +92,76 @@ def test_steps_are_those_of_python(page, small_model):
                 assert np.abs(apart).max() <= 1
 
 
-def test_the_model_is_told(page, small_model):
-    told = page.evaluate("engine.model")
-    assert tuple(told["class_names"]) == small_model.class_names
-    assert told["vocabulary"] == json.loads(json.dumps(small_model.vocabulary.to_dict()))
-    assert told["defaults"]["steps"] == small_model.defaults.steps
-    assert "files" not in told
+@pytest.mark.parametrize(("at", "index"), [(0, 0), (2, 2), (None, 3), (9, 3)])
+def test_a_glance_is_one_step(page, at, index):
+    request = {"label": "7", "seed": 11, "steps": 3}
+    header, *steps = page.evaluate(GIVES, ["denoise", request])
+    (glance,) = page.evaluate(GIVES, ["glance", request, at])
+    assert glance == header | steps[index]
+
+
+def test_a_drawing_is_looked_at_and_drawn_from(page, small_model):
+    digit = picture()
+    (look,) = page.evaluate(GIVES, ["look", picture_text(digit)])
+    latent = small_model.encode(small_tensor(digit))
+    back = small_model.decode(latent)[0].numpy().astype(int)
+    assert look["digit"] == digit.flatten().tolist()
+    assert np.abs(np.array(look["back"]) - back.flatten()).max() <= 1
+    assert look["error"] == pytest.approx(np.abs(back - digit).mean(), abs=0.15)
+    np.testing.assert_allclose(
+        look["latent"], (127.5 + 42.5 * latent.flatten()).clip(0, 255), atol=2
+    )
+    # a file of it, enlarged, is the same; its contrary is, too
+    file = io.BytesIO()
+    Image.fromarray(255 - digit.repeat(4, 0).repeat(4, 1)).save(file, "PNG")
+    uri = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    assert page.evaluate(GIVES, ["look", uri]) == [look]
+    start = {"start_from": uri, "label": "8", "steps": 4}
+    header, first, *steps = page.evaluate(GIVES, ["denoise", start])
+    assert header["settings"]["start_from"] == picture_text(digit)
+    assert header["settings"]["strength"] == 0.7 and len(steps) == 3  # of four
+    mask = picture_text(np.arange(784).reshape(28, 28) < 392)
+    *steps, last = page.evaluate(GIVES, ["denoise", start | {"mask": mask}])
+    assert last["steps"] == 16 and last["index"] == 16  # three of them five times
+    *_, remark = page.evaluate(GIVES, ["denoise", start | {"invert": "3", "sampler": "ddim"}])
+    assert remark["remark"].startswith("The round trip is off by ")
+
+
+def small_tensor(digit):
+    import torch
+
+    return torch.from_numpy(digit)[None]
+
+
+def test_a_grid_is_its_single_runs(page):
+    fixed = {"steps": 2, "guidance_scale": 3}
+    header, *pieces = page.evaluate(GIVES, ["grid", GRID | {"fixed": fixed}])
+    assert header["title"] == "Seed across, label down" and header["steps"] == 2
+    assert header["cost"] == "6 cells × 2 steps: 12 steps in all, of 2000 at most."
+    found = {
+        (cell, piece["index"]): picture
+        for piece in pieces
+        for cell, picture in zip(piece["cells"], piece["pictures"], strict=True)
+    }
+    assert set(found) == {(cell, index) for cell in range(6) for index in range(3)}
+    for cell in (0, 4):
+        settings = header["cells"][cell]["settings"]
+        settings.pop("eta")
+        _, *steps = page.evaluate(GIVES, ["denoise", settings])
+        for step in steps:
+            apart = np.array(step["x_t"]) - found[cell, step["index"]]
+            assert np.abs(apart).max() <= 1
+
+
+def test_a_morph_begins_and_ends_with_single_runs(page):
+    header, *progress, last = page.evaluate(GIVES, ["morph", MORPH])
+    assert [at["index"] for at in progress] == list(range(1, progress[-1]["steps"] + 1))
+    assert header["steps"] == 5 and len(last["images"]) == len(last["noises"]) == 6
+    assert header["captions"][:2] == ["3:1", "3:1 → a bold eight:2, 20%"]
+    for i, request in [(0, {"label": "3", "seed": 1}), (5, {"prompt": "a bold eight", "seed": 2})]:
+        _, first, *_, step = page.evaluate(GIVES, ["denoise", request | {"steps": 2}])
+        assert np.abs(np.array(step["x_t"]) - last["images"][i]).max() <= 1
+        assert first["latent"] == last["noises"][i]
 
 
 def test_progress_rises_to_the_total(page):
@@ -94,30 +171,93 @@ def test_progress_rises_to_the_total(page):
     assert {at["total"] for at in progress} == {loaded[-1]}
 
 
-@pytest.mark.parametrize(("how", "error"), [("abort", "enough"), ("break", None)])
+@pytest.mark.parametrize(("how", "error"), [("abort", "AbortError"), ("break", None)])
 def test_a_run_ends_early(page, how, error):
     assert page.evaluate(END, how) == {"seen": 3, "error": error, "after": 3}
 
 
-def test_the_newest_run_ends_the_one_before(page):
-    found = page.evaluate(LATEST)
-    assert found["ends"] == [{"done": False}, {"done": False}, {"done": True}]
-    first, second, third, _ = found["shown"]
-    assert 2 <= len(first) < 5 and second == [] and third == [0, 1, 2, 3, 4]
-    assert found["wrong"] == "InputError" and found["again"] == {"done": True}
+@pytest.mark.parametrize(
+    ("request_", "part"),
+    [
+        ({"prompt": "a purple seven"}, "Prompt: The prompt has the unknown word 'purple'"),
+        ({"label": "7", "steps": 0}, "Steps must be a whole number from 1 to 100, not 0."),
+        ({"label": "7", "speed": 1}, "There is no speed here, only "),
+        ({"label": "7", "start_from": ""}, "Nothing is drawn yet"),
+        ({"label": "7", "start_from": "data:image/png;base64,AAAA"}, "This file is no picture"),
+        ({"morph": ["3:1"]}, "Points must be a list of 2 to 6 points, not 1."),
+        ({"across": "steps", "across_values": "1, 0"}, "Steps must be a whole number"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(page, request_, part):
+    kind = "grid" if "across" in request_ else "morph" if "morph" in request_ else "denoise"
+    (said,) = page.evaluate(GIVES, [kind, request_])
+    assert said.startswith(f"InputError: {part}")
+    assert page.evaluate(GIVES, ["check", kind, request_]) == [said]
 
 
-def test_what_may_not_be_asked_is_said(page):
-    found = page.evaluate(
-        REFUSED,
-        [
-            {"asked": "a purple seven"},
-            {"asked": 7, "settings": {"steps": 0}},
-            {"asked": 7, "settings": {"speed": 1}},
-            {"asked": 7, "seed": 1.5},
-            {"asked": 7, "style": {"stroke": 2}},
-        ],
-    )
-    parts = ["purple", "steps", "speed", "seed", "style stroke"]
-    for message, part in zip(found, parts, strict=True):
-        assert message.startswith("InputError: ") and part in message
+def test_a_worker_that_fails_is_told_and_the_next_run_starts_another(page):
+    fail = """async () => {
+      const real = globalThis.Worker;
+      engine.close();
+      globalThis.Worker = class extends real {
+        postMessage(message) {
+          super.postMessage(message.call === "denoise" ? { ...message, given: null } : message);
+        }
+      };
+      const said = await (GIVES)(["denoise", { label: "1", steps: 2 }]);
+      globalThis.Worker = real;
+      return [said.at(-1), (await (GIVES)(["denoise", { label: "1", steps: 2 }])).length];
+    }""".replace("GIVES", GIVES)
+    said, count = page.evaluate(fail)
+    assert said.startswith("LostError: The model in this browser stopped (") and count == 4
+
+
+@pytest.mark.parametrize(
+    ("request_", "options", "sizes"),
+    [
+        ({"label": "7", "steps": 3}, {"format": "gif"}, [(224, 224)] * 4),
+        ({"label": "7", "steps": 3}, {"format": "gif", "show": "both"}, [(464, 224)] * 4),
+        (
+            {"label": "7", "steps": 3},
+            {"format": "strip", "show": "latent", "scale": 1},
+            [(118, 118)],
+        ),
+        ({"label": "7", "steps": 3}, {"format": "png"}, [(448, 448)]),
+        (MORPH, {"format": "gif", "frame_ms": 40}, [(224, 224)] * 6),
+        (MORPH, {"format": "png"}, [(1068, 168)]),
+        (GRID | {"fixed": {"steps": 2}}, {"format": "gif"}, [None] * 3),
+    ],
+)
+def test_files_hold_pictures_and_what_makes_them_again(page, request_, options, sizes):
+    kind = "grid" if "across" in request_ else "morph" if "morph" in request_ else "denoise"
+    made = page.evaluate(FILE, [request_, options])
+    content = base64.b64decode(made["uri"].partition(",")[2])
+    assert len(content) == made["bytes"]
+    image = Image.open(io.BytesIO(content))
+    assert made["name"].endswith(".gif" if image.format == "GIF" else ".png")
+    frames = [frame.convert("L") for frame in ImageSequence.Iterator(image)]
+    assert len(frames) == len(sizes)
+    assert all(size in (None, frame.size) for size, frame in zip(sizes, frames))
+    if options == {"format": "gif"} and kind == "denoise":
+        _, *steps = page.evaluate(GIVES, [kind, request_])
+        for frame, step in zip(frames, steps, strict=True):
+            assert np.asarray(frame)[::8, ::8].flatten().tolist() == step["x_t"]
+    stored = settings_in(io.BytesIO(content), "it")
+    (header,) = page.evaluate(GIVES, ["check", kind, request_])
+    opened = made["opened"]
+    tab = {"grid": "compare", "morph": "morph", "denoise": "watch"}[kind]
+    assert opened["tab"] == tab and opened["settings"] == header["settings"]
+    assert opened["said"] == f"{made['name']} is opened."
+    if kind != "grid":
+        FileSettings.from_dict({k: v for k, v in stored.items() if k != "weights"})
+        assert opened["show"]["format"] == options["format"]
+
+
+def test_a_file_of_something_else_is_refused(page):
+    refused = """() => engine.open(new File(["no picture"], "a.gif")).catch(
+      ({ name, message }) => `${name}: ${message}`)"""
+    assert page.evaluate(refused).startswith("InputError: a.gif holds no settings")
+
+
+def test_data_of_a_tab_is_read(page):
+    assert json.dumps(page.evaluate("engine.data('training')"))

@@ -5,9 +5,9 @@ import hashlib
 import json
 import re
 
-import onnxruntime
-
 from demo.static_page import PACKAGES, WEB
+from ldm_core.export.graphs import graphs
+from ldm_core.export.packing import packed
 
 OUTSIDE = re.compile(rb"""(?:from|import\(?|fetch\(|src=|href=|url\()\s*["'`](https?:|/)""")
 
@@ -32,13 +32,13 @@ def test_the_model_says_what_its_files_must_be(small_site, small_model):
     about = json.loads((small_site / "model" / "model.json").read_text())
     assert about["config"] == json.loads(json.dumps(small_model.config.to_dict()))
     files = about["files"]
-    assert set(files) == {"runtime", "wasm", "prompt", "unet", "decoder"}
+    assert set(files) == {"runtime", "wasm", "prompt", "unet", "decoder", "encoder"}
     for name in set(files) - {"runtime"}:
         content = (small_site / "model" / files[name]["path"]).read_bytes()
         assert (len(content), sha256(content)) == (files[name]["bytes"], files[name]["sha256"])
-    for name in ("prompt", "unet", "decoder"):
-        packed = (small_site / "model" / files[name]["path"]).read_bytes()
-        onnxruntime.InferenceSession(gzip.decompress(packed))
+    for name, graph in graphs(small_model, small=True).items():
+        content = (small_site / "model" / files[name]["path"]).read_bytes()
+        assert gzip.decompress(content) == packed(graph)
     assert (small_site / "model" / files["runtime"]["path"]).is_file()
 
 

@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 
+from ..hosting import hosting
 from .conftest import engine_page, load_engine
-from .hosting import hosting
 
 # A browser that takes no notice of the type of a worker.
 OLD = "window.Worker = class { terminate() {} };"
@@ -44,7 +44,7 @@ def changed(file):
         ("packages/onnxruntime.wasm.bin", absent, "onnxruntime.wasm.bin did not load: the"),
         ("packages/onnxruntime.js", absent, "A part of the engine did not load."),
         ("engine/worker.js", absent, "A part of the engine did not load."),
-        ("engine/samplers.js", absent, "A part of the engine did not load."),
+        ("engine/networks.js", absent, "A part of the engine did not load."),
         ("model/model.json", cut_off, "model.json is damaged."),
     ],
 )

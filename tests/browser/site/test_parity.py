@@ -5,21 +5,22 @@ import pytest
 from ldm_core import LatentDiffusion
 
 from ...conftest import ROOT
+from ..hosting import hosting
 from .conftest import engine_page
-from .hosting import hosting
-from .parity import DRAW, apart, requests
+from .parity import DRAW, apart, kind_of, requests
 
 LABELS = [
-    {"asked": 3, "seed": 1, "settings": {"steps": 3}},
-    {"asked": None, "seed": 2, "settings": {"steps": 3}},
-    {"asked": 9, "seed": 3, "negative": 4, "settings": {"steps": 3, "guidance_scale": 5}},
+    {"label": "3", "seed": 1, "steps": 3},
+    {"label": "any", "seed": 2, "steps": 3},
+    {"morph": ["3:1", "any:2"], "frames": 2, "loop": False, "steps": 2},
 ]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_pictures_are_those_of_python_to_one_grey_level(browser, site, workers):
     model = LatentDiffusion.load(ROOT / "weights", backend="torch")
-    asked = requests(12)[workers - 1 :: 2]
+    asked = requests(model, 20)[10 * (workers - 1) :][:10]
+    assert len(set(map(kind_of, asked))) == 5
     with hosting(site) as base, engine_page(browser, base, workers) as page:
         pictures = page.evaluate(DRAW, asked)
     for request, picture in zip(asked, pictures, strict=True):
@@ -30,7 +31,7 @@ def test_a_model_that_knows_labels_only_draws_the_same(browser, label_site, labe
     model = LatentDiffusion.load(label_weights, backend="torch")
     with hosting(label_site) as base, engine_page(browser, base) as page:
         pictures = page.evaluate(DRAW, LABELS)
-        refused = "engine.denoise({ asked: 'seven' }).next().catch(({ message }) => message)"
+        refused = "engine.check('denoise', { prompt: 'seven' }).catch(({ message }) => message)"
         assert page.evaluate(refused).startswith("These weights know labels only")
     for request, picture in zip(LABELS, pictures, strict=True):
         assert apart(model, request, picture) <= 1, request

@@ -1,0 +1,267 @@
+"""The calls of the page, which scripts may use, too.
+
+A call is one POST to `engine/NAME` whose body is a request. Three of them answer with a stream of
+steps, which ends when the caller closes it. They are plain routes beside Gradio's, whose queue
+needs two round trips, copies all components for each session, and remembers sessions and calls.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import gradio as gr
+from gradio.context import LocalContext
+from starlette.requests import Request as Call
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from ldm_core import InputError, UserError
+
+from . import compare, morph
+from .about import Examples, about
+from .compare import Grid
+from .draw import look, remark
+from .lines import BusyError, Line, Lines, Stream
+from .models import Models
+from .morph import MorphRequest, header_of_morph
+from .reproduce import Wanted, checked, opened
+from .request import Request
+from .run import Runner, header_of
+from .values import Values
+from .web_files import WEB
+
+MAX_BODY = 6_000_000  # bytes of a call: a file to be opened has at most 4 MB, and 4/3 of it here
+AT_FAULT = "Something went wrong on the server. Its log says what."
+NOT_KEPT = {"Cache-Control": "no-cache"}
+STATUS = {InputError: 422, BusyError: 503}  # of refusals; others are 500
+Message = dict[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+def header(runner: Runner, request: Values | Grid) -> Message:
+    """What is known of a request before any work. Of several models, the name is a setting."""
+    if isinstance(request, Grid):
+        said = request.header()
+    elif isinstance(request, MorphRequest):
+        said = header_of_morph(request)
+    else:
+        said = header_of(request, request.steps)
+    if runner.name:
+        said["settings"] |= {"model": runner.name}
+    return said
+
+
+def denoise(runner: Runner, request: Request) -> Iterator[Message]:
+    for step in runner.steps(request):
+        yield {"steps": step.steps, "pictures": [step.to_list()]}
+    yield {"done": True, "remark": remark(runner.model, request)}
+
+
+def glance(runner: Runner, body: Message) -> Message:
+    request, at = checked(runner.model, "denoise", body.get("request")), body.get("at")
+    step = runner.preview(request, at if isinstance(at, int) else None)
+    return header(runner, request) | {"steps": step.steps, "pictures": [step.to_list()]}
+
+
+def check(runner: Runner, body: Message) -> Message:
+    return header(runner, checked(runner.model, body.get("kind"), body.get("request")))
+
+
+def _look(runner: Runner, body: Message) -> Message:
+    return look(runner.model, body.get("picture"))
+
+
+def _open(runner: Runner, body: Message) -> Message:
+    found = opened(runner, body.get("data"), body.get("name"))
+    if runner.name:
+        found["settings"] |= {"model": runner.name}
+    return found
+
+
+def _refusable(handler: Callable) -> Callable:
+    """Answer errors with a status and {"error": {"name", "message"}}."""
+
+    async def answer(self: "Api", call: Call) -> Response:
+        try:
+            return await handler(self, call)
+        except Exception as error:
+            status = next((s for type_, s in STATUS.items() if isinstance(error, type_)), 500)
+            return JSONResponse({"error": _said_of(error)}, status)
+
+    return answer
+
+
+def _said_of(error: Exception) -> dict[str, str]:
+    """The error as people read it; the traceback of a fault goes into the server's log."""
+    if isinstance(error, UserError):
+        return {"name": type(error).__name__, "message": str(error)}
+    log.error("a call has failed", exc_info=error)
+    return {"name": "ServerError", "message": AT_FAULT}
+
+
+class _Events(StreamingResponse):
+    """Sends what a stream yields as server-sent events, and stops it when the reader leaves."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, first: Message, stream: Stream):
+        self.stream = stream
+        # Proxies hold back what they do not know to be a stream.
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(self._events(first), headers=headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.stream.stop()
+
+    async def _events(self, first: Message) -> AsyncIterator[bytes]:
+        yield _event(first)
+        try:
+            async for messages in self.stream.batches():
+                yield b"".join(map(_event, _merged(messages))) or b": \n\n"
+        except Exception as error:
+            yield _event({"error": _said_of(error)})
+
+
+def _event(message: Message) -> bytes:
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return f"data: {text}\n\n".encode()
+
+
+def _merged(messages: list[Message]) -> list[Message]:
+    """Join messages that follow each other and hold pictures into one."""
+    merged: list[Message] = []
+    for message in messages:
+        if merged and merged[-1].keys() == message.keys() and "pictures" in message:
+            merged[-1]["pictures"] += message["pictures"]
+        else:
+            merged.append(message)
+    return merged
+
+
+class WebFiles(StaticFiles):
+    """Serves a folder. Browsers keep the files, and ask whether they have changed."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+class Api:
+    """The calls of a page. files: the folder for those that scripts have made."""
+
+    def __init__(self, models: Models, files: Path):
+        self.models, self.files = models, files
+        self.lines = lines = Lines()
+        self.examples = Examples(lines.previews)
+        self.streams = {
+            "denoise": (lines.runs, "denoise", denoise),
+            "grid": (lines.grids, "grid", compare.messages),
+            "morph": (lines.runs, "morph", morph.messages),
+        }
+        self.answers = {
+            "glance": (lines.previews, glance),
+            "look": (lines.previews, _look),
+            "check": (lines.previews, check),
+            "open": (lines.files, _open),
+        }
+
+    def routes(self) -> list[BaseRoute]:
+        """The routes beside Gradio's."""
+        return [
+            Mount("/web", WebFiles(directory=WEB)),
+            Route("/about.json", self.about),
+            Route("/data/{name}.json", self.data),
+            Route("/engine/models", self.menu, methods=["POST"]),
+            Route("/engine/file", self.file, methods=["POST"]),
+            Route("/engine/{name}", self.call, methods=["POST"]),
+        ]
+
+    @_refusable
+    async def call(self, call: Call) -> Response:
+        name = call.path_params["name"]
+        body, runner = await self._asked(call)
+        if name in self.streams:
+            line, kind, messages = self.streams[name]
+            request = await asyncio.to_thread(checked, runner.model, kind, body)
+            first = header(runner, request) | {"waiting": line.waiting}
+            return _Events(first, Stream(line, partial(messages, runner, request)))
+        if name not in self.answers:
+            names = ", ".join((*self.streams, *self.answers, "file", "models"))
+            raise InputError(f"There is no engine/{name:.80}, only {names}.")
+        line, answer = self.answers[name]
+        return JSONResponse(await done(line, partial(answer, runner, body)))
+
+    @_refusable
+    async def file(self, call: Call) -> Response:
+        body, runner = await self._asked(call)
+        how = {name: body.get(name) for name in ("show", "scale", "frame_ms") if name in body}
+        check = partial(Wanted.check, runner.model, body.get("request"), body.get("format"), **how)
+        wanted = await asyncio.to_thread(check)
+        content = await done(self.lines.files, partial(wanted.content, runner))
+        name = quote(wanted.name())
+        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+        return Response(content, media_type=wanted.media_type(), headers=headers)
+
+    @_refusable
+    async def menu(self, call: Call) -> Response:
+        return JSONResponse(await asyncio.to_thread(self.models.menu))
+
+    @_refusable
+    async def about(self, call: Call) -> Response:
+        runner = await self.runner(call.query_params.get("model"))
+        known = await done(self.lines.previews, partial(about, runner, self.models.several))
+        # Escaped, as the name of a class may be no text.
+        return Response(json.dumps(known), media_type="application/json", headers=NOT_KEPT)
+
+    @_refusable
+    async def data(self, call: Call) -> Response:
+        runner = await self.runner(call.query_params.get("model"))
+        drawn = self.examples.get(call.path_params["name"], runner)
+        return JSONResponse(await asyncio.wrap_future(drawn), headers=NOT_KEPT)
+
+    async def _asked(self, call: Call) -> tuple[Message, Runner]:
+        """The body of a call, and the model that it is about. Raises InputError."""
+        content = bytearray()
+        async for part in call.stream():
+            content += part
+            if len(content) > MAX_BODY:
+                raise InputError(f"A call has at most {MAX_BODY:,} bytes.")
+        try:
+            body = json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"A call must be JSON: {error}") from error
+        if not isinstance(body, dict):
+            raise InputError("A call must be a JSON object.")
+        # `spaces` looks here for the visitor, whose quota it uses.
+        LocalContext.request.set(gr.Request(call))
+        return body, await self.runner(take_model(body))
+
+    async def runner(self, name: Any) -> Runner:
+        if not name or name == self.models.first.name:
+            return self.models.first
+        return await asyncio.to_thread(self.models.runner, str(name))
+
+
+async def done(line: Line, work: Callable[[], Any]) -> Any:
+    return await asyncio.wrap_future(line.enter(work))
+
+
+def take_model(body: Message) -> Any:
+    """Take the name of a model out of a call. Settings hold it, too, so it may stand in a part."""
+    found = body.pop("model", None)
+    for part in (body.get("request"), body.get("fixed")):
+        if isinstance(part, dict):
+            found = take_model(part) or found
+    return found

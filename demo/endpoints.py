@@ -1,0 +1,230 @@
+"""Gradio's endpoints for scripts, which answer with files."""
+
+import inspect
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import gradio as gr
+from fastapi import Depends, HTTPException
+from fastapi import Request as HTTPRequest
+from fastapi.responses import JSONResponse
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import Receive, Scope, Send
+
+from ldm_core import InputError, UserError, write_animation, write_png
+from ldm_core.output.file_settings import SCALE, stored_settings
+
+from .api import AT_FAULT, Api, done, header, take_model
+from .compare import NOTHING, Grid
+from .compare_picture import drawn, write_grid
+from .draw import draw_request_type
+from .morph import MorphRequest
+from .reproduce import ENDINGS, FRAME_MS, Wanted
+from .request import request_type
+from .run import Runner
+from .serving import tidy
+from .values import Values, refuse_unknown
+
+RETURNS = (
+    "Returns it as a PNG of 28x28 pixels, the animation of all its steps as a GIF, and the "
+    "settings, which draw the same image again."
+)
+OF_REQUESTS = {  # what may be asked of a model, and what scripts read of it
+    "generate": (request_type, f"Draw one image. {RETURNS}"),
+    "draw": (
+        draw_request_type,
+        "Draw one image from a picture of a digit, start_from, a data URI: re-imagine it "
+        f"(strength), complete it (mask) or edit it (invert: what it shows). {RETURNS}",
+    ),
+    "morph": (
+        lambda model: MorphRequest,
+        "Morph from point to point (morph: a list of what to draw and its seed, as “3:7”). "
+        "Returns a filmstrip as a PNG, the animation as a GIF, and the settings, which draw the "
+        "same again.",
+    ),
+}
+
+
+@contextmanager
+def shown_to_people() -> Iterator[None]:
+    """Turn errors into those of Gradio, which shows people the text of a gr.Error, and no other."""
+    try:
+        yield
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    except Exception as fault:
+        raise gr.Error(AT_FAULT) from fault
+
+
+class Page(gr.Blocks):
+    """Gradio's page, which also takes calls that leave out the last values.
+
+    Gradio calls `validate_inputs` first of all. It answers too few values with an error that has no
+    message, and ignores what is too many.
+    """
+
+    def validate_inputs(self, block_fn, inputs: list) -> None:
+        takes = len(block_fn.inputs)
+        parameters = inspect.signature(block_fn.fn).parameters.values()
+        inputs += [p.default for p in list(parameters)[len(inputs) :] if p.default is not p.empty]
+        if len(inputs) != takes:
+            raise gr.Error(
+                f"/{block_fn.api_name} takes {takes} values, not {len(inputs)}.",
+                print_exception=False,
+            )
+
+
+def add_endpoints(api: Api) -> None:
+    """Add the endpoints to the page that is being built. They wait in the same lines as the page's
+    own calls."""
+
+    async def compare(
+        across: str,
+        across_values: str | list,
+        down: str = NOTHING,
+        down_values: str | list = "",
+        fixed: dict | None = None,
+    ) -> tuple[gr.FileData, gr.FileData, list]:
+        """Draw a labelled grid of images that differ in one or two values. across, down: the name
+        of a value of /generate, or eta. Their values: a list, or a text with commas. fixed: values
+        of all cells, by name. Returns the grid as a PNG, the animation of its steps as a GIF, and
+        the settings of each cell, row by row."""
+        with shown_to_people():
+            given = {"across": across, "across_values": across_values, "down": down}
+            given |= {"down_values": down_values, "fixed": fixed and dict(fixed)}
+            runner = await api.runner(take_model(given))
+            grid = Grid.check(runner.model, given)
+            files = await done(api.lines.grids, lambda: _files(api, runner, grid))
+            return *files, [cell.settings() for cell in grid.cells]
+
+    async def animation(
+        settings: dict,
+        format: str = "gif",
+        show: str = "noisy",
+        scale: int | None = None,
+        frame_ms: int = FRAME_MS,
+    ) -> gr.FileData:
+        """Draw the picture of settings again, into a file that shows its steps. settings: values by
+        name, such as the other endpoints return. format: gif, mp4, webp, apng, strip (all steps in
+        a PNG) or png (the last). show: noisy, estimate, both or latent. scale: 1 to 16 pixels for
+        each pixel. frame_ms: the time of a step."""
+        with shown_to_people():
+            given = dict(settings)
+            runner = await api.runner(take_model(given))
+            wanted = Wanted.check(runner.model, given, format, show, scale, frame_ms)
+            path = _new_file(api, wanted.request, ENDINGS[format])
+            await done(api.lines.files, lambda: wanted.write(runner, path))
+            return _file_data(path)
+
+    for name, (type_of, about) in OF_REQUESTS.items():
+        gr.api(_of_request(api, type_of, about), api_name=name, concurrency_limit=None)
+    for endpoint in (compare, animation):
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
+
+
+def _of_request(api: Api, type_of: Callable, about: str) -> Callable:
+    """An endpoint that takes the values of a request, and `model` where there are several."""
+    first = api.models.first.model
+    asks = type_of(first)
+
+    async def endpoint(*values):
+        with shown_to_people():
+            given = dict(zip(parameters, values))
+            runner = await api.runner(given.pop("model", ""))
+            request = type_of(runner.model).check(runner.model, given)
+            files = await done(api.lines.runs, lambda: _files(api, runner, request))
+            return *files, header(runner, request)["settings"]
+
+    # Gradio reads names, types and defaults of an endpoint from the signature of its function.
+    of_fields, defaults = get_type_hints(asks), asks.left_out(first)
+    hints = {name: of_fields[name] for name in asks.values()}
+    if api.models.several:
+        hints, defaults = hints | {"model": str}, defaults | {"model": ""}
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = {
+        name: inspect.Parameter(name, kind, default=defaults[name], annotation=hint)
+        for name, hint in hints.items()
+    }
+    result = tuple[gr.FileData, gr.FileData, dict]
+    endpoint.__doc__ = about
+    endpoint.__signature__ = inspect.Signature(parameters.values(), return_annotation=result)
+    endpoint.__annotations__ = hints | {"return": result}
+    return endpoint
+
+
+def _files(api: Api, runner: Runner, request: Values | Grid) -> tuple[dict, dict]:
+    """Draw a request into a PNG and a GIF."""
+    png, gif = (_new_file(api, request, ending) for ending in (".png", ".gif"))
+    if isinstance(request, Grid):
+        frames = drawn(runner, request)
+        for path in (png, gif):
+            write_grid(path, runner, request, frames)
+    elif isinstance(request, MorphRequest):
+        for path in (png, gif):
+            Wanted(request, path.suffix, request.file).write(runner, path)
+    else:
+        frames = [step.x_t for step in runner.steps(request)]
+        stored = lambda scale: stored_settings(request.shown(scale=scale), runner.weights)
+        write_animation(gif, frames, settings=stored(SCALE), scale=SCALE)
+        write_png(png, frames[-1], settings=stored(1), scale=1)
+    return _file_data(png), _file_data(gif)
+
+
+def _new_file(api: Api, request: Values | Grid, ending: str) -> Path:
+    """A new file in a folder that never holds more than it may."""
+    api.files.mkdir(parents=True, exist_ok=True)
+    tidy(api.files)
+    return api.files / f"{request.file_name()}-{uuid.uuid4().hex[:8]}{ending}"
+
+
+def _file_data(path: Path) -> dict[str, Any]:
+    """A file as Gradio and its clients pass it on."""
+    return {"path": str(path), "orig_name": path.name, "meta": {"_type": "gradio.FileData"}}
+
+
+class PackedPages(GZipMiddleware):
+    """Sends pages, modules and data packed, which Gradio does with its own files only."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_packed = path.endswith(("/", ".js", ".css", ".json")) and "/assets/" not in path
+        await (super().__call__ if is_packed else self.app)(scope, receive, send)
+
+
+def server_options(api: Api) -> dict[str, Any]:
+    """Options of the page's server: more routes, and messages where Gradio would have none."""
+
+    async def check_call(request: HTTPRequest) -> None:
+        """Refuse calls of what is no endpoint, and values by names that it does not know."""
+        call = re.search(r"/call(/v2)?/([^/]+)/?$", request.url.path)
+        if not call or request.method != "POST":
+            return
+        functions = request.app.get_blocks().fns.values()
+        endpoints = {fn.api_name: fn.fn for fn in functions if fn.api_visibility == "public"}
+        if call[2] not in endpoints:
+            names = ", ".join(f"/{name}" for name in endpoints)
+            raise HTTPException(404, f"There is no endpoint /{call[2]}, only {names}.")
+        try:
+            given = await request.json()
+            if call[1] and isinstance(given, dict):
+                refuse_unknown(given, inspect.signature(endpoints[call[2]]).parameters)
+        except InputError as error:
+            raise HTTPException(422, str(error)) from error
+        except ValueError as error:
+            raise HTTPException(422, f"A call must be JSON: {error}") from error
+
+    async def at_fault(request: HTTPRequest, fault: Exception) -> JSONResponse:
+        """The server writes the traceback into its log itself."""
+        return JSONResponse({"detail": AT_FAULT}, 500)
+
+    return {
+        "routes": api.routes(),
+        "dependencies": [Depends(check_call)],
+        "exception_handlers": {Exception: at_fault},
+        "middleware": [Middleware(PackedPages, compresslevel=6)],
+    }

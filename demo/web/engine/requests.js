@@ -1,0 +1,319 @@
+// What people may ask for, and what is wrong with it: as in demo/values.py, request.py, draw.py and
+// morph.py, which say what each value means.
+
+import { InputError, brief, check_choice, check_number, check_whole } from "./checks.js";
+import { find_label } from "./class_names.js";
+import { PICTURE_SIDE } from "./config.js";
+import { as_digit } from "./drawings.js";
+import { LatentDiffusion, RESAMPLE } from "./latent_diffusion.js";
+
+export const FIRST_STRENGTH = 0.7;
+const MAX_NAME_BYTES = 80;
+const MAX_POINTS = 6;
+const OF_DRAW = ["strength", "mask", "invert", "resample"]; // each may be null
+const EMPTY = "Nothing is drawn yet: draw a digit, or choose a picture.";
+
+// The requests to one model. about: what demo/static_page.py writes into the page. language:
+// `promptLanguage(about.vocabulary)`, null for a model that knows labels only.
+export class Requests {
+  constructor(about, language) {
+    const { class_names, noise_schedule, defaults, vocabulary } = about;
+    const config = { conditioning: { class_names }, noise_schedule };
+    Object.assign(this, { about, language });
+    this.values = Object.fromEntries(about.values.map((value) => [value.name, value]));
+    this.model = new LatentDiffusion({ config, defaults, vocabulary }, null, language);
+  }
+
+  // The request for values by name; what is left out is as the page starts. names: the values that
+  // there are, if not those of an image, a drawing or a morph. Throws InputError.
+  check(given, names = null) {
+    const kind = "morph" in given ? "morph" : "start_from" in given ? "draw" : "denoise";
+    names ??= this.about.requests[kind];
+    this.refuse_unknown(given, names);
+    const start = names.map((name) => [name, this.values[name].start]);
+    const all = { ...Object.fromEntries(start), ...this.about.left_out, ...given };
+    const checked = Object.fromEntries(names.map((name) => [name, this.checked(name, all[name])]));
+    if (kind === "morph") return new MorphRequest(this, names, checked);
+    return new Request(this, names, this.#settled(checked));
+  }
+
+  refuse_unknown(given, known) {
+    const unknown = Object.keys(given).filter((name) => !known.includes(name));
+    const words = unknown.filter((name) => this.about.of_words.includes(name));
+    if (words.length)
+      throw new InputError(
+        `These weights know labels only, and no ${words.join(", ")}. Take a label, or weights ` +
+          "that know words.",
+      );
+    if (unknown.length)
+      throw new InputError(`There is no ${unknown.join(", ")} here, only ${known.join(", ")}.`);
+  }
+
+  // One value, in the form in which it is stored.
+  checked(name, value) {
+    const about = this.values[name];
+    if (value === null && OF_DRAW.includes(name)) return null;
+    return this.#kinds[about.kind](about.title, value, about);
+  }
+
+  #kinds = {
+    number: (title, value, { low, high }) => check_number(title, value, low, high) + 0, // no -0
+    whole: (title, value, { low, high }) => check_whole(title, value, low, high),
+    choice: (title, value, { choices }) =>
+      check_choice(title, value, choices.map(([text]) => text)),
+    label: (title, value) => this.#label(title, value),
+    words: (title, value) => this.#words(title, value ?? ""),
+    shown: (title, value) =>
+      this.language ? this.#words(title, String(value)) : this.#label(title, value),
+    boolean(title, value) {
+      if (typeof value === "boolean") return value;
+      throw new InputError(`${title} must be true or false, not ${brief(value)}.`);
+    },
+    picture(title, value) {
+      if (!value) throw new InputError(EMPTY);
+      return as_text(as_digit(check_greys(title, value), PICTURE_SIDE, PICTURE_SIDE));
+    },
+    mask(title, value) {
+      const mask = check_greys(title, value).map((grey) => (grey > 127 ? 255 : 0));
+      if (mask.every(Boolean))
+        throw new InputError("Nothing is rubbed out yet: rub out the part to be redrawn.");
+      if (!mask.some(Boolean))
+        throw new InputError("All of the picture is rubbed out: leave a part of it.");
+      return as_text(mask);
+    },
+    points: (title, value) => {
+      if (Array.isArray(value) && value.length >= 2 && value.length <= MAX_POINTS)
+        return value.map((point, i) => this.#point(point, i + 1));
+      const found = Array.isArray(value) ? value.length : brief(value);
+      throw new InputError(`${title} must be a list of 2 to ${MAX_POINTS} points, not ${found}.`);
+    },
+  };
+
+  #label(title, value) {
+    const { class_names, labels } = this.about;
+    if (value === null && this.language) return null; // a prompt says it too
+    const found = value === null ? undefined : find_label(String(value), class_names);
+    return found === undefined
+      ? check_choice(title, value, labels)
+      : labels[found ?? labels.length - 1];
+  }
+
+  #words(title, value) {
+    const { max_prompt } = this.about;
+    if (typeof value !== "string" || [...value].length > max_prompt) {
+      const found = typeof value === "string" ? `${[...value].length} characters` : brief(value);
+      const allowed = `text of at most ${max_prompt} characters`;
+      throw new InputError(`${title} must be ${allowed}, not ${found}.`);
+    }
+    try {
+      this.model.conditioning.places([value]);
+    } catch (error) {
+      throw new InputError(`${title}: ${error.message}`);
+    }
+    return this.language.read(value).rows.length ? value.trim() : "";
+  }
+
+  #point(point, i) {
+    const [, what, seed] = /^(.*):(\d+)$/s.exec(point) ?? [];
+    if (seed === undefined)
+      throw new InputError(`Point ${i} must be what to draw, a colon and a seed, as 3:7.`);
+    const check = this.language ? this.#words : this.#label;
+    const { low, high } = this.values.seed;
+    const checked = check.call(this, `Point ${i}`, what.trim());
+    return `${checked}:${check_whole(`Seed ${i}`, Number(seed), low, high)}`;
+  }
+
+  // The same values, written in the one way in which they are stored.
+  #settled(values) {
+    if ("start_from" in values && [values.strength, values.mask, values.invert].every(is_null))
+      values = { ...values, strength: FIRST_STRENGTH };
+    if (!this.language) return values;
+    const { labels } = this.about;
+    const { rows, label: said, style } = this.language.read(values.prompt);
+    let label = labels[said ?? labels.length - 1];
+    if (!rows.length) label = values.label ?? this.values.label.start;
+    else if (values.label !== null && values.label !== label)
+      throw new InputError(
+        `Label and Prompt must say the same, not ${values.label} and ${label}: ` +
+          "leave one of them out.",
+      );
+    const names_only = said !== null && rows.length === 1;
+    const settled = { ...values, label, prompt: names_only ? "" : values.prompt };
+    for (const name in style) if (settled[name] === style[name]) settled[name] = 0;
+    return settled;
+  }
+
+  // What `denoise` is to draw: the index of a class, null for no label, or a prompt.
+  prompted(text) {
+    const found = find_label(text, this.about.class_names);
+    return found === undefined ? text : found;
+  }
+}
+
+// A checked request for one image.
+class Request {
+  constructor(requests, names, values) {
+    Object.assign(this, { requests, names, values });
+    this.check_together();
+  }
+
+  // Two values may be allowed, but not together: the call refuses that, and does no step.
+  check_together() {
+    const { asked, seed, start, options } = this.asks();
+    if (start?.invert !== undefined && this.values.strength !== null)
+      throw new InputError("strength and invert both say how to start: give one of them.");
+    this.requests.model.denoise([asked], { seeds: [seed], ...options });
+  }
+
+  // The values that make this request again, in the order in which people read them; without what
+  // says nothing.
+  settings() {
+    const { values, about } = this.requests;
+    const ordered = [true, false].flatMap((is_what) =>
+      this.names.filter((name) => Boolean(values[name].says_what) === is_what),
+    );
+    const says = (name) => {
+      if (name === "label") return !this.values.prompt;
+      if (OF_DRAW.includes(name)) return this.values[name] !== null;
+      return this.values[name] || !about.of_words.includes(name);
+    };
+    return Object.fromEntries(ordered.filter(says).map((name) => [name, this.values[name]]));
+  }
+
+  // The values as one line of text.
+  line() {
+    const { values } = this.requests;
+    const said = Object.entries(this.settings()).filter(([name]) => values[name].in_line);
+    const words = said.map(([name, value]) => {
+      const { in_line, kind } = values[name];
+      const text = kind === "number" ? shortest(value) : value;
+      return in_line.replace(/\{s?\}/g, (part) => (part === "{}" ? text : value === 1 ? "" : "s"));
+    });
+    return [...this.beginning(), ...words].join(" · ");
+  }
+
+  beginning() {
+    const { start_from, mask, invert } = this.values;
+    if (!start_from) return [];
+    return [`a digit ${mask ? "completed" : invert === null ? "re-imagined" : "edited"}`];
+  }
+
+  // A name for files, without an ending.
+  file_name() {
+    return `${name_part(this.values.prompt || this.values.label)}-seed-${this.values.seed}`;
+  }
+
+  // What is known before any work.
+  header() {
+    const { steps = 1 } = this.values;
+    return { settings: this.settings(), line: this.line(), name: this.file_name(), steps };
+  }
+
+  // What the worker is asked for: {asked, seed, start, options}. start: null for noise; options: of
+  // `LatentDiffusion.denoise`.
+  asks() {
+    const { of_words } = this.requests.about;
+    const { label, prompt, negative_prompt, seed, start_from, ...rest } = this.values;
+    const { strength, mask, invert, resample, ...settings } = rest;
+    const style = {};
+    for (const name of of_words.filter((name) => name in settings)) {
+      if (settings[name]) style[name] = settings[name];
+      delete settings[name];
+    }
+    const start = start_from && {
+      picture: greys_in(start_from),
+      ...(invert === null
+        ? { strength: strength ?? (mask ? 1 : FIRST_STRENGTH) }
+        : { invert: this.requests.prompted(invert) }),
+      ...(mask && { mask: greys_in(mask), resample: resample ?? RESAMPLE }),
+    };
+    return {
+      asked: prompt || this.requests.prompted(label),
+      seed,
+      start: start || null,
+      options: { negative: negative_prompt || null, style, ...settings },
+    };
+  }
+
+  // What a file keeps of its making: `stored_settings` in ldm_core/output/file_settings.py.
+  stored(shown) {
+    const { strength, resample, mask } = this.asks().start ?? {};
+    const start = { strength: strength ?? null, resample: resample ?? null };
+    const what = { label: null, prompt: null };
+    return { ...this.requests.about.stored, ...what, ...this.settings(), ...start, ...shown };
+  }
+}
+
+// A checked request for the images on a path through points.
+class MorphRequest extends Request {
+  check_together() {
+    const { points, frames, options } = this.asks();
+    this.requests.model.morph(points, frames, options);
+  }
+
+  // How many images there are.
+  get count() {
+    const { morph, frames, loop } = this.values;
+    return loop ? frames * morph.length : frames * (morph.length - 1) + 1;
+  }
+
+  beginning() {
+    const { morph, loop } = this.values;
+    return [[...morph, ...(loop ? [morph[0]] : [])].join(" → ")];
+  }
+
+  file_name() {
+    return `morph-${name_part(this.values.morph.join("-"))}`;
+  }
+
+  header() {
+    const captions = Array.from({ length: this.count }, (_, i) => this.#caption(i));
+    return { ...super.header(), steps: this.count - 1, captions };
+  }
+
+  // Where an image lies: at a point "3:1", or between two, "3:1 → 8:2, 25%".
+  #caption(i) {
+    const { morph, frames } = this.values, before = Math.floor(i / frames);
+    const after = morph[(before + 1) % morph.length], share = (100 * (i % frames)) / frames;
+    return share ? `${morph[before]} → ${after}, ${Math.round(share)}%` : morph[before];
+  }
+
+  asks() {
+    const { morph, frames, ...options } = this.values;
+    const point = (text) => {
+      const [, what, seed] = /^(.*):(\d+)$/s.exec(text);
+      return [this.requests.prompted(what), Number(seed)];
+    };
+    return { points: morph.map(point), frames, options };
+  }
+
+  stored(shown) {
+    const what = { label: null, prompt: null, count: null, seed: null };
+    return { ...this.requests.about.stored, ...what, ...this.settings(), ...shown };
+  }
+}
+
+// A picture (28, 28) in settings: its greys in base64.
+export const as_text = (greys) => btoa(String.fromCharCode(...greys));
+export const greys_in = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+function check_greys(title, text) {
+  let greys;
+  try {
+    greys = greys_in(text);
+  } catch {
+    throw new InputError(`${title} must be a picture in base64, such as a data URI.`);
+  }
+  if (greys.length === PICTURE_SIDE ** 2) return greys;
+  throw new InputError(`${title} must be 28 x 28 greys, or a data URI.`);
+}
+
+function name_part(text) {
+  const words = text.replace(/[^\p{L}\p{N}_]+/gu, "-");
+  const bytes = new TextEncoder().encode(words).slice(0, MAX_NAME_BYTES);
+  return new TextDecoder().decode(bytes, { stream: true }); // without half a letter
+}
+
+const is_null = (value) => value === null;
+// As Python's "g" writes it.
+export const shortest = (number) => String(Number(number.toPrecision(6)));

@@ -1,0 +1,59 @@
+// Live: the picture follows the controls. When a picture is there, the next is asked for, of the
+// newest values; what came between is dropped. Two may be under way, where the engine draws two at
+// once. When the controls rest, the whole run is drawn.
+
+const REST_MS = 250; // the controls are at rest when nothing has changed for so long
+
+// element: holds the switch; what it was set to holds for the visit.
+export function mount(element, { store, tab, engine }) {
+  const input = element.querySelector("input");
+  let newest = null; // the request that has not been asked for
+  let last = null; // the request that was asked for last
+  let asking = 0;
+  let rest = 0;
+
+  function follow() {
+    forget();
+    tab.runs.drop();
+    if (!input.checked || !tab.is_ready() || tab.wrong()) return;
+    newest = tab.request;
+    ask();
+  }
+
+  function forget() {
+    newest = null;
+    clearTimeout(rest);
+  }
+
+  function ask() {
+    while (newest && !tab.runs.is_busy && asking < (engine.glances_at_once ?? 1)) draw(newest);
+  }
+
+  async function draw(request) {
+    [last, newest] = [request, null];
+    asking++;
+    const is_drawn = await tab.runs.glance(request);
+    asking--;
+    ask();
+    if (!is_drawn || request !== last || tab.runs.is_busy || !input.checked) return;
+    rest = setTimeout(() => tab.runs.start(request, true), REST_MS);
+  }
+
+  try {
+    input.checked = sessionStorage.getItem("live") !== "off";
+  } catch {} // a frame may be refused what it would remember
+  input.addEventListener("change", () => {
+    try {
+      sessionStorage.setItem("live", input.checked ? "on" : "off");
+    } catch {}
+    if (!input.checked) forget();
+  });
+  const ends = [
+    store.subscribe(["moved"], follow),
+    store.subscribe(["state"], () => {
+      if (store.state === "waiting" || store.state === "stopped") forget();
+      else if (newest) ask(); // the controls have moved during a run
+    }),
+  ];
+  return () => ends.forEach((end) => end());
+}

@@ -1,0 +1,147 @@
+"""What may be asked beside a drawing, and what comes of it."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from demo.draw import EMPTY, draw_request_type, look, remark
+from demo.run import Runner
+from ldm_core import InputError
+from ldm_core.files.drawings import as_digit
+from ldm_core.output.file_settings import picture_text
+
+from .values import greys, with_words
+
+
+def drawing(side=336):
+    """A seven, white on black, in a corner."""
+    grey = np.zeros((side, side), np.uint8)
+    grey[side // 8 : side // 6, side // 8 : side // 2] = 255
+    grey[side // 8 : side // 2, side // 2 : side // 2 + side // 20] = 255
+    return grey
+
+
+def file_of(picture, kind="PNG"):
+    """A picture as a file in a data URI."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, kind)
+    return f"data:image/{kind.lower()};base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def half_mask():
+    mask = np.ones((28, 28), bool)
+    mask[14:] = False
+    return mask
+
+
+SETTINGS = {"steps": 3, "seed": 5, "guidance_scale": 1.5}
+
+
+@pytest.fixture(params=["labels", "words"])
+def model(request, label_model):
+    return label_model if request.param == "labels" else with_words()
+
+
+@pytest.fixture
+def ask(model):
+    """ask(...): a request of this model for the drawing."""
+
+    def ask(**given):
+        given = {"start_from": file_of(drawing()), "label": "7"} | SETTINGS | given
+        return draw_request_type(model).check(model, given)
+
+    return ask
+
+
+def test_a_drawing_is_centred_as_mnist_is(ask):
+    assert (greys(ask(strength=0.5).start_from) == as_digit(drawing())).all()
+
+
+def test_what_the_settings_say_makes_the_same_request(ask, model):
+    for given in ({"strength": 0.5}, {"mask": picture_text(half_mask())}, {"invert": "7"}):
+        request = ask(**given)
+        settings = request.settings()
+        assert draw_request_type(model).check(model, settings) == request
+        assert settings.keys() >= given.keys() | {"start_from"}
+        assert not settings.keys() & ({"strength", "mask", "invert"} - given.keys())
+    assert ask().strength == 0.7  # where nothing says how, it is re-imagined
+
+
+def test_strength_0_gives_what_the_vae_makes_of_the_drawing(ask, model):
+    *_, last = Runner(model).steps(ask(strength=0))
+    assert (last.index, last.steps) == (0, 0)
+    assert (last.x_t == greys(look(model, file_of(drawing()))["back"])).all()
+
+
+def test_a_re_imagined_drawing_has_fewer_steps(ask, model):
+    request = ask(strength=0.4)
+    steps = list(Runner(model).steps(request))
+    assert [(step.index, step.steps) for step in steps] == [(0, 1), (1, 1)]
+    assert request.line().startswith("a digit re-imagined · label 7 · ")
+    assert request.file.images.start.strength == 0.4
+    assert request.file.to_dict()["start_from"] == picture_text(as_digit(drawing()))
+
+
+def test_an_edit_says_how_exact_the_way_back_is(ask, model):
+    request = ask(invert="7", sampler="ddim")
+    assert request.line().startswith("a digit edited")
+    assert " grey levels on average." in remark(model, request)
+    assert remark(model, ask()) == ""
+
+
+def test_a_request_is_checked_without_any_network(ask, model, monkeypatch):
+    fail = lambda *_, **__: pytest.fail("a network ran")
+    monkeypatch.setattr(model, "encode", fail)
+    monkeypatch.setattr(model, "invert", fail)
+    for given in ({"strength": 0.5}, {"mask": picture_text(half_mask())}, {"invert": "7"}):
+        ask(**given)
+
+
+def test_a_mask_keeps_what_is_white(ask, model):
+    request = ask(mask=picture_text(half_mask()))
+    assert request.line().startswith("a digit completed")
+    assert request.file.images.start.strength == 1
+    keep = request.file.images.start.keep(1)
+    assert (keep.mask[0].numpy() == half_mask()).all()
+
+
+def test_what_is_seen_of_a_drawing(model):
+    seen = look(model, file_of(drawing()))
+    digit = greys(seen["digit"])
+    latent = model.encode(torch.from_numpy(digit.copy())[None])
+    shown = np.clip(127.5 + 42.5 * latent[0].numpy(), 0, 255)
+    assert np.abs(greys(seen["latent"], 4, 8, 8) - shown).max() <= 0.5
+    back = greys(seen["back"])
+    assert (back == model.decode(latent)[0].numpy()).all()
+    assert seen["error"] == pytest.approx(np.abs(back.astype(float) - digit).mean(), abs=0.05)
+
+
+def test_a_photograph_is_read(model):
+    photograph = 200 - (drawing() // 255) * np.uint8(150)  # a dark digit on grey paper
+    digit = greys(look(model, file_of(photograph, "JPEG"))["digit"])
+    assert np.abs(digit.astype(float) - as_digit(drawing())).mean() < 8
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"start_from": ""}, EMPTY),
+        ({"start_from": file_of(np.zeros((90, 90), np.uint8))}, "^The picture is blank"),
+        ({"start_from": "data:image/png;base64,aGVsbG8="}, "^The file cannot be read as a picture"),
+        ({"start_from": "a,b"}, "Picture must be a picture in base64"),
+        ({"start_from": "aGVsbG8="}, "Picture must be 28 x 28 greys"),
+        ({"start_from": 7}, "Picture must be text of at most 1,400,000 characters"),
+        ({"start_from": "A" * 1_400_001}, "Picture must be text of at most"),
+        ({"strength": 1.5}, "Strength must be a number from 0 to 1, not 1.5"),
+        ({"strength": 0.5, "invert": "7"}, "strength has no effect beside invert"),
+        ({"mask": picture_text(np.ones((28, 28), bool))}, "Nothing is rubbed out yet"),
+        ({"mask": picture_text(np.zeros((28, 28), bool))}, "All of the picture is rubbed out"),
+    ],
+)
+def test_refusals(ask, given, said):
+    with pytest.raises(InputError, match=said):
+        ask(**given)

@@ -1,0 +1,217 @@
+"""Files of a request, and the way back from a file."""
+
+import base64
+import importlib.util
+
+import numpy as np
+import pytest
+
+from demo import reproduce
+from demo.compare import Grid
+from demo.reproduce import LARGE, MAX_FILE, OF_KIND, Wanted, formats, opened
+from demo.run import Runner
+from ldm_core import InputError, LatentDiffusion, UserError, read_settings, write_animation
+from ldm_core.output.file_settings import picture_text
+from ldm_core.sample import main
+
+PICTURE = np.zeros((28, 28), np.uint8)
+PICTURE[6:22, 12:16] = 255
+ASKED = {
+    "label": {"label": "7", "guidance_scale": 3, "steps": 2, "sampler": "ddim", "seed": 5},
+    "any": {"label": "any", "steps": 3, "seed": 4294967295},
+    "words": {
+        "prompt": "a bold seven",
+        "negative_prompt": "wide",
+        "lean": -0.3,
+        "steps": 2,
+        "guidance_scale": 2.5,
+    },
+    "drawing": {"start_from": picture_text(PICTURE), "strength": 0.6, "label": "8", "steps": 3},
+    "morph": {"morph": ["3:1", "8:2"], "frames": 3, "steps": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def model(weights):
+    """As the page loads it: with the same backend as the command line."""
+    return LatentDiffusion.load(weights)
+
+
+@pytest.fixture
+def runner(model):
+    return Runner(model)
+
+
+def made(runner, name="label", format="gif", **options):
+    wanted = Wanted.check(runner.model, ASKED[name], format, **options)
+    return wanted, wanted.content(runner)
+
+
+def open_(runner, content, name):
+    return opened(runner, base64.b64encode(content).decode(), name)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "options"),
+    [
+        ("label", "gif", {}),
+        ("label", "webp", {"show": "both", "frame_ms": 40}),
+        ("label", "mp4", {"scale": 4, "show": "latent"}),
+        ("any", "apng", {"show": "estimate", "scale": 16}),
+        ("any", "strip", {"show": "both"}),
+        ("words", "strip", {"scale": 4}),
+        ("words", "gif", {"show": "both", "scale": 1}),
+        ("words", "png", {}),
+        ("drawing", "gif", {}),
+        ("morph", "gif", {}),
+        ("morph", "png", {}),
+    ],
+)
+def test_a_file_is_the_one_that_the_command_line_makes(
+    runner, weights, tmp_path, name, format, options
+):
+    wanted, content = made(runner, name, format, **options)
+    out = tmp_path / wanted.name()
+    out.write_bytes(content)
+    again = tmp_path / f"again{out.suffix}"
+    # The settings in the file make it, and so do the same options.
+    assert main(["--like", str(out), "--weights", str(weights), "--out", str(again)]) == 0
+    assert again.read_bytes() == content
+    if name in ("label", "words"):
+        line = [f"--{n.replace('_', '-')}={v}" for n, v in (ASKED[name] | options).items()]
+        line += ["--strip"] if format == "strip" else []
+        line += [f"--scale={LARGE}"] if format == "png" else []
+        line += [] if "seed" in ASKED[name] else ["--seed=6"]
+        line += ["--weights", str(weights), "--out", str(out), "--force"]
+        assert main(line) == 0
+        assert out.read_bytes() == content
+
+
+def test_a_grid_has_files_too(runner):
+    asked = {"across": "seed", "across_values": [1, 2], "fixed": ASKED["label"]}
+    wanted = Wanted.check(runner.model, asked, "png")
+    found = open_(runner, wanted.content(runner), wanted.name())
+    assert wanted.name() == "seed.png" and found["tab"] == "compare"
+    grid = Grid.check(runner.model, found["settings"])
+    assert grid.cells == wanted.request.cells
+
+
+def test_mp4_is_offered_only_where_it_can_be_written(monkeypatch):
+    assert formats() == {kind: list(all_) for kind, all_ in OF_KIND.items()}
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert not any("mp4" in of_kind for of_kind in formats().values())
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ((None,), "Settings must be values by their names"),
+        (({"lable": "7"},), "There is no lable here, only label, "),
+        (({"label": "x"},), "Label must be one of"),
+        (({}, "tiff"), "format must be one of gif, png, mp4, webp, apng, strip, not 'tiff'"),
+        ((ASKED["morph"], "strip"), "format must be one of gif, png, mp4, webp, apng, not"),
+        (({}, ["gif"]), "format must be one of"),
+        (({}, "gif", "all"), "show must be one of noisy, estimate, both, latent, not 'all'"),
+        (({}, "gif", "noisy", 17), "scale must be a whole number from 1 to 16, not 17"),
+        (({}, "gif", "noisy", 8, 1), "frame_ms must be a whole number from 20"),
+    ],
+)
+def test_what_cannot_be_made_is_refused(runner, values, message):
+    with pytest.raises(InputError, match=message):
+        Wanted.check(runner.model, *values)
+
+
+def test_a_strip_that_would_be_too_wide_is_refused(runner):
+    wanted = Wanted.check(runner.model, {"steps": 100}, "strip", scale=16)
+    with pytest.raises(InputError, match="choose a smaller scale"):
+        wanted.content(runner)
+
+
+def test_a_file_that_takes_too_long_is_given_up_and_leaves_nothing(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(reproduce.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(UserError, match="This was ended at step 1 of 2"):
+        made(Runner(model, deadline_s=-1))
+    made(Runner(model))
+    assert not list(tmp_path.iterdir())
+
+
+# The way back
+
+
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize("format", ["gif", "mp4", "webp", "apng", "strip", "png"])
+def test_a_file_brings_its_settings_back(runner, name, format):
+    if format not in formats()["morph" if name == "morph" else "denoise"]:
+        return
+    wanted, content = made(runner, name, format, show="both", scale=2, frame_ms=160)
+    found = open_(runner, content, wanted.name())
+    assert found["settings"] == wanted.request.settings()
+    assert found["tab"] == {"drawing": "draw", "morph": "morph"}.get(name, "watch")
+    assert found["show"] == {"format": format, "show": "both", "scale": 2, "frame_ms": 160}
+    assert found["said"] == f"{wanted.name()} is opened."
+
+
+LINES = {
+    "--label 7 --eta 0.5 --sampler ddim": ("7", "no control for eta 0.5, so the picture"),
+    "--label 7 --spacing karras --guidance-interval 0.2 0.8": (
+        "7",
+        "no control for spacing karras and guidance interval 0.2 to 0.8,",
+    ),
+    "--label 3-5": ("3", "Of its images, this is the first."),
+    "": ("0", "Of its images, this is the first."),
+    "--label any --stroke 1": ("any", "is opened."),
+    "--prompt= --count 2": ("any", "Of its images, this is the first."),
+}
+
+
+@pytest.mark.parametrize(("line", "wanted"), LINES.items(), ids=LINES)
+def test_a_file_of_the_command_line_is_opened_too(run, runner, tmp_path, line, wanted):
+    label, said = wanted
+    run(f"{line} --seed 9 --out a.npz")
+    found = open_(runner, (tmp_path / "a.npz").read_bytes(), "a.npz")
+    settings = found["settings"]
+    assert (settings["label"], settings["seed"], settings["steps"]) == (label, 9, 2)
+    assert found["said"].startswith("a.npz is opened.") and said in found["said"]
+
+
+def gif(tmp_path, settings) -> bytes:
+    path = tmp_path / "made.gif"
+    write_animation(path, np.zeros((1, 28, 28), np.uint8), settings=settings, scale=1)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"compare": {}}, "cannot be opened here. What differs must be one of"),
+        ({"label": "cat", "seed": 1}, "cannot be opened here. label must be a class"),
+        ({"label": "7", "seed": 1, "steps": 500}, "Steps must be a whole number from 1 to 100"),
+        ({"label": "7"}, "Seed must be a whole number"),
+        ({"made_by": "hand"}, "have no made_by"),
+        ({"prompt": "a dog", "seed": 1}, "unknown word"),
+    ],
+)
+def test_what_cannot_be_opened_is_told(runner, tmp_path, settings, said):
+    with pytest.raises(InputError, match=said):
+        open_(runner, gif(tmp_path, settings), "x.gif")
+
+
+def test_a_file_that_is_not_ours_is_told(runner):
+    with pytest.raises(InputError, match=r"cat\.png holds no settings"):
+        open_(runner, b"\x89PNG", "cat.png")
+    with pytest.raises(InputError, match="too large: a file may have 4 MB at most"):
+        open_(runner, bytes(MAX_FILE + 3000), "cat.png")
+
+
+def test_other_weights_are_told(runner, tmp_path):
+    (tmp_path / "a.gif").write_bytes(made(runner)[1])
+    settings = read_settings(tmp_path / "a.gif") | {"weights": "0" * 16}
+    found = open_(runner, gif(tmp_path, settings), "x.gif")
+    assert "made with other weights, so the picture is not the same" in found["said"]
+
+
+def test_weights_that_know_labels_only_take_what_they_can(label_model, runner, tmp_path):
+    of_labels = Runner(label_model)
+    with pytest.raises(InputError, match="know labels only, and no prompt"):
+        open_(of_labels, made(runner, "words")[1], "x.gif")
+    assert open_(of_labels, made(runner)[1], "x.gif")["settings"]["label"] == "7"
