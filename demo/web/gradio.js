@@ -4,7 +4,7 @@
 import { RemoteEngine } from "./engine/remote_engine.js";
 import { promptLanguage } from "./engine/vocabulary.js";
 import { lay_out, open_fold } from "./layout.js";
-import { follow_link } from "./links.js";
+import { follow_link, query } from "./links.js";
 import * as compare from "./parts/compare.js";
 import * as cost from "./parts/cost.js";
 import * as draw from "./parts/draw.js";
@@ -21,7 +21,7 @@ import { Tab } from "./tab.js";
 
 const PARTS = { compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train };
 const base = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
-const model = new URLSearchParams(location.search).get("model");
+const { model = null } = query();
 const about = model ? await about_of(model) : JSON.parse(document.querySelector("#about").textContent);
 const language = about.vocabulary && promptLanguage(about.vocabulary);
 const engine = new RemoteEngine(base, { model, formats: about.formats, on_back });
