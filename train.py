@@ -74,7 +74,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     again.add_argument(
         "--resume", action="store_true", help="go on where a run with these options was stopped"
     )
-    again.add_argument("--force", action="store_true", help="start anew over what exists")
+    again.add_argument("--force", action="store_true", help="start over, and replace what exists")
     return parser.parse_args(argv)
 
 

@@ -26,18 +26,21 @@ LOADED, KEPT = "text=The model runs in this browser.", "text=Works offline from 
 DONE, DRAWING = ".player[data-state=done]", ".player:not([data-state=done])"
 # An engine of its own, on a page that begins nothing.
 LOAD = """async (workers) => {
-  const { Engine } = await import("/engine/client.js");
-  window.engine = new Engine("/model/", { workers });
+  const { WorkerEngine } = await import("/engine/worker_engine.js");
+  const html = await (await fetch("/")).text();
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const about = JSON.parse(page.querySelector("#about").textContent);
+  window.engine = new WorkerEngine("/model/", about, { workers });
   await engine.load();
 }"""
-# Pictures of a seven; of each the ms after which its steps came.
-DRAW = """async ({ count, settings }) => {
+# Pictures of a seven; of each the ms after which its steps came, and the times that they reached.
+DRAW = """async ({ count, steps }) => {
   const pictures = [];
   for (let seed = 0; seed < count; seed++) {
-    const begin = performance.now(), steps = [];
-    for await (const step of engine.denoise({ asked: 7, seed, settings }))
-      steps.push(performance.now() - begin);
-    pictures.push(steps);
+    const begin = performance.now(), came = [];
+    for await (const { x_t, t } of engine.denoise({ label: "7", seed, steps }))
+      if (x_t) came.push([performance.now() - begin, t]);
+    pictures.push(came);
   }
   return pictures;
 }"""
@@ -47,7 +50,7 @@ WATCH = """() => {
   const keep = (list) => long.push(...list.getEntries().map(({ duration }) => duration));
   new PerformanceObserver(keep).observe({ type: "longtask" });
 }"""
-ALWAYS_GUIDED = {"guidance_interval": [0, 1], "steps": 25}
+GUIDED = 0.4, 0.7  # times at which guidance is applied
 BUDGET = {
     "transfer": "11 MB",
     "first picture after loading, one worker on one core": "3 s",
@@ -56,6 +59,7 @@ BUDGET = {
     "longest task of the page while it draws": "50 ms",
 }
 Row = Callable[[str, list[float], str], None]
+Pictures = list[list[tuple[float, float]]]
 
 
 def main() -> None:
@@ -115,7 +119,7 @@ def _draw_alone(browser: Browser, url: str, rounds: int, row: Row) -> None:
     first = _draw(page, 1)
     row("first picture after loading, one worker on one core", _seconds(first), "s")
     row("12-step picture, one worker", _seconds(_draw(page, rounds)), "s")
-    steps = _between(_draw(page, rounds, ALWAYS_GUIDED))
+    steps = _guided(_draw(page, rounds, 25))
     row("guided step with its two pictures, one worker", steps, "ms")
     page.close()
 
@@ -125,7 +129,7 @@ def _draw_together(browser: Browser, url: str, rounds: int, row: Row) -> None:
     page.goto(f"{url}model/model.json")
     page.evaluate(LOAD, 2)
     _draw(page, 3)  # the first runs compile
-    steps = _between(_draw(page, rounds, ALWAYS_GUIDED))
+    steps = _guided(_draw(page, rounds, 25))
     row("guided step, its pictures made by the other worker", steps, "ms")
     row("12-step picture, two workers", _seconds(_draw(page, rounds)), "s")
     page.close()
@@ -145,8 +149,8 @@ def _watch(browser: Browser, url: str, rounds: int, row: Row) -> None:
     page.close()
 
 
-def _draw(page: Page, count: int, settings: dict | None = None) -> list[list[float]]:
-    return page.evaluate(DRAW, {"count": count, "settings": settings or {}})
+def _draw(page: Page, count: int, steps: int = 12) -> Pictures:
+    return page.evaluate(DRAW, {"count": count, "steps": steps})
 
 
 def _now(page: Page) -> float:
@@ -154,12 +158,14 @@ def _now(page: Page) -> float:
     return page.evaluate("performance.now()") / 1000
 
 
-def _seconds(pictures: list[list[float]]) -> list[float]:
-    return [steps[-1] / 1000 for steps in pictures]
+def _seconds(pictures: Pictures) -> list[float]:
+    return [steps[-1][0] / 1000 for steps in pictures]
 
 
-def _between(pictures: list[list[float]]) -> list[float]:
-    return [b - a for steps in pictures for a, b in zip(steps, steps[1:])]
+def _guided(pictures: Pictures) -> list[float]:
+    """The ms of each guided step."""
+    pairs = [pair for steps in pictures for pair in zip(steps, steps[1:])]
+    return [came - before for (before, t), (came, _) in pairs if GUIDED[0] <= t <= GUIDED[1]]
 
 
 def _packed(folder: Path, path: str) -> int:

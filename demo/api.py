@@ -47,11 +47,8 @@ Message = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
-# The page's calls: each takes the model and the body, and answers with JSON
-
-
 def header(runner: Runner, request: Values | Grid) -> Message:
-    """What is known of a request before any work. A model that is not the first is a setting."""
+    """What is known of a request before any work. Of several models, the name is a setting."""
     if isinstance(request, Grid):
         said = request.header()
     elif isinstance(request, MorphRequest):
@@ -139,11 +136,8 @@ class _Events(StreamingResponse):
 
 
 def _event(message: Message) -> bytes:
-    return (
-        b"data: "
-        + json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-        + b"\n\n"
-    )
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return f"data: {text}\n\n".encode()
 
 
 def _merged(messages: list[Message]) -> list[Message]:
@@ -158,16 +152,11 @@ def _merged(messages: list[Message]) -> list[Message]:
 
 
 class WebFiles(StaticFiles):
-    """Serves demo/web. Browsers keep the files, and ask whether they have changed."""
-
-    def __init__(self):
-        super().__init__(directory=WEB)
+    """Serves a folder. Browsers keep the files, and ask whether they have changed."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers["Cache-Control"] = "no-cache"
-        if path.endswith(".js"):  # Windows may know it by another type, which browsers refuse
-            response.headers["Content-Type"] = "text/javascript; charset=utf-8"
         return response
 
 
@@ -193,7 +182,7 @@ class Api:
     def routes(self) -> list[BaseRoute]:
         """The routes beside Gradio's."""
         return [
-            Mount("/web", WebFiles()),
+            Mount("/web", WebFiles(directory=WEB)),
             Route("/about.json", self.about),
             Route("/data/{name}.json", self.data),
             Route("/engine/models", self.menu, methods=["POST"]),
@@ -234,8 +223,9 @@ class Api:
     @_refusable
     async def about(self, call: Call) -> Response:
         runner = await self.runner(call.query_params.get("model"))
-        make = partial(about, runner, self.models.several)
-        return JSONResponse(await done(self.lines.previews, make), headers=NOT_KEPT)
+        known = await done(self.lines.previews, partial(about, runner, self.models.several))
+        # Escaped, as the name of a class may be no text.
+        return Response(json.dumps(known), media_type="application/json", headers=NOT_KEPT)
 
     @_refusable
     async def data(self, call: Call) -> Response:

@@ -10,7 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakSet
 
 from ldm_core import UserError
 
@@ -82,8 +83,11 @@ class Stream:
     under way: only then is its thread free for the next one.
     """
 
+    running: ClassVar[WeakSet["Stream"]] = WeakSet()
+
     def __init__(self, line: Line, work: Callable[[], Iterator[Any]]):
         """To be called in an event loop. Raises BusyError if the line is full."""
+        self.running.add(self)
         self._loop, self._work = asyncio.get_running_loop(), work
         self._inbox: list[Any] = []
         self._news, self._is_stopped = asyncio.Event(), threading.Event()
@@ -119,7 +123,8 @@ class Stream:
             elif not is_over:
                 yield []
             if is_over:
-                self._future.result()
+                if not self._future.cancelled():
+                    self._future.result()
                 return
 
     def stop(self) -> None:

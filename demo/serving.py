@@ -16,6 +16,7 @@ import httpx
 from ldm_core import UserError
 
 from .environment import proxies_set_aside
+from .lines import Stream
 
 FOLDER = "GRADIO_TEMP_DIR"  # names the folder in which ours is made, and tells Gradio of it
 MAX_FILES = 1000  # of scripts' calls that are kept, 20 to 60 kB each
@@ -97,6 +98,8 @@ def serve(
         reason = " ".join(str(error).split())
         raise UserError(f"cannot serve at {host}:{port}: {reason}") from error
     finally:
+        for stream in list(Stream.running):  # the server waits for what it is still sending
+            stream.stop()
         page.close(verbose=False)
         shutil.rmtree(folder, ignore_errors=True)
 

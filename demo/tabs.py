@@ -5,8 +5,6 @@ demo/web/gradio.js, which asks the server for steps (`api.py`) and shows them. S
 session on the server.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
@@ -14,7 +12,7 @@ from gradio.components import Component
 
 from ldm_core import LatentDiffusion
 
-from .compare import compares_of, values_of
+from .compare import values_of
 from .controls import AXES, POINTS, axis_names, starts_of
 from .draw import draw_request_type
 from .morph import MorphRequest
@@ -28,6 +26,11 @@ SLIDERS = ("stroke", "lean", "width", "guidance_scale", "steps")  # before what 
 WIDE = ("sampler", "prompt", "negative_prompt")  # of what stays the same in a grid: needs room
 LEFT_OUT = "left out"  # stands in a point of a morph where nothing is to be drawn
 MAX_SLIDER = 1000  # with more values than this, a slider cannot be set to each of them
+PLAIN = {
+    "html_attributes": gr.InputHTMLAttributes(
+        autocapitalize="off", autocorrect="off", spellcheck=False
+    )
+}
 # Gradio runs these events in the browser only.
 HERE = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
@@ -46,29 +49,42 @@ class Form:
         elem_id = name if self.name == "watch" else f"{self.name}-{name}"
         self.made[name] = component(value=self.start[name], elem_id=elem_id, **options)
 
-    def add_value(self, name: str, value: Value) -> None:
-        """Put the control of a value here, as its kind demands."""
-        kind, about = value.kind, {"label": value.title, "info": value.info or None}
+    def add_value(self, name: str, value: Value, is_small: bool = False, **options) -> None:
+        """Put the control of a value here, as its kind demands. is_small: as most people leave it
+        as it is, without keys, sliders and explanations."""
+        kind, about = value.kind, {"label": value.title} | options
+        about |= {} if is_small else {"info": value.info or None}
+        is_number = isinstance(kind, Whole) and kind.high - kind.low > MAX_SLIDER
         if isinstance(kind, Choice):
             choices = [(title, text) for text, title in kind.titles(self.model).items()]
-            if kind.keys:
+            if kind.keys and not is_small:
                 self.add(name, gr.Radio, choices=choices, elem_classes="keys", **about)
             else:
                 self.add(name, gr.Dropdown, choices=choices, filterable=False, **about)
         elif isinstance(kind, Words):
-            plain = gr.InputHTMLAttributes(
-                autocapitalize="off", autocorrect="off", spellcheck=False
-            )
-            about |= {"max_lines": 1, "max_length": MAX_PROMPT, "html_attributes": plain}
-            self.add(name, gr.Textbox, **about)
+            self.add(name, gr.Textbox, max_lines=1, max_length=MAX_PROMPT, **PLAIN, **about)
         elif isinstance(kind, Boolean):
             self.add(name, gr.Checkbox, **about)
-        elif isinstance(kind, Whole) and kind.high - kind.low > MAX_SLIDER:
-            self.add(name, gr.Number, precision=0, minimum=kind.low, maximum=kind.high, **about)
+        elif is_small or is_number:
+            limits = {"minimum": kind.low, "maximum": kind.high} if is_number else {}
+            precision = 0 if isinstance(kind, Whole) else None
+            self.add(name, gr.Number, precision=precision, step=kind.step, **limits, **about)
         else:
             limits = {"minimum": kind.low, "maximum": kind.high, "step": kind.step, "buttons": []}
-            classes = "style" if isinstance(kind, Amount) else None
-            self.add(name, gr.Slider, elem_classes=classes, **limits, **about)
+            about |= {"elem_classes": "style"} if isinstance(kind, Amount) else {}
+            self.add(name, gr.Slider, **limits, **about)
+
+    def add_what(self, name: str, title: str, info: str | None = None, empty: str = "") -> None:
+        """Put a control for what a picture shows here: a prompt, or a label where the model knows
+        no words. empty: what it says where nothing is to be drawn."""
+        about = {"label": title, "info": info}
+        if self.model.vocabulary:
+            about |= {"max_lines": 1, "max_length": MAX_PROMPT, "placeholder": empty or None}
+            self.add(name, gr.Textbox, **about)
+        else:
+            choices = [(title, text) for text, title in labels(self.model).items()]
+            choices += [(empty, "")] if empty else []
+            self.add(name, gr.Dropdown, choices=choices, filterable=False, **about)
 
     def part(self, part: str, **known) -> gr.HTML:
         """Put a part of demo/web here: its markup, which its JavaScript takes over."""
@@ -132,7 +148,7 @@ def build_tabs(model: LatentDiffusion, several: bool) -> None:
 def _watch(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form = Form("watch", model)
     values = {n: v for n, v in request_type(model).values().items() if n in form.start}
-    with _desk():
+    with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
             form.stage = form.part("player")
             form.part("more")
@@ -159,9 +175,9 @@ def _watch(model: LatentDiffusion, words: dict[str, Any]) -> None:
 
 
 def _compare(model: LatentDiffusion, words: dict[str, Any]) -> None:
-    form = Form("compare", model)
+    form, values = Form("compare", model), values_of(model)
     form.part("questions")
-    with _desk():
+    with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
             form.stage = form.part("compare")
         with gr.Column(elem_classes="controls"):
@@ -178,29 +194,16 @@ def _compare(model: LatentDiffusion, words: dict[str, Any]) -> None:
             form.part("cost")
             form.actions("Compare", "go")
             with gr.Accordion("What stays the same", open=False, elem_id="compare-fixed"):
-                for name in sorted(values_of(model), key=lambda name: name in WIDE):
-                    _fixed(form, name, compares_of(request_type(model)).values()[name])
+                for name in sorted(values, key=lambda name: name in WIDE):
+                    wide = {"elem_classes": "wide"} if name in WIDE else {}
+                    form.add_value(name, values[name], is_small=True, **wide)
     form.connect()
-
-
-def _fixed(form: Form, name: str, value: Value) -> None:
-    """A small field: most people leave it as it is."""
-    kind, wide = value.kind, "wide" if name in WIDE else None
-    about = {"label": value.title, "elem_classes": wide}
-    if isinstance(kind, Choice):
-        choices = [(title, text) for text, title in kind.titles(form.model).items()]
-        form.add(name, gr.Dropdown, choices=choices, filterable=False, **about)
-    elif isinstance(kind, Words):
-        form.add(name, gr.Textbox, max_lines=1, max_length=MAX_PROMPT, **about)
-    else:
-        precision = 0 if isinstance(kind, Whole) else None
-        form.add(name, gr.Number, precision=precision, step=kind.step, **about)
 
 
 def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form = Form("draw", model)
     values = draw_request_type(model).values()
-    with _desk():
+    with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
             form.stage = form.part("player")
             form.part("seen")
@@ -210,8 +213,7 @@ def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
             form.add_value(what, values[what])
             with gr.Column(elem_classes="starts"):
                 form.add_value("strength", values["strength"])
-                about = {"label": values["invert"].title, "info": values["invert"].info}
-                _what(form, "invert", **about)
+                form.add_what("invert", values["invert"].title, values["invert"].info)
             form.actions()
             for name in ("guidance_scale", "steps"):
                 form.add_value(name, values[name])
@@ -222,13 +224,13 @@ def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
 def _morph(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form = Form("morph", model)
     values, seed = MorphRequest.values(), request_type(model).values()["seed"].kind
-    with _desk():
+    with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
             form.stage = form.part("player")
         with gr.Column(elem_classes="controls"):
             for i in range(1, POINTS + 1):
                 with gr.Row(elem_classes="point"):
-                    _what(form, f"what_{i}", label=f"Point {i}", may_be_empty=True)
+                    form.add_what(f"what_{i}", f"Point {i}", empty=LEFT_OUT)
                     limits = {"precision": 0, "minimum": seed.low, "maximum": seed.high}
                     form.add(f"seed_{i}", gr.Number, label=f"Seed {i}", **limits)
             form.actions()
@@ -237,26 +239,9 @@ def _morph(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form.connect()
 
 
-def _what(form: Form, name: str, may_be_empty: bool = False, **about) -> None:
-    """What a picture shows: a prompt, or a label where the model knows no words."""
-    if form.model.vocabulary:
-        about |= {"placeholder": LEFT_OUT} if may_be_empty else {}
-        form.add(name, gr.Textbox, max_lines=1, max_length=MAX_PROMPT, **about)
-    else:
-        choices = [(title, text) for text, title in labels(form.model).items()]
-        choices += [(LEFT_OUT, "")] if may_be_empty else []
-        form.add(name, gr.Dropdown, choices=choices, filterable=False, **about)
-
-
 def _train(model: LatentDiffusion, words: dict[str, Any]) -> None:
     on_load = "page.then((page) => page.mount(element, 'train', 'train', trigger))"
     _html("train.html", on_load)
-
-
-@contextmanager
-def _desk() -> Iterator[None]:
-    with gr.Row(elem_classes="desk"):
-        yield
 
 
 TABS = {"Watch": _watch, "Compare": _compare, "Draw": _draw, "Morph": _morph, "Train": _train}

@@ -26,7 +26,7 @@ from .command_line import (
     say,
 )
 from .files.animation import ENCODERS, FRAME_MS, HOLD_MS, check_ending
-from .files.drawings import read_digit, read_mask
+from .files.drawings import read_drawing, read_mask
 from .files.metadata import read_settings
 from .files.weights import weights_of
 from .inputs import RESAMPLE
@@ -76,9 +76,13 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
         raise InputError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
     _check_out(out, args.force)
     given = given_options(args, KEYS)
-    for name, read in (("start_from", read_digit), ("mask", read_mask)):
-        if name in given:
-            given[name] = picture_text(read(given[name]))
+    if "start_from" in given:
+        drawing = read_drawing(given["start_from"])
+        if drawing.note:
+            complain(PROGRAM, f"{given['start_from']}: {drawing.note}")
+        given["start_from"] = picture_text(drawing.digit)
+    if "mask" in given:
+        given["mask"] = picture_text(read_mask(given["mask"]))
     stored = read_settings(args.like) if args.like else {}
     weights = stored.pop(WEIGHTS, None)
     replaced = {old for name in given for old in REPLACES.get(name, ())}

@@ -21,7 +21,7 @@ from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.model.vocabulary import make_vocabulary
 from ldm_core.sample import main
-from ldm_core.training.run import PLACES
+from ldm_core.training.run import POSITIONS
 
 # A shell may start background processes so that they ignore Ctrl-C; some tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -35,7 +35,7 @@ LABELS_ONLY = ModelConfig(  # small, and of the kind that knows no words
 SETTINGS = {"label": "7", "seed": 4294967295, "guidance_interval": [0.1, 0.9], "name": "é" * 300}
 
 
-def with_words(class_names: tuple[str, ...], n_tokens: int = PLACES) -> ConditioningConfig:
+def with_words(class_names: tuple[str, ...], n_tokens: int = POSITIONS) -> ConditioningConfig:
     return ConditioningConfig(class_names, n_tokens, make_vocabulary(class_names))
 
 

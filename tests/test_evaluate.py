@@ -47,6 +47,10 @@ def test_every_figure_stands_beside_that_of_real_images(weights, slice_of_mnist,
     shown = capsys.readouterr().out
     assert "| | samples | real test images |" in shown
     assert f"{report['samples']['frechet_distance']:.4f}" in shown
+    assert (
+        f"{report['real']['frechet_distance']:.4f} ± {report['real_frechet_deviation']:.4f}"
+        in shown
+    )
 
 
 def test_weights_that_know_words_are_measured_by_them(weights, slice_of_mnist, capsys):
@@ -171,7 +175,7 @@ def test_data_of_other_classes_are_refused(weights, tmp_path, capsys):
     for name in ("apple", "pear"):
         (tmp_path / "own" / name).mkdir(parents=True)
         for i in range(30):
-            Image.new("L", (28, 28)).save(tmp_path / "own" / name / f"{i}.png")
+            Image.new("L", (28, 28), 200).save(tmp_path / "own" / name / f"{i}.png")
     assert main(["--weights", str(weights), "--dataset", str(tmp_path / "own")]) == 2
     assert "know other classes (0, 1, 2" in capsys.readouterr().err
 

@@ -188,6 +188,25 @@ def test_a_model_starts_from_its_own_defaults(small_model):
     assert torch.equal(given, small_model.generate([3], seeds=[1], **own.to_dict()))
 
 
+def test_settings_are_taken_whole_and_checked_no_more(small_model, monkeypatch):
+    settings = SamplingSettings(steps=2, sampler="ddim", guidance_scale=2.5, spacing="karras")
+    pixels = torch.zeros(1, 28, 28, dtype=torch.uint8)
+
+    def images(**options):
+        points = [(3, 1), (7, 2)]
+        start = small_model.start_from(pixels, 0.9, seeds=[1], **options)
+        yield small_model.generate([3], seeds=[1], **options)
+        yield small_model.generate([3], seeds=[1], start=start, settings=settings)
+        yield small_model.invert(pixels, [3], **options).x
+        yield list(small_model.morph(points, 2, **options))[-1].x_t
+
+    expected = list(images(**settings.to_dict()))
+    longer = small_model.generate([3], seeds=[1], **settings.to_dict() | {"steps": 3})
+    assert torch.equal(small_model.generate([3], seeds=[1], settings=settings, steps=3), longer)
+    monkeypatch.setattr(SamplingSettings, "__post_init__", lambda _: pytest.fail("checked again"))
+    assert all(map(torch.equal, images(settings=settings), expected))
+
+
 def test_numbers_of_numpy_and_pytorch_are_numbers(small_model):
     """Whatever they come from, settings hold Python's own numbers, which files can store."""
     expected = small_model.generate([3], seeds=[5], steps=2, guidance_scale=1.5)

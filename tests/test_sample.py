@@ -14,7 +14,7 @@ from demo.reproduce import Wanted
 from demo.run import Runner
 from ldm_core import Keep, LatentDiffusion, checks, read_settings
 from ldm_core.config import ConditioningConfig
-from ldm_core.files.drawings import read_digit, read_mask
+from ldm_core.files.drawings import read_digit, read_drawing, read_mask
 from ldm_core.files.pictures import lay_out
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.output.file_settings import BLANK
@@ -112,6 +112,54 @@ def test_a_file_from_a_picture_holds_what_the_model_makes_of_it(
     options = {"sampler": "ddim", "guidance_scale": 1.0}
     check("--invert bold --steps 4", start=start, **options)
     check("--invert bold --steps 4 --sampler heun", start=start, **options | {"sampler": "heun"})
+
+
+@pytest.mark.parametrize("show", ["noisy", "estimate", "both"])
+@pytest.mark.parametrize("ending", [".gif", ".webp", ".apng"])
+def test_an_animation_gives_its_finished_picture_as_a_start(run, tmp_path, ending, show):
+    run(f"--label 7 --seed 3 --show {show} --scale 2 --out a{ending}")
+    run(f"--like a{ending} --out a.png")
+    assert np.array_equal(read_digit(tmp_path / f"a{ending}"), read_digit(tmp_path / "a.png"))
+    assert "left out" not in run(f"--start-from a{ending} --strength 0 --label 7 --out b.png")
+
+
+def test_a_morph_gives_its_last_picture_as_a_start_and_says_so(run, tmp_path):
+    run("--morph 3:7 4:8 --frames 3 --out a.gif")
+    run("--label 4 --seed 8 --out last.png")
+    drawing = read_drawing(tmp_path / "a.gif")
+    assert drawing.note == "took the last of 4 pictures"
+    assert np.abs(drawing.digit.astype(int) - read_digit(tmp_path / "last.png")).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "what", "command"),
+    [
+        ("--label 0-4", "a.png", "5 images", "--count 1 --out one.png"),
+        ("--label 0-4", "a.gif", "5 images", "--count 1 --out one.png"),
+        ("--label 3 --strip", "a.png", "every step of an image", "--no-strip --out one.png"),
+        ("--label 3 --show latent", "a.webp", "latents", "--out one.png"),
+        ("--morph 3:7 4:8", "a.png", "the images of a morph", "--out one.gif"),
+    ],
+)
+def test_a_file_of_several_images_says_which_command_gives_one(run, made, name, what, command):
+    run(f"{made} --out {name}")
+    said = run(f"--start-from {name} --label 1 --out c.png", status=2)
+    assert said.endswith(
+        f"{name}: It shows {what}. One comes from: python -m ldm_core.sample --like FILE {command}"
+    )
+    run(f"--like {name} {command}")
+    run(f"--start-from {command.split()[-1]} --label 1 --out c.png")
+
+
+def test_of_another_animation_the_first_picture_is_taken_and_that_is_said(run, tmp_path, capsys):
+    one, other = np.zeros((2, 28, 28), np.uint8)
+    one[5:20, 12:16], other[5:20, 5:16] = 255, 255
+    frames = [Image.fromarray(picture) for picture in (one, other)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert np.array_equal(read_digit(tmp_path / "a.gif"), one)
+    arguments = ["--start-from", "a.gif", "--steps", "2", "--label", "3", "--out", "b.png"]
+    assert main([*arguments, "--weights", str(tmp_path / "none")]) == 2  # what is said comes first
+    assert "a.gif: took the first of 2 pictures" in capsys.readouterr().err
 
 
 def test_a_morph_is_shown_image_by_image(run, small_model, tmp_path):

@@ -2,16 +2,17 @@
 
 import { reason } from "./runs.js";
 
-const A_FILE = { gif: "GIF", png: "PNG", mp4: "MP4", webp: "WebP", apng: "APNG", strip: "PNG strip" };
-export const title_of = (format) => A_FILE[format] ?? format;
+const TITLES = { webp: "WebP", strip: "PNG strip" }; // others are in capitals
+export const title_of = (format) => TITLES[format] ?? format.toUpperCase();
 
 // Make a file of a request and download it. say: told how it goes, and in the end of the file: an
 // element to download it again.
 export async function download(engine, request, options, say) {
   say(`Making the ${title_of(options.format)}…`);
   try {
-    const { blob, url = URL.createObjectURL(blob), name, bytes } = await engine.file(request, options);
-    const anchor = Object.assign(document.createElement("a"), { href: url, download: name });
+    const { blob, name, bytes } = await engine.file(request, options);
+    const href = URL.createObjectURL(blob);
+    const anchor = Object.assign(document.createElement("a"), { href, download: name });
     anchor.textContent = name;
     say(anchor, ` ${size(bytes)}`);
     anchor.click();

@@ -1,10 +1,10 @@
-// The page of Gradio: its controls hand their values over, and the parts show what the server draws.
-// What this exports is the page's only global, the promise `page`; Gradio's events call it.
+// The page of Gradio: its controls hand their values over, and the parts show what the server
+// draws. What this exports is the page's only global, the promise `page`; Gradio's events call it.
 
 import { RemoteEngine } from "./engine/remote_engine.js";
 import { promptLanguage } from "./engine/vocabulary.js";
 import { lay_out, open_fold } from "./layout.js";
-import { follow_link, query } from "./links.js";
+import { follow_link, query, say_of_link } from "./links.js";
 import * as compare from "./parts/compare.js";
 import * as cost from "./parts/cost.js";
 import * as draw from "./parts/draw.js";
@@ -19,10 +19,14 @@ import * as takeaway from "./parts/takeaway.js";
 import * as train from "./parts/train.js";
 import { Tab } from "./tab.js";
 
-const PARTS = { compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train };
+const PARTS = {
+  ...{ compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train },
+};
 const base = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
-const { model = null } = query();
-const about = model ? await about_of(model) : JSON.parse(document.querySelector("#about").textContent);
+const { model: asked = null } = query();
+const first = JSON.parse(document.querySelector("#about").textContent); // whose controls Gradio has
+const about = asked ? await about_of(asked) : first;
+const model = about.wrong === undefined ? asked : null;
 const language = about.vocabulary && promptLanguage(about.vocabulary);
 const engine = new RemoteEngine(base, { model, formats: about.formats, on_back });
 const measure = lay_out();
@@ -39,11 +43,13 @@ for (const name of Object.keys(about.controls)) {
   tabs[name] = new Tab(name, { engine, about, language, write });
 }
 
+// What is known of a model; of the first one, where the page's address names one that cannot be
+// used.
 async function about_of(model) {
   const address = new URL(`about.json?${new URLSearchParams({ model })}`, base);
-  const answer = await fetch(address);
-  if (answer.ok) return answer.json();
-  return JSON.parse(document.querySelector("#about").textContent);
+  const none = () => ({ error: { message: "The server does not answer." } });
+  const said = await fetch(address).then((answer) => answer.json(), none);
+  return said.error ? { ...first, wrong: said.error.message } : said;
 }
 
 // The server answers again.
@@ -54,11 +60,12 @@ function on_back() {
   }
 }
 
-// Bring an element with the markup of a part to life. Gradio takes a tab away that is left, and puts
-// it in again when it is opened.
+// Bring an element with the markup of a part to life. Gradio takes a tab away that is left, and
+// puts it in again when it is opened.
 export async function mount(element, name, part, trigger) {
   const tab = tabs[name];
   mounted[name + part]?.();
+  if (part === "prompt" && !language) return (element.hidden = true);
   if (part === "player" || part === "compare") {
     setters[name] = () => trigger("set");
     measure(element);
@@ -71,8 +78,8 @@ export async function mount(element, name, part, trigger) {
   mounted[name + part] = await PARTS[part]?.mount(element, given);
 }
 
-// Gradio names each radio differently, so that arrow keys do not move between them, and leaves their
-// group without a name.
+// Gradio names each radio differently, so that arrow keys do not move between them, and leaves
+// their group without a name.
 function mend_radios(root) {
   for (const keys of root.querySelectorAll(".keys")) {
     keys.setAttribute("role", "radiogroup");
@@ -87,26 +94,43 @@ function mend_radios(root) {
 // The field of a text, if the control is one: Gradio's value of it may be one letter behind.
 function field_of(name, control) {
   const id = name === "watch" ? control : `${name}-${control}`;
-  return document.querySelector(`#${id} :is(textarea, input:not([type], [role=combobox]), [type=text])`);
+  const texts = ":is(textarea, input:not([type], [role=combobox]), [type=text])";
+  return document.querySelector(`#${id} ${texts}`);
 }
 
-// The values of all controls, in Gradio's order -> by name, but for those that Gradio has yet to take.
+// The values of all controls, in Gradio's order -> by name, but for those that Gradio has yet to
+// take.
 function by_name(name, values) {
-  const known = about.controls[name].map((control, i) => [control, values[i]]);
-  const taken = known.filter(([control]) => !(control in (waiting[name] ?? {})));
+  const known = first.controls[name].map((control, i) => [control, values[i]]);
+  const is_taken = (control) =>
+    about.controls[name].includes(control) && !(control in (waiting[name] ?? {}));
+  const taken = known.filter(([control]) => is_taken(control));
   return Object.fromEntries(
     taken.map(([control, value]) => [control, field_of(name, control)?.value ?? value]),
   );
 }
 
-export const changed = (name, control, values) => tabs[name].changed(control, by_name(name, values));
+export function changed(name, control, values) {
+  tabs[name].changed(control, by_name(name, values));
+}
+
+// The tab and the name of the control that an element is in.
+function control_of(element) {
+  const { id } = element.closest?.(".block[id]") ?? {};
+  const [, name = "watch", control] = /^(?:(draw|compare|morph)-)?(\w+)$/.exec(id) ?? [];
+  return about.controls[name].includes(control) ? [name, control] : [];
+}
 
 // Its own event of a text knows keys, and no pasting.
 document.addEventListener("input", ({ target }) => {
-  const [, name = "watch", control] =
-    /^(?:(draw|compare|morph)-)?(\w+)$/.exec(target.closest?.(".block[id]")?.id) ?? [];
-  if (control && tabs[name] && field_of(name, control) === target)
+  const [name, control] = control_of(target);
+  if (name && field_of(name, control) === target)
     tabs[name].changed(control, { [control]: target.value });
+});
+document.addEventListener("keydown", ({ key, target, isComposing }) => {
+  if (key !== "Enter" || isComposing || !target.matches("input:not([role=combobox])")) return;
+  const [name] = control_of(target);
+  if (name) tabs[name].generate();
 });
 
 export function generate(name, values) {
@@ -123,11 +147,12 @@ export function values(name) {
   const { [name]: given = {} } = waiting;
   delete waiting[name];
   const about_control = (one) => about.values.find((value) => value.name === one);
-  return about.controls[name].map((one) => {
+  return first.controls[name].map((one) => {
     const update = { __type__: "update" };
     if (one in given) update.value = given[one];
     const choices = about_control(one)?.choices;
     if (model && choices) update.choices = choices.map(([text, title]) => [title, text]);
+    if (!about.controls[name].includes(one)) update.visible = false; // the model has no such words
     return update;
   });
 }
@@ -138,11 +163,10 @@ export async function start() {
   mend_radios(document);
   const open = (name) => {
     const title = name[0].toUpperCase() + name.slice(1);
-    [...document.querySelectorAll("[role=tab]")].find((tab) => tab.textContent.trim() === title)?.click();
+    const buttons = [...document.querySelectorAll("[role=tab]")];
+    buttons.find((button) => button.textContent.trim() === title)?.click();
   };
-  document.querySelector("#seed")?.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") tabs.watch.generate();
-  });
   document.body.toggleAttribute("data-ready", true);
-  await follow_link({ about, engine, tabs, open });
+  if (about.wrong !== undefined) say_of_link(about.wrong);
+  else await follow_link({ about, engine, tabs, open });
 }

@@ -41,7 +41,8 @@ export class InStep {
     const is_class = ({ row }) => this.language.isClass(row);
     const left = tokens.filter((token) => !is_class(token));
     const [first] = tokens.filter(is_class);
-    const before = left.findIndex(({ row }) => this.carriers.has(row) || this.#word(row) === "with");
+    const leads = ({ row }) => this.carriers.has(row) || this.#word(row) === "with";
+    const before = left.findIndex(leads);
     const at = first ? tokens.indexOf(first) : before < 0 ? left.length : before;
     if (label !== null) left.splice(at, 0, { row: 1 + label, text: this.#word(1 + label) });
     return this.#written(left);
@@ -65,7 +66,8 @@ export class InStep {
   // What only held other words together is no prompt.
   #written(tokens) {
     if (tokens.every(({ row }) => this.vocabulary.small.includes(row))) return "";
-    const is_article = ({ row }) => ["a", "an"].includes(this.#word(row)) && !this.language.isClass(row);
+    const is_article = ({ row }) =>
+      ["a", "an"].includes(this.#word(row)) && !this.language.isClass(row);
     const fitting = (next) => (/^(?!one\b)[aeiou]/i.test(next.text) ? "an" : "a");
     return tokens
       .map((one, i) => (is_article(one) && tokens[i + 1] ? fitting(tokens[i + 1]) : one.text))

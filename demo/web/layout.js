@@ -6,8 +6,8 @@ export function lay_out() {
     const height = Math.max(...entries.map(({ target }) => target.offsetHeight));
     if (height) document.documentElement.style.setProperty("--stage-height", `${height}px`);
   });
-  // A finger that scrolls the page may land on a slider, which then goes to where it is; it goes back
-  // when the browser says that the finger scrolls.
+  // A finger that scrolls the page may land on a slider, which then goes to where it is; it goes
+  // back when the browser says that the finger scrolls.
   let touched = null;
   const on_down = ({ target, pointerType }) => {
     const is_slider = pointerType === "touch" && target.matches("[type=range]");

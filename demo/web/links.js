@@ -13,8 +13,8 @@ export function query() {
   return Object.fromEntries(said.map(of_link));
 }
 
-// Set the controls to what the page's address says. tabs: by name. open: called with the name of the
-// tab that it is for. Throws an error for people.
+// Set the controls to what the page's address says. tabs: by name. open: called with the name of
+// the tab that it is for.
 export async function follow_link({ about, engine, tabs, open }) {
   const given = query();
   const value = (name, text) => {
@@ -39,8 +39,13 @@ export async function follow_link({ about, engine, tabs, open }) {
     const { settings } = await engine.check("denoise", request);
     tabs.watch.set({ ...about.left_out, label: tabs.watch.store.controls.label, ...settings });
   } catch (error) {
-    const notice = document.querySelector(".notice");
-    notice.textContent = `This link does not work. ${reason(error)}`;
-    notice.hidden = false;
+    say_of_link(reason(error));
   }
+}
+
+// Say why a link does not work.
+export function say_of_link(why) {
+  const notice = document.querySelector(".notice");
+  notice.textContent = `This link does not work. ${why}`;
+  notice.hidden = false;
 }

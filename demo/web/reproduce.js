@@ -1,7 +1,5 @@
 // Programs and command lines that make a picture again. settings, name: as of a run.
 
-import { quoted } from "./engine/checks.js";
-
 const STYLES = ["stroke", "lean", "width"];
 const ENDINGS = { strip: ".png" }; // of files; others end as their format is called
 const USUAL = { show: "noisy", scale: null, frame_ms: 80 };
@@ -16,8 +14,8 @@ export function python(settings, name, { class_names }) {
   );
   const given = [`[${asked}]`, `seeds=[${seed}]`];
   if (negative_prompt) given.push(`negative=${code(negative_prompt)}`);
-  if (styles.length)
-    given.push(`style={${styles.map(([name, amount]) => `"${name}": ${code(amount)}`).join(", ")}}`);
+  const said = styles.map(([name, amount]) => `"${name}": ${code(amount)}`);
+  if (said.length) given.push(`style={${said.join(", ")}}`);
   given.push(...options.map(([name, value]) => `${name}=${code(value)}`));
   return [
     "from PIL import Image\n",
@@ -28,11 +26,8 @@ export function python(settings, name, { class_names }) {
   ].join("\n");
 }
 
-// A value as Python code; a text in the quotes that this code base has, where it can.
-function code(value) {
-  if (typeof value !== "string") return String(value);
-  return /^[\p{L}\p{N}_ ,.*-]*$/u.test(value) ? `"${value}"` : quoted(value);
-}
+// A value as Python code: for texts and numbers that is JSON.
+const code = JSON.stringify;
 
 // The command line that makes a file, to the byte. file: {format, show, scale, frame_ms}.
 export function command(settings, name, { format, ...file }) {

@@ -2,8 +2,8 @@
 //
 // A run in the store is what the engine's `check` says, {settings, line, name, steps, ...}, and
 // {request, is_live, pictures, glance}. pictures: one for each step, as `shown_of` makes them; of a
-// grid a list for each cell, of the greys of its steps. glance: the only picture of a run that follows
-// the controls, while they move.
+// grid a list for each cell, of the greys of its steps. glance: the only picture of a run that
+// follows the controls, while they move.
 
 import { address, bytes_of, distance, step_of } from "./pictures.js";
 
@@ -18,7 +18,8 @@ export class Runs {
   #kind;
   #ready;
   #controller = new AbortController();
-  #glances = {}; // of the pictures that follow the controls: how many were asked for, the newest shown
+  // Of the pictures that follow the controls: how many were asked for, the newest shown
+  #glances = {};
 
   // kind: the engine's stream, "denoise" or "morph". ready: resolves when the engine can be asked.
   constructor(store, engine, { kind = "denoise", ready = async () => {} } = {}) {
@@ -97,7 +98,8 @@ export class Runs {
       run.pictures.length = Math.min(run.pictures.length, Math.max(shown, 0) + 1);
       done = ` after ${count(Math.max(shown, 0), "step")}`;
     }
-    store.set({ came: -1, state: "stopped", status: `Stopped${done}. ${this.#button} starts it again.` });
+    const status = `Stopped${done}. ${this.#button} starts it again.`;
+    store.set({ came: -1, state: "stopped", status });
   }
 
   // End a whole run that follows the controls: they have moved on.

@@ -23,7 +23,8 @@ const opened = new Set();
 for (const name of Object.keys(about.controls)) {
   const panel = $(`#panel-${name}`);
   const [ready, is_ready] = [() => load.ready(), () => load.is_ready];
-  const tab = new Tab(name, { engine, about, language, write: (values) => set(values), ready, is_ready });
+  const write = (values) => set(values);
+  const tab = new Tab(name, { engine, about, language, write, ready, is_ready });
   const changed = (control, values) => tab.changed(control, values);
   const set = controls(panel, { about, tab: name, changed });
   tabs[name] = tab;
@@ -32,9 +33,9 @@ for (const name of Object.keys(about.controls)) {
   on(".go", () => tab.generate());
   on(".halt", () => tab.stop());
   on(".dice", () => tab.dice());
-  panel.addEventListener("keydown", ({ key, target }) => {
-    const is_field = target.matches("[type=number], [type=text]");
-    if (key === "Enter" && is_field && !target.closest("#prompt, #negative_prompt")) tab.generate();
+  panel.addEventListener("keydown", ({ key, target, isComposing }) => {
+    const is_field = target.matches(".controls :is([type=number], [type=text])");
+    if (key === "Enter" && !isComposing && is_field) tab.generate();
   });
 }
 
@@ -61,8 +62,9 @@ async function open(name) {
   );
 }
 
-$("[role=tablist]").addEventListener("click", ({ target }) => target.id && open(target.id.slice(4)));
-$("[role=tablist]").addEventListener("keydown", ({ key, target }) => {
+const bar = $("[role=tablist]");
+bar.addEventListener("click", ({ target }) => target.id && open(target.id.slice(4)));
+bar.addEventListener("keydown", ({ key, target }) => {
   const buttons = [...document.querySelectorAll("[role=tab]")];
   const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
   const next = by && buttons[(buttons.indexOf(target) + by + buttons.length) % buttons.length];

@@ -1,5 +1,5 @@
-// What is shown and asked on one tab. Every part reads it, and hears of what it needs; no part knows
-// another.
+// What is shown and asked on one tab. Every part reads it, and hears of what it needs; no part
+// knows another.
 //
 //   controls     the values of the controls, by name; `own`: values that a part adds to them
 //   moved        counts the changes that somebody has made to them

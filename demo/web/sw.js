@@ -20,8 +20,8 @@ async function keep_all() {
   await Promise.all(Object.keys(FILES).map((path) => keep(path, cache)));
 }
 
-// Some hosts redirect index.html to its folder, and browsers take no redirected answer for a page: a
-// copy of the bytes is kept, also in place of an answer that was kept before.
+// Some hosts redirect index.html to its folder, and browsers take no redirected answer for a page:
+// a copy of the bytes is kept, also in place of an answer that was kept before.
 async function keep(path, cache) {
   const kept = await cache.match(key(path)); // the engine puts large files there itself
   if (kept && !kept.redirected) return;

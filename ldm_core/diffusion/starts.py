@@ -17,6 +17,7 @@ from .randomness import gaussian_noise
 from .samplers import Denoise
 
 MAX_FRAMES = 1000  # of a morph: all of them are denoised at once
+ROUNDS = 5  # of each step of an inversion: docs/how-it-works.md has figures for others
 
 
 class Start(NamedTuple):
@@ -65,9 +66,9 @@ def inverted_start(x_0: Tensor, denoise: Denoise, times: Tensor, schedule: Noise
         x_t = signal_t D + sigma_t (x_s - signal_s D) / sigma_s,    D = denoise(x_t, t),
 
     from the end to the beginning, by fixed-point iteration (Pan et al. 2023). It begins with the D
-    of the step before, and ends after one round: with more it does not converge for every picture.
-    The last step of a run, to s = 0, forgets all noise: there x_t is x_0 without any, corrected so
-    that D = x_0.
+    of the step before. Each of ROUNDS rounds moves D half of the way to the new estimate: by the
+    whole way, estimates near pure noise jump to and fro, and some pictures are lost. The last step
+    of a run, to s = 0, forgets all noise: there x_t is x_0 without any, corrected so that D = x_0.
     """
     levels = zip(times.tolist(), *(level.tolist() for level in schedule.levels(times)))
     x, estimate = x_0, x_0
@@ -80,7 +81,8 @@ def inverted_start(x_0: Tensor, denoise: Denoise, times: Tensor, schedule: Noise
         else:
             ratio = sigma_t / sigma_s
             gain = signal_t - ratio * signal_s
-            estimate = denoise(ratio * x + gain * estimate, on_cpu)
+            for _ in range(ROUNDS):
+                estimate = (estimate + denoise(ratio * x + gain * estimate, on_cpu)) / 2
             x = ratio * x + gain * estimate
     return Start(x, times)
 

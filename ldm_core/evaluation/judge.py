@@ -8,7 +8,14 @@ from torch import Tensor
 from ..checks import InputError
 from ..data.datasets import LabelledImages
 from .classifier import Classifier
-from .metrics import frechet_distance, kernel_distance, manifold_scores, nearest_distance, share
+from .metrics import (
+    frechet_deviation,
+    frechet_distance,
+    kernel_distance,
+    manifold_scores,
+    nearest_distance,
+    share,
+)
 
 REFERENCES = 10_000  # training pictures for precision, recall, density and coverage
 
@@ -34,6 +41,11 @@ class Judge:
     @cached_property
     def training_features(self) -> Tensor:
         return self.classifier.judge(self.training.pixels)[0].cpu()
+
+    def frechet_deviation(self, pixels: Tensor, labels: Tensor) -> float:
+        """Of the distance of pictures to the training set: see `metrics.frechet_deviation`."""
+        features = self.classifier.judge(pixels)[0].cpu()
+        return frechet_deviation(self.training_features, features, labels)
 
     def scores(self, pixels: Tensor, labels: Tensor, references: Tensor) -> dict:
         """The measures of `metrics` for pictures uint8 (N, 28, 28) of labels (N,), beside the

@@ -4,6 +4,7 @@ Compare a score only with the score of as many real images that the model has ne
 """
 
 import importlib.util
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +35,29 @@ class _Features(nn.Identity):
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Fréchet distance between Gaussians fitted to features (N, d), (M, d) (Heusel et al. 2017)."""
+    return next(_frechet_distances(real, [fake]))
+
+
+def frechet_deviation(real: Tensor, fake: Tensor, labels: Tensor, draws: int = 100) -> float:
+    """How much the Fréchet distance differs between sets like fake (M, d): the standard deviation
+    over bootstrap sets (Efron 1979), drawn within each class of labels (M,)."""
+    generator = torch.Generator().manual_seed(0)
+    classes = [(labels == label).nonzero()[:, 0] for label in labels.unique()]
+    drawn = lambda own: own[torch.randint(len(own), (len(own),), generator=generator)]
+    sets = (fake[torch.cat([drawn(own) for own in classes])] for _ in range(draws))
+    return torch.tensor(list(_frechet_distances(real, sets))).std().item()
+
+
+def _frechet_distances(real: Tensor, fakes: Iterable[Tensor]) -> Iterator[float]:
     from torchmetrics.image.fid import FrechetInceptionDistance
 
-    metric = FrechetInceptionDistance(feature=_Features(real.shape[1])).set_dtype(torch.float64)
+    features = _Features(real.shape[1])
+    metric = FrechetInceptionDistance(features, reset_real_features=False).set_dtype(torch.float64)
     metric.update(real.double(), real=True)
-    metric.update(fake.double(), real=False)
-    return metric.compute().item()
+    for fake in fakes:
+        metric.update(fake.double(), real=False)
+        yield metric.compute().item()
+        metric.reset()
 
 
 def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> float:

@@ -41,6 +41,7 @@ def evaluate(
         "seed": seed,
         "settings": settings.to_dict(),
         "reconstruction_psnr_db": (10 * (255**2 / squared_error).log10()).item(),
+        "real_frechet_deviation": judge.frechet_deviation(real, real_labels),
         "samples": judge.scores(samples, labels, references),
         "real": judge.scores(real, real_labels, references),
         "reconstructions": judge.scores(decoded, real_labels, references),

@@ -15,6 +15,8 @@ def tables(report: dict) -> str:
         f"{report['count']} samples, seeds from {report['seed']}, "
         + ", ".join(f"{name} {value}" for name, value in report["settings"].items()),
         f"VAE reconstruction: {report['reconstruction_psnr_db']:.2f} dB PSNR",
+        "Fréchet distance of other sets of as many real test images: "
+        f"{real['frechet_distance']:.4f} ± {report['real_frechet_deviation']:.4f}",
         *_table(
             "| samples | real test images | samples / real | VAE reconstructions",
             ([m.replace("_", " "), samples[m], real[m], ratio(m), decoded[m]] for m in measures),

@@ -4,32 +4,41 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ..checks import InputError
 from ..config import PICTURE_SIDE
-from .greys import PictureError, printable, read_grey, read_picture
+from .greys import PictureError, count_pictures, printable, read_grey, read_picture
+from .ink import BLANK, MIN_CONTRAST, ink_of
+from .metadata import read_settings
+
+COMMAND = "python -m ldm_core.sample"
+MORPH = "morph"  # the key of its points in stored settings
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
 CENTRE = PICTURE_SIDE // 2  # the pixel where MNIST has the centre of mass
 WORKING_SIDE = 256  # pixels; larger pictures are averaged down first
-FAINT = 0.2  # share of full ink below which a pixel is paper
-MIN_CONTRAST = 24  # of 255, between ink and paper
 CUT = 0.001  # share of the ink on each side that may lie outside the box, such as specks
-FITS = 4  # of the paper, each without the pixels that stood out in the fit before
-BLANK = "The picture is blank, or too faint: no digit stands out on it."
 
 
-def as_digit(grey: np.ndarray) -> np.ndarray:
-    """Make an MNIST-style image uint8 (28, 28), white on black, of greys uint8 (H, W) in which the
-    digit may be light or dark.
+class Drawing(NamedTuple):
+    """digit: an MNIST-style image uint8 (28, 28), white on black. note: what was left out of the
+    picture, or which picture of several was taken; "" for nothing."""
+
+    digit: np.ndarray
+    note: str = ""
+
+
+def digit_in(grey: np.ndarray) -> Drawing:
+    """Make an MNIST-style image of greys uint8 (H, W) in which a digit may be light or dark.
 
     As in MNIST, the digit fits a box of 20 x 20 pixels, and its centre of mass lies in the middle
     of 28 x 28 (LeCun et al. 1998, sec. III.A). A picture of 28 x 28 pixels, or one that this
     program enlarged from it, is such a digit already; it is only inverted if its border is light.
-    Raises InputError for another array, and for a picture on which nothing is drawn.
+    Raises InputError for another array, and as `ink_of` does.
     """
     check_grey(grey)
     small = without_enlargement(grey)
@@ -38,17 +47,66 @@ def as_digit(grey: np.ndarray) -> np.ndarray:
         digit = 255 - small if np.median(border) > 127 else small
         if int(digit.max()) - int(digit.min()) < MIN_CONTRAST:
             raise InputError(BLANK)
-        return digit
-    return placed(ink_of(averaged_down(grey)))
+        return Drawing(digit)
+    ink = ink_of(averaged_down(grey))
+    return Drawing(placed(ink.amount), f"left out: {ink.left_out}" if ink.left_out else "")
 
 
-def read_digit(path: str | Path) -> np.ndarray:
-    """`as_digit` of a picture file, of its first picture if it is an animation.
+def as_digit(grey: np.ndarray) -> np.ndarray:
+    """The digit of `digit_in`, uint8 (28, 28)."""
+    return digit_in(grey).digit
+
+
+def read_drawing(path: str | Path) -> Drawing:
+    """`digit_in` of a picture file. An animation of this program gives its finished picture, any
+    other animation its first.
 
     Raises InputError, which names the file, and OSError if it cannot be opened.
     """
     with _naming(path):
-        return as_digit(read_grey(Path(path), frame=0, full_size=False))
+        count = count_pictures(Path(path))
+        ours = _settings_of_ours(path)
+        _check_one_image(ours, count)
+        frame = -1 if ours else 0
+        grey = read_grey(Path(path), frame=frame, full_size=False)
+        if ours and count > 1:  # beside it there may be the estimate
+            grey = grey[:, : grey.shape[0]]
+        drawing = digit_in(grey)
+        if count == 1 or (ours and not ours.get(MORPH)):
+            return drawing
+        taken = f"took the {'last' if ours else 'first'} of {count} pictures"
+        return drawing._replace(note="; ".join(filter(None, (taken, drawing.note))))
+
+
+def read_digit(path: str | Path) -> np.ndarray:
+    """The digit of `read_drawing`, uint8 (28, 28)."""
+    return read_drawing(path).digit
+
+
+def _settings_of_ours(path: str | Path) -> dict[str, Any]:
+    """The settings in a file; {} if this program did not write it."""
+    try:
+        settings = read_settings(path)
+    except InputError:
+        return {}
+    return settings if "weights" in settings else {}
+
+
+def _check_one_image(settings: dict[str, Any], n_frames: int) -> None:
+    """Raise InputError for a file of ours that shows other things than one image, with the command
+    that makes one."""
+    is_morph, count = bool(settings.get(MORPH)), settings.get("count") or 1
+    what = change = ""
+    if is_morph and n_frames == 1:
+        what, change = "the images of a morph", "--out one.gif"
+    elif not is_morph and count != 1:
+        what, change = f"{count} images", "--count 1 --out one.png"
+    elif n_frames == 1 and settings.get("strip"):
+        what, change = "every step of an image", "--no-strip --out one.png"
+    elif n_frames > 1 and settings.get("show") == "latent":
+        what, change = "latents", "--out one.png"
+    if what:
+        raise InputError(f"It shows {what}. One comes from: {COMMAND} --like FILE {change}")
 
 
 def as_mask(grey: np.ndarray) -> np.ndarray:
@@ -73,7 +131,7 @@ def read_mask(path: str | Path) -> np.ndarray:
     colours do not count.
     """
     with _naming(path):
-        image = read_picture(Path(path), frame=0)
+        image = read_picture(Path(path))
         alpha = image.getchannel("A") if image.mode == "LA" else None
         has_transparent_part = alpha is not None and alpha.getextrema()[0] < 255
         return as_mask(np.asarray(alpha if has_transparent_part else image.getchannel("L")))
@@ -114,34 +172,6 @@ def averaged_down(grey: np.ndarray) -> np.ndarray:
         return grey
     size = [max(1, round(side * factor)) for side in grey.shape[::-1]]
     return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-
-
-def ink_of(grey: np.ndarray) -> np.ndarray:
-    """The ink on each pixel, float (H, W) in [0, 1], without the paper's shade.
-
-    The paper is a plane of greys, because light falls on it from one side. The plane is fitted to
-    the pixels near it, several times. The ink is either darker or lighter than the paper.
-    """
-    height, width = grey.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    plane = np.stack([np.ones(grey.size), x.ravel(), y.ravel()], axis=1)
-    flat = grey.astype(float).ravel()
-    apart = flat - np.median(flat)
-    for _ in range(FITS):
-        paper = np.abs(apart) <= 3 * deviation(apart)
-        apart = flat - plane @ np.linalg.lstsq(plane[paper], flat[paper], rcond=None)[0]
-    ink = apart * (1 if (apart**3).sum() > 0 else -1)
-    full = np.percentile(ink[ink >= ink.max() / 2], 75)
-    faint = max(FAINT * full, 4 * deviation(apart))
-    if full < max(MIN_CONTRAST, 2 * faint):
-        raise InputError(BLANK)
-    return ((ink - faint) / (full - faint)).clip(0, 1).reshape(grey.shape)
-
-
-def deviation(apart: np.ndarray) -> float:
-    """The standard deviation of the paper's noise, from the median; at least half a grey, because
-    drawings have no noise."""
-    return max(1.4826 * float(np.median(np.abs(apart))), 0.5)
 
 
 def placed(ink: np.ndarray) -> np.ndarray:

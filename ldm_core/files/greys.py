@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -47,18 +49,32 @@ def read_picture(path: Path, *, frame: int | None = None, full_size: bool = True
     allows a large JPEG to be read smaller, with at least ENOUGH pixels a side, which is faster.
     Raises PictureError, and OSError where the file cannot be opened.
     """
+    with _opened(path) as (image, count):
+        if count > 1 and frame is None:
+            raise PictureError(f"it holds {count} pictures: save one of them")
+        if count > 1:
+            image.seek(frame % count)
+        return _decoded(image, full_size)
+
+
+def count_pictures(path: Path) -> int:
+    """How many pictures a file holds, such as the frames of an animation; errors as for
+    `read_picture`."""
+    with _opened(path) as (_, count):
+        return count
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
+    """An image that is not decoded yet, and how many the file holds. What Pillow raises becomes
+    PictureError."""
     with open(path, "rb") as file:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 Image.init()
                 image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
-            count = getattr(image, "n_frames", 1) if image.format in SEVERAL else 1
-            if count > 1 and frame is None:
-                raise PictureError(f"it holds {count} pictures: save one of them")
-            if count > 1:
-                image.seek(frame % count)
-            return _decoded(image, full_size)
+            yield image, getattr(image, "n_frames", 1) if image.format in SEVERAL else 1
         except PictureError:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

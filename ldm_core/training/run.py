@@ -33,7 +33,7 @@ STAGES: dict[str, tuple[type[Stage], ...]] = {
     "all": (VAEStage, UNetStage),
     "classifier": (ClassifierStage,),
 }
-PLACES = 12  # words that a prompt may have; sentences of the captions have at most as many
+POSITIONS = 12  # words that a prompt may have; sentences of the captions have at most as many
 # Of --minutes: imports before the clock begins; the last grid, the animation and the checkpoint
 # after the last step. In a run of a minute, a tenth of it.
 RESERVED_SECONDS = 8.0
@@ -101,7 +101,7 @@ class TrainingRun:
         return self.options.out / f"{stage}.resume.safetensors"
 
     def run(self) -> bool:
-        """Train what is not finished yet; returns whether it came to the end, without Ctrl-C."""
+        """Train the stages that are not finished yet; False if Ctrl-C stopped one of them."""
         keep_freed_memory()
         if self.processes.first:
             for name in self.names[self.begin :]:
@@ -129,14 +129,14 @@ class TrainingRun:
         if record["interrupted"]:
             raise InputError(
                 f"{path} was interrupted, and its {self.state(stage.name).name} is gone: start "
-                "anew with --force."
+                "over with --force."
             )
         self.clock.resume_at(record["elapsed"])
         self.processes.say(f"{path}: finished already")
 
     def train(self, stage: Stage) -> bool:
-        """Train a stage from its start or its last save, and write its checkpoint; returns whether
-        it came to its end, without Ctrl-C."""
+        """Train a stage from its start or its last save, and write its checkpoint; False if Ctrl-C
+        stopped it."""
         options, processes, clock = self.options, self.processes, self.clock
         state = StateFile(self.state(stage.name), self.settings_of(stage), self.environment)
         saved = processes.from_first(state.read) if options.resume else None
@@ -239,7 +239,7 @@ class TrainingRun:
         if existing and not (options.force or (options.resume and begun)):
             raise InputError(
                 f"{' and '.join(existing)} would be replaced. Pass --resume to go on with an "
-                "unfinished run, --force to start anew, or --out to write to another folder."
+                "unfinished run, --force to start over, or --out to write to another folder."
             )
         return begin
 
@@ -251,7 +251,7 @@ class TrainingRun:
 def model_config(class_names: tuple[str, ...]) -> ModelConfig:
     """The parts of a model that knows the words for these classes."""
     vocabulary = make_vocabulary(class_names)
-    return ModelConfig(conditioning=ConditioningConfig(class_names, PLACES, vocabulary))
+    return ModelConfig(conditioning=ConditioningConfig(class_names, POSITIONS, vocabulary))
 
 
 def environment(device: torch.device, processes: Processes) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What is learned, one class for each: the VAE, the U-Net with the text encoder, the classifier
 that judges samples. Each class reads in the order of its training: the module, the data, the loss
-of a step, the optimisers, what is shown, and what is saved."""
+of a step, the optimisers, pictures of its progress, and its checkpoint."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -95,7 +95,7 @@ class StateFile:
         """
         if not self.path.exists():
             return None
-        remedy = "Start anew with --force."
+        remedy = "Start over with --force."
         tensors, about = read_checkpoint(self.path, "training state", remedy)
         check_settings(self.path, about.pop("settings"), self.settings)
         if changed := differences(about.pop("environment"), self.environment):
@@ -114,7 +114,7 @@ def check_settings(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -
     if changed := differences(old, new):
         raise InputError(
             f"{path} was made with other settings than this run's: {'; '.join(changed)}. Resume "
-            "with the old ones, start anew with --force, or write to another folder with --out."
+            "with the old ones, start over with --force, or write to another folder with --out."
         )
 
 

@@ -58,6 +58,12 @@ def wait_for_state(page, state, **wait):
     visible(page, f".player[data-state={state}]").wait_for(**wait)
 
 
+def wait_until_ready(page):
+    """Until the model of the static page is there; a server has its own."""
+    said = "document.querySelector('#model .said')?.textContent.startsWith('Ready') ?? true"
+    page.wait_for_function(said)
+
+
 def open_fold(page):
     """Some controls are folded away."""
     fold = visible(page, ".fold")

@@ -17,7 +17,8 @@ SCRIPT = """window.a11y = {
 
   // What a finger or the Tab key goes to, without the footer, which is Gradio's.
   controls(inside = "main") {
-    const kinds = "a[href], button, input, select, summary, textarea, canvas, [role=combobox]";
+    const kinds = "a[href], button, input, select, summary, textarea, .easel canvas, " +
+      "[role=combobox]";
     return [...document.querySelectorAll(`:is(${inside}) :is(${kinds})`)].filter((node) =>
       !node.closest("footer, [aria-hidden=true]")
       && a11y.touched(node).checkVisibility({ visibilityProperty: true }));
@@ -72,7 +73,9 @@ SCRIPT = """window.a11y = {
     .map(a11y.name),
 };
 document.addEventListener("focusin", ({ target }) => {
-  a11y.ended ||= Boolean(target.closest("footer"));
+  // The page is over at its footer, or where the key comes back to the first.
+  const isFirst = a11y.reached?.length > 1 && target === a11y.reached[0];
+  a11y.ended ||= Boolean(target.closest("footer")) || isFirst;
   if (!a11y.ended) a11y.reached?.push(target);
 });"""
 

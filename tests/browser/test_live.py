@@ -11,15 +11,14 @@ from .actions import (
     step,
     wait_for_line,
     wait_for_state,
+    wait_until_ready,
     write,
 )
-
-READY = "document.querySelector('#model .said')?.textContent.startsWith('Ready') ?? true"
 
 
 def open_live(open_page, **options):
     page = open_page(**options)
-    page.wait_for_function(READY)
+    wait_until_ready(page)
     return page
 
 

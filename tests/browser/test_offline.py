@@ -17,7 +17,7 @@ KEPT = "caches.open('files').then((cache) => cache.keys()).then((keys) => keys.l
 KEEP_REDIRECTED = """async () => {
   const cache = await caches.open("files");
   const [old] = (await cache.keys()).filter(({ url }) => url.includes("index.html?sha256="));
-  await cache.put(old, await fetch("index.html"));
+  await cache.put(old, await fetch("model/index.html"));
   const kept = await cache.match(old);
   for (const one of await navigator.serviceWorker.getRegistrations()) await one.unregister();
   return kept.redirected;

@@ -206,7 +206,7 @@ def test_examples_are_drawn_once_and_are_pictures_of_requests(address, runner, m
 
 def test_modules_are_served_as_modules(address):
     module = httpx.get(f"{address}web/gradio.js")
-    assert module.headers["content-type"].startswith("text/javascript")
+    assert "javascript" in module.headers["content-type"]
     assert module.headers["cache-control"] == "no-cache"
     again = httpx.get(module.url, headers={"If-None-Match": module.headers["etag"]})
     assert again.status_code == 304
@@ -220,12 +220,12 @@ def test_one_page_serves_several_models(label_model, tmp_path, serve):
         (tmp_path / name).mkdir(exist_ok=True)
         for file in ("vae", "unet"):
             (tmp_path / name / f"{file}.safetensors").touch()
-    of_name = {"a": label_model, "b": with_words(("circle", "star"))}
+    of_name = {"a": label_model, "b": with_words(("caf\udce9", "star"))}
     models = Models(tmp_path, lambda folder, name: Runner(of_name[name], name, folder))
     address = serve(Api(models, tmp_path / "files"))
     assert ask(address, "models", {}) == [{"name": n, "problem": ""} for n in ("a", "b")]
     about = httpx.get(f"{address}about.json?model=b").json()
-    assert (about["model"], about["class_names"]) == ("b", ["circle", "star"])
+    assert (about["model"], about["class_names"]) == ("b", ["caf\udce9", "star"])
     first, *_ = messages(address, "denoise", {"label": "star", "steps": 1, "model": "b"})
     assert first["settings"]["label"] == "star" and first["settings"]["model"] == "b"
     grid = {"across": "seed", "across_values": [1], "fixed": first["settings"]}

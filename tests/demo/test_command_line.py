@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 
+import httpx
 import pytest
 
 from demo import app
@@ -147,7 +148,13 @@ def test_it_ends_when_it_is_told_to_and_leaves_no_file(start, tmp_path, sent, st
     wait_for(f"http://127.0.0.1:{port}/", process)
     ours = lambda: list(tmp_path.glob("miniature-stable-diffusion-*"))  # Gradio makes another
     assert len(ours()) == 1
-    process.send_signal(sent)
+    body = {"across": "seed", "across_values": list(range(20)), "fixed": {"steps": 100}}
+    asked = f"http://127.0.0.1:{port}/engine/grid"
+    with httpx.stream("POST", asked, json=body, trust_env=False, timeout=60) as answer:
+        messages = answer.iter_bytes()
+        next(messages)
+        process.send_signal(sent)  # nobody waits for the end of a run
+        assert b"done" not in b"".join(messages)
     _, said = process.communicate(timeout=60)
     assert process.returncode == status
     assert said.endswith(says) and not ours()

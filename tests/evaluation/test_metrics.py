@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from ldm_core.evaluation.metrics import (
+    frechet_deviation,
     frechet_distance,
     kernel_distance,
     manifold_scores,
@@ -22,6 +23,17 @@ def test_frechet_distance_of_a_shift_and_of_a_scale():
     spread, centre = real.double().T.cov().trace(), real.double().mean(dim=0)
     expected = 0.25 * (spread + centre.square().sum()).item()
     assert frechet_distance(real, 0.5 * real) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_deviation_of_a_frechet_distance_is_that_of_other_sets_of_the_same_size():
+    real, fake, labels = points(2000, 0), points(400, 1), torch.arange(400) % 2
+    fake[:, 0] += 1
+    # The distance is about the square of a mean of 1, which 400 points know to 1 / sqrt(400).
+    assert frechet_deviation(real, fake, labels) == pytest.approx(2 / 20, rel=0.2)
+    # A shift of one class against the other adds nothing: sets differ within their classes.
+    fake[labels == 1, 1] += 10
+    real[::2, 1] += 10
+    assert frechet_deviation(real, fake, labels) == pytest.approx(2 / 20, rel=0.2)
 
 
 def test_kernel_distance_is_small_for_one_distribution_large_for_two_and_repeatable():

@@ -154,7 +154,7 @@ def threads_chosen(seconds_with, steps=1000):
 
 def test_all_threads_compute_where_they_are_faster(two_threads):
     seen = threads_chosen(lambda i, threads: 0.3 if threads == 2 else 0.47)
-    assert seen.count(2) > 950
+    assert seen[0] == 1 and seen.count(2) > 930
     assert torch.get_num_threads() == 2
 
 
@@ -166,6 +166,11 @@ def test_one_thread_computes_while_another_program_is_busy(two_threads):
     assert seen[420:700].count(1) > 260
     assert seen[820:].count(2) > 160
     assert torch.get_num_threads() == 2  # for what comes after
+
+
+def test_a_choice_that_is_far_slower_is_left_after_a_step(two_threads):
+    seen = threads_chosen(lambda i, threads: 8.0 if threads == 2 else 0.6)
+    assert seen.count(2) <= 10  # one in each tenth
 
 
 def test_a_number_of_steps_keeps_its_threads(two_threads):

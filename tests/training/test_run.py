@@ -269,7 +269,7 @@ def test_a_damaged_state_says_how_to_start_anew(arguments, tmp_path, capsys):
     assert command.main([*arguments, "--out", str(tmp_path), "--resume"]) == 2
     said = capsys.readouterr().err
     assert "vae.resume.safetensors is damaged" in said
-    assert "Start anew with --force" in said
+    assert "Start over with --force" in said
 
 
 def test_starting_anew_over_an_unfinished_run_asks_for_force(arguments, tmp_path, capsys):

@@ -51,7 +51,7 @@ export class Calls {
 
   close() {
     this.worker.terminate();
-    this.#fail(new DOMException("The worker was ended.", "AbortError"));
+    this.#fail({ name: "LostError", message: "The model was stopped. Try again, which starts it." });
   }
 
   #fail({ name, message }) {

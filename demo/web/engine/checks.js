@@ -37,38 +37,10 @@ export function check_choice(name, value, choices) {
   return value;
 }
 
-// A value as an error message shows it: short, whatever it is, and written as in Python.
+// A value as an error message quotes it, shortened.
 export function brief(value) {
   if (value === null || value === undefined) return "empty";
-  if (typeof value === "string") return shortened(value);
-  if (typeof value === "boolean") return value ? "True" : "False";
-  if (Array.isArray(value)) {
-    const more = value.length > 6 ? ["..."] : [];
-    return `[${[...value.slice(0, 6).map(brief), ...more].join(", ")}]`;
-  }
-  if (typeof value === "object") return JSON.stringify(value);
-  return { NaN: "nan", Infinity: "inf", "-Infinity": "-inf" }[value] ?? String(value);
-}
-
-// 30 characters at most, without the middle of the text if need be (reprlib.Repr.repr_str).
-function shortened(text) {
-  const letters = [...text];
-  const whole = quoted(letters.slice(0, 30).join(""));
-  if ([...whole].length <= 30) return whole;
-  const ends = [...quoted([...letters.slice(0, 13), ...letters.slice(-14)].join(""))];
-  return [...ends.slice(0, 13), "...", ...ends.slice(-14)].join("");
-}
-
-// A text as Python's repr writes it.
-export function quoted(text) {
-  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const written = (letter) => {
-    if (letter === quote || letter === "\\") return `\\${letter}`;
-    if (letter === " " || !/[\p{C}\p{Z}]/u.test(letter)) return letter;
-    const short = { "\t": "\\t", "\n": "\\n", "\r": "\\r" }[letter];
-    const hex = letter.codePointAt(0).toString(16);
-    const [kind, width] = hex.length <= 2 ? ["x", 2] : hex.length <= 4 ? ["u", 4] : ["U", 8];
-    return short ?? `\\${kind}${hex.padStart(width, "0")}`;
-  };
-  return quote + [...text].map(written).join("") + quote;
+  const text = { string: () => `'${value}'`, object: () => JSON.stringify(value) }[typeof value];
+  const letters = [...(text?.() ?? String(value))];
+  return letters.length > 30 ? `${letters.slice(0, 29).join("")}…` : letters.join("");
 }

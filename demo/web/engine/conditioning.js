@@ -5,7 +5,7 @@
 // to which it counts, from 0 to 1; what is missing to 1 is the empty place. A style slider is such
 // a word.
 
-import { InputError, check_number, check_whole, quoted, brief } from "./checks.js";
+import { InputError, brief, check_number, check_whole } from "./checks.js";
 
 const EMPTY = 0; // the row of an empty place
 const ADVISED = 3; // unknown words that an error names
@@ -113,7 +113,7 @@ export class LabelConditioning {
     if (typeof asked === "string")
       throw new InputError(
         `These weights know labels only, and no prompts such as ${brief(asked)}. Train new ones ` +
-          "with train.py, which learn words too.",
+          "with train.py, in the repository: they learn words too.",
       );
     return check_label(asked, this.class_names) ?? this.class_names.length;
   }
@@ -137,7 +137,7 @@ function context_of(conditioning, asked, negative, style) {
 function check_asked(asked) {
   if (typeof asked === "string")
     throw new InputError(
-      `Prompts are a list with one for each image: [${quoted(asked)}].`,
+      `Prompts are a list with one for each image: [${brief(asked)}].`,
     );
   if (asked.length === 0)
     throw new InputError("There is no prompt: give one label, prompt or None for each image.");

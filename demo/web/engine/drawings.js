@@ -61,8 +61,8 @@ export function as_mask(grey, width, height) {
 function without_enlargement(grey, width, height) {
   const times = width / SIDE;
   if (width !== height || !Number.isInteger(times)) return null;
-  const at = (row, column) => grey[row * times * width + column * times];
-  const small = Uint8Array.from({ length: SIDE ** 2 }, (_, i) => at(Math.floor(i / SIDE), i % SIDE));
+  const at = (i) => grey[Math.floor(i / SIDE) * times * width + (i % SIDE) * times];
+  const small = Uint8Array.from({ length: SIDE ** 2 }, (_, i) => at(i));
   const of = (i) => Math.floor(i / width / times) * SIDE + Math.floor((i % width) / times);
   return grey.every((value, i) => value === small[of(i)]) ? small : null;
 }
@@ -145,8 +145,9 @@ function placed(ink, width, height) {
     const first = centre - (CENTRE + 0.5) * scale;
     return Math.min(Math.max(first, high - SIDE * scale), low);
   });
-  const across = resized(Float32Array.from(ink), width, left, left + SIDE * scale, SIDE, bicubic, 2);
-  const down = resized(turn(across, SIDE), height, top, top + SIDE * scale, SIDE, bicubic, 2);
+  const part = (plane, size, first) =>
+    resized(plane, size, first, first + SIDE * scale, SIDE, bicubic, 2);
+  const down = part(turn(part(Float32Array.from(ink), width, left), SIDE), height, top);
   const digit = turn(down, SIDE).map((value) => Math.min(Math.max(value, 0), 1));
   const most = Math.max(...digit); // all of MNIST have some white
   return new Uint8Array(Uint8ClampedArray.from(digit, (value) => value * Math.fround(255 / most)));
@@ -175,8 +176,9 @@ function resized(plane, width, low, high, size, filter, reach) {
   const rows = plane.length / width, result = new Float32Array(rows * size);
   for (let x = 0; x < size; x++) {
     const centre = low + (x + 0.5) * scale;
-    const first = Math.floor(centre - reach * wide + 0.5), end = Math.floor(centre + reach * wide + 0.5);
-    const weights = Array.from({ length: end - first }, (_, i) => filter((first + i - centre + 0.5) / wide));
+    const [first, end] = [-1, 1].map((side) => Math.floor(centre + side * reach * wide + 0.5));
+    const weight = (_, i) => filter((first + i - centre + 0.5) / wide);
+    const weights = Array.from({ length: end - first }, weight);
     const total = weights.reduce((sum, weight) => sum + weight, 0);
     const from = Math.max(first, 0), to = Math.min(end, width);
     for (let row = 0; row < rows; row++) {

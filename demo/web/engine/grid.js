@@ -64,7 +64,8 @@ export class Grid {
     this.image_steps = this.cells.reduce((sum, { values }) => sum + values.steps, 0);
     if (this.image_steps > MAX_IMAGE_STEPS)
       throw new InputError(
-        `${this.cost()}, but at most ${MAX_IMAGE_STEPS} are allowed: take fewer cells or fewer steps.`,
+        `${this.cost()}, but at most ${MAX_IMAGE_STEPS} are allowed: take fewer cells or ` +
+          "fewer steps.",
       );
   }
 

@@ -7,7 +7,7 @@
 // t (B,), it is a Float32Array. Everything here is computed in float64, and rounded to float32 for
 // latents.
 
-import { InputError, check_choice, check_whole, brief } from "./checks.js";
+import { InputError, brief, check_choice, check_whole } from "./checks.js";
 
 export const SPACINGS = ["time", "log_snr", "karras"];
 

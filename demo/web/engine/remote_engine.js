@@ -21,8 +21,8 @@ export class RemoteEngine {
   #server = null; // the id of the server that runs things: one that was started again has another
   #looking = false;
 
-  // base: address of the page. model: name of one of several, or nothing. formats: of files, by kind
-  // of run. on_back: called when a server that was lost answers again.
+  // base: address of the page. model: name of one of several, or nothing. formats: of files, by
+  // kind of run. on_back: called when a server that was lost answers again.
   constructor(base, { model, formats, on_back = () => {} }) {
     this.formats = formats;
     this.#base = base;

@@ -1,7 +1,7 @@
 // What people may ask for, and what is wrong with it: as in demo/values.py, request.py, draw.py and
 // morph.py, which say what each value means.
 
-import { InputError, check_choice, check_number, check_whole, brief } from "./checks.js";
+import { InputError, brief, check_choice, check_number, check_whole } from "./checks.js";
 import { find_label } from "./class_names.js";
 import { PICTURE_SIDE } from "./config.js";
 import { as_digit } from "./drawings.js";
@@ -60,7 +60,8 @@ export class Requests {
   #kinds = {
     number: (title, value, { low, high }) => check_number(title, value, low, high) + 0, // no -0
     whole: (title, value, { low, high }) => check_whole(title, value, low, high),
-    choice: (title, value, { choices }) => check_choice(title, value, choices.map(([text]) => text)),
+    choice: (title, value, { choices }) =>
+      check_choice(title, value, choices.map(([text]) => text)),
     label: (title, value) => this.#label(title, value),
     words: (title, value) => this.#words(title, value ?? ""),
     shown: (title, value) =>
@@ -186,8 +187,8 @@ class Request {
     const said = Object.entries(this.settings()).filter(([name]) => values[name].in_line);
     const words = said.map(([name, value]) => {
       const { in_line, kind } = values[name];
-      const parts = { "{}": kind === "number" ? shortest(value) : value, "{s}": value === 1 ? "" : "s" };
-      return in_line.replace(/\{s?\}/g, (part) => parts[part]);
+      const text = kind === "number" ? shortest(value) : value;
+      return in_line.replace(/\{s?\}/g, (part) => (part === "{}" ? text : value === 1 ? "" : "s"));
     });
     return [...this.beginning(), ...words].join(" · ");
   }

@@ -6,6 +6,7 @@ import { LATENT_SHAPE, LATENT_SIZE } from "./config.js";
 import { gaussian_noise } from "./randomness.js";
 
 const MAX_FRAMES = 1000;
+const ROUNDS = 5; // of `inverted_start`
 
 // Pure noise, each image's a function of its seed.
 export function noise_start(seeds, times) {
@@ -34,8 +35,9 @@ export function noised_start(x_0, strength, seeds, times, schedule) {
 //     x_t = signal_t D + sigma_t (x_s - signal_s D) / sigma_s,    D = denoise(x_t, t),
 //
 // from the end to the beginning, by fixed-point iteration (Pan et al. 2023) that begins with the D
-// of the step before. The last step of a run, to s = 0, forgets all noise: there x_t is x_0 without
-// any, corrected so that D = x_0.
+// of the step before. Each round moves D half of the way to the new estimate: by the whole way,
+// estimates near pure noise jump to and fro. The last step of a run, to s = 0, forgets all noise:
+// there x_t is x_0 without any, corrected so that D = x_0.
 export async function inverted_start(x_0, denoise, times, schedule) {
   let x = x_0, estimate = x_0;
   for (let i = times.length - 1; i > 0; i--) {
@@ -50,7 +52,10 @@ export async function inverted_start(x_0, denoise, times, schedule) {
     }
     const ratio = sigma_t / sigma_s, gain = signal_t - ratio * signal_s;
     const undone = () => x.map((x, j) => ratio * x + gain * estimate[j]);
-    estimate = await denoise(undone(), t);
+    for (let round = 0; round < ROUNDS; round++) {
+      const next = await denoise(undone(), t);
+      estimate = estimate.map((before, j) => (before + next[j]) / 2);
+    }
     x = undone();
   }
   return { x, times };

@@ -21,7 +21,7 @@ import { VIEWS, latent_greys, lay_out, scale_to_fit, split, split_latents, views
 
 const WORKER = new URL("./worker.js", import.meta.url);
 const FORMATS = { denoise: ["gif", "png", "strip"], grid: ["gif", "png"], morph: ["gif", "png"] };
-const OF_PEOPLE = ["AbortError", "InputError", "LoadError", "UserError"];
+const OF_PEOPLE = ["AbortError", "InputError", "LoadError", "LostError", "UserError"];
 const LARGE = 16; // scale of a single picture, and the largest
 const FRAME_MS = 80, HOLD_MS = 1500;
 const TOGETHER = 8; // images of a morph in one batch: Stop must not wait for more
@@ -167,11 +167,11 @@ export class WorkerEngine {
     const request = await this.#checked(given), key = JSON.stringify(request.settings());
     if (this.#made[kind]?.key !== key) for await (const _ of this[kind](given)); // draw it again
     const { made } = this.#made[kind];
-    const file = { format, scale, frame_ms, hold_ms: HOLD_MS };
     const frames_of = { grid: grid_frames, morph: morph_frames, denoise: image_frames }[kind];
     const mean = async () => this.#ask(this.#decoder, "decode", new Float32Array(LATENT_SIZE));
-    Object.assign(file, await frames_of(request, made, { format, show, mean }));
-    file.scale ??= scale_to_fit(file.frames[0]);
+    const drawn = await frames_of(request, made, { format, show, mean, frame_ms });
+    const file = { format, frame_ms, hold_ms: HOLD_MS, ...drawn };
+    file.scale = scale ?? drawn.scale ?? scale_to_fit(drawn.frames[0]);
     const stored = { show, strip: format === "strip", scale: file.scale, frame_ms };
     file.settings = request.stored(stored);
     if (format === "strip") file.format = "png";
@@ -265,16 +265,16 @@ function last_picture(steps) {
 async function all_steps(steps, format, show, mean) {
   const first = ["estimate", "both"].includes(show) && !steps[0].x_0 ? await mean() : null;
   const each = steps.map((step) => views(step, show, first));
-  if (format === "gif") return { frames: each.map((pictures) => lay_out(pictures, pictures.length)) };
+  if (format === "gif") return { frames: each.map((all) => lay_out(all, all.length)) };
   const rows = each[0].flatMap((_, view) => each.map((pictures) => pictures[view]));
   return { frames: [lay_out(rows, steps.length)] };
 }
 
 // A filmstrip has a row for each point but the last, whose image ends the last row.
-function morph_frames({ values: { morph, frames, loop } }, images, { format }) {
+function morph_frames({ values: { morph, frames, loop } }, images, { format, frame_ms }) {
   const across = loop || morph.length > 2 ? frames : images.length;
   if (format === "png") return { frames: [lay_out(images, across)] };
-  return { frames: images.map((image) => lay_out([image], 1)), ...(loop && { hold_ms: FRAME_MS }) };
+  return { frames: images.map((image) => lay_out([image], 1)), ...(loop && { hold_ms: frame_ms }) };
 }
 
 // All cells begin and end together, whatever number of steps they have.
@@ -289,8 +289,10 @@ function grid_frames(grid, made) {
 // A request whose pictures are greys in base64, whatever they were.
 async function prepared(given) {
   const ready = { ...given };
-  for (const [name, read] of [["start_from", as_digit], ["mask", as_mask]])
-    if (ready[name]?.startsWith?.("data:")) ready[name] = as_text(read(...(await greys_of(ready[name]))));
+  for (const [name, read] of [["start_from", as_digit], ["mask", as_mask]]) {
+    const is_uri = typeof ready[name] === "string" && ready[name].startsWith("data:");
+    if (is_uri) ready[name] = as_text(read(...(await greys_of(ready[name]))));
+  }
   return ready;
 }
 
@@ -304,7 +306,7 @@ async function greys_of(uri) {
     throw new InputError(`This file is no picture that the browser can read: ${formats}.`);
   }
   const by = Math.min(1, LARGEST / Math.max(image.width, image.height));
-  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * by)));
+  const [width, height] = [image.width, image.height].map((side) => Math.round(side * by) || 1);
   const pen = new OffscreenCanvas(width, height).getContext("2d");
   pen.imageSmoothingQuality = "high";
   pen.drawImage(image, 0, 0, width, height);

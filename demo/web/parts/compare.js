@@ -38,7 +38,7 @@ export function mount(element, { store, engine, tab }) {
     run.cells.forEach((_, cell) => draw(cell));
     if (!store.ended || store.state !== "running") return;
     store.set({ state: "done", status: `Done: ${count(cells.length, "cell")}. ${OPENS}` });
-    history.replaceState(history.state, "", link_to(run.link));
+    history.replaceState(history.state, "", link_to(link()));
   }
 
   function say() {
@@ -48,6 +48,12 @@ export function mount(element, { store, engine, tab }) {
     const is_done = store.state === "done" || store.state === "example";
     for (const button of element.querySelectorAll(".keep button")) button.disabled = !is_done;
   }
+
+  // With the model, if it is not the first of several.
+  const link = () => {
+    const { model } = run.cells[0].settings;
+    return model ? { ...run.link, model } : run.link;
+  };
 
   const tell = (...said) => $(".grid-status").replaceChildren(...said);
 
@@ -74,7 +80,8 @@ export function mount(element, { store, engine, tab }) {
     }
     const longest = down ? Math.max(...down.titles.map((text) => text.length)) : 0;
     const sizes = { columns, rows: rows.length - 1, beside: Math.min(longest, 10) };
-    for (const [name, size] of Object.entries(sizes)) $(".grid").style.setProperty(`--${name}`, size);
+    for (const [name, size] of Object.entries(sizes))
+      $(".grid").style.setProperty(`--${name}`, size);
     $(".grid").replaceChildren(make("caption", { textContent: title }), ...rows);
   }
 
@@ -175,8 +182,8 @@ export function mount(element, { store, engine, tab }) {
     button.addEventListener("click", () => download(engine, run.request, { format }, tell));
   }
   $(".grid-link").addEventListener("click", async () => {
-    const link = link_to(run.link);
-    tell((await copied(link)) ? "Link copied." : link); // else it is copied by hand
+    const text = link_to(link());
+    tell((await copied(text)) ? "Link copied." : text); // else it is copied by hand
   });
 
   async function show_example() {

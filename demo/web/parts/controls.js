@@ -1,11 +1,12 @@
-// The controls of a page without Gradio, in the markup of Gradio's own, so that one style fits both.
+// The controls of a page without Gradio, in the markup of Gradio's own, so that one style fits
+// both.
 
 const MAX_SLIDER = 1000; // with more values than this, a slider cannot be set to each of them
 const LEFT_OUT = { placeholder: "left out" }; // of a point of a morph where nothing is drawn
 const PLAIN = 'autocapitalize="off" autocomplete="off" autocorrect="off" spellcheck="false"';
 
-// Puts a control into each element [data-control=NAME] of `root`. data-small: most people leave it as
-// it is. changed: called with the name of one that somebody has changed, and the values of all.
+// Puts a control into each element [data-control=NAME] of `root`. data-small: most people leave it
+// as it is. changed: called with the name of one that somebody has changed, and the values of all.
 // Returns a function that sets some of them.
 export function controls(root, { about, tab, changed }) {
   const prefix = tab === "watch" ? "" : `${tab}-`;
@@ -106,7 +107,8 @@ function markup(id, value, start, is_small) {
   const head = `<span data-testid="block-info">${escaped(title)}</span>${said}`;
   const named = `aria-label="${escaped(title)}"`;
   const field = (inside, classes = "") =>
-    `<div id="${id}" class="block ${classes}"><label class="container">${head}${inside}</label></div>`;
+    `<div id="${id}" class="block ${classes}">` +
+    `<label class="container">${head}${inside}</label></div>`;
   if (kind === "label" && !is_small) {
     const keys = value.choices.map(([text, title]) => {
       const [checked, mark] = text === start ? ["checked", 'class="selected"'] : ["", ""];
@@ -139,9 +141,9 @@ function markup(id, value, start, is_small) {
   const slider = `<input type="range" ${limits} ${share} id="${id}-slider"`;
   return (
     `<div id="${id}" class="block ${low < 0 ? "style" : ""}"><div class="wrap"><div class="head">` +
-    `<label for="${id}-slider">${head}</label><div class="tab-like-container">${number}</div></div>` +
-    `<div class="slider_input_container">${slider} aria-label="range slider for ${escaped(title)}">` +
-    "</div></div></div>"
+    `<label for="${id}-slider">${head}</label>` +
+    `<div class="tab-like-container">${number}</div></div><div class="slider_input_container">` +
+    `${slider} aria-label="range slider for ${escaped(title)}"></div></div></div>`
   );
 }
 

@@ -1,5 +1,5 @@
-// The easel: a digit drawn by hand, or a picture, that a run starts from. When the pen is lifted, the
-// engine says how MNIST would have it, and what the VAE makes of it.
+// The easel: a digit drawn by hand, or a picture, that a run starts from. When the pen is lifted,
+// the engine says how MNIST would have it, and what the VAE makes of it.
 
 import { SIDE, bytes_of, text_of } from "../pictures.js";
 import { reason } from "../runs.js";
@@ -22,9 +22,9 @@ const IS_IN = {
 };
 
 // element: holds the markup of draw.html. What is drawn outlives it in the store: `seen` is what
-// `engine.look` says of it, {} while nothing is drawn, and `easel` {way, drawing, kept, ...}. drawing:
-// what the board shows, a canvas; the next line begins a new one where `is_fresh`. kept: greys (28,
-// 28), 0 where it is rubbed out.
+// `engine.look` says of it, {} while nothing is drawn, and `easel` {way, drawing, kept, ...}.
+// drawing: what the board shows, a canvas; the next line begins a new one where `is_fresh`. kept:
+// greys (28, 28), 0 where it is rubbed out.
 export function mount(element, { store, engine, tab }) {
   const $ = (selector) => element.querySelector(selector);
   const root = $(".easel"), canvas = $("canvas"), pen = canvas.getContext("2d");
@@ -69,8 +69,8 @@ export function mount(element, { store, engine, tab }) {
   function rub(from, to) {
     const parts = Math.ceil(Math.hypot(to.x - from.x, to.y - from.y) / scale) || 1;
     for (let part = 0; part <= parts; part++) {
-      const [x, y] = ["x", "y"].map((axis) => from[axis] + ((to[axis] - from[axis]) * part) / parts);
-      const far = (i) => Math.hypot((i % SIDE) + 0.5 - x / scale, Math.floor(i / SIDE) + 0.5 - y / scale);
+      const at = (axis) => (from[axis] + ((to[axis] - from[axis]) * part) / parts) / scale - 0.5;
+      const far = (i) => Math.hypot((i % SIDE) - at("x"), Math.floor(i / SIDE) - at("y"));
       easel.kept.forEach((_, i) => far(i) < RUBBER && (easel.kept[i] = 0));
     }
     repaint();

@@ -1,6 +1,6 @@
-// Live: the picture follows the controls. When a picture is there, the next is asked for, of the newest
-// values; what came between is dropped. Two may be under way, where the engine draws two at once. When
-// the controls rest, the whole run is drawn.
+// Live: the picture follows the controls. When a picture is there, the next is asked for, of the
+// newest values; what came between is dropped. Two may be under way, where the engine draws two at
+// once. When the controls rest, the whole run is drawn.
 
 const REST_MS = 250; // the controls are at rest when nothing has changed for so long
 

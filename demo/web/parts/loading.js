@@ -2,8 +2,9 @@
 
 const READY = "Ready.";
 
-// box: holds the line. engine: its `load` may be tried again. Returns {ready, is_ready}: ready waits
-// until the model is there, and loads it again after a failure; on_wait is told how far it is.
+// box: holds the line. engine: its `load` may be tried again. Returns {ready, is_ready}: ready
+// waits until the model is there, and loads it again after a failure; on_wait is told how far it
+// is.
 export function loading(box, engine, on_wait) {
   const $ = (selector) => box.querySelector(selector);
   const state = { is_ready: false };
@@ -60,7 +61,8 @@ export function loading(box, engine, on_wait) {
 // or has no room.
 async function keep_offline() {
   try {
-    const registration = await navigator.serviceWorker.register(new URL("../sw.js", import.meta.url));
+    const url = new URL("../sw.js", import.meta.url);
+    const registration = await navigator.serviceWorker.register(url);
     if (registration.active) return true; // a newer version may follow
     const worker = registration.installing ?? registration.waiting;
     await new Promise((resolve) => {

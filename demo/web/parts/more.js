@@ -19,7 +19,8 @@ export function mount(element, { store, engine, tab, about }) {
   // The seeds that follow those that are shown, or that of the run; after the last comes 0.
   function next_seeds({ seed }) {
     const after = is_same(store.more) ? store.more.seeds[SEEDS - 1] : seed;
-    const seeds = Array.from({ length: SEEDS + 1 }, (_, i) => (after + 1 + i) % (about.max_seed + 1));
+    const next = (_, i) => (after + 1 + i) % (about.max_seed + 1);
+    const seeds = Array.from({ length: SEEDS + 1 }, next);
     return seeds.filter((one) => one !== seed).slice(0, SEEDS);
   }
 
@@ -59,7 +60,8 @@ export function mount(element, { store, engine, tab, about }) {
   }
 
   function button(seed) {
-    const button = Object.assign(document.createElement("button"), { type: "button", disabled: true });
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", disabled: true });
     if (seed === undefined) return button; // its position is kept
     const name = Object.assign(document.createElement("span"), { textContent: seed });
     button.setAttribute("aria-label", `Seed ${seed}: make it the main picture`);
@@ -81,7 +83,8 @@ export function mount(element, { store, engine, tab, about }) {
     const { settings, pictures } = await engine.data("more");
     if (store.more || !pictures) return;
     const seeds = pictures.map(([seed]) => seed);
-    store.set({ more: { settings, seeds, pictures: pictures.map(([, greys]) => address(bytes_of(greys))) } });
+    const shown = pictures.map(([, greys]) => address(bytes_of(greys)));
+    store.set({ more: { settings, seeds, pictures: shown } });
     say(HINT);
   }
 

@@ -140,8 +140,8 @@ export function mount(element, { store, engine }) {
     tick();
   }
 
-  // From now on the person says which step is shown. Live pictures show it, too: the last one unless
-  // they chose another. Where each picture began with noise again, the screens would flash.
+  // From now on the person says which step is shown. Live pictures show it, too: the last one
+  // unless they chose another. Where each picture began with noise again, the screens would flash.
   function take(index) {
     following = false;
     store.set({ at: index === run.steps ? null : index });

@@ -72,12 +72,9 @@ export function mount(element, { store, tab, about, language }) {
   // Gradio may put the fields in later.
   const name_of = ({ target }) => names.find((name) => target === input(name));
   const on_blur = (event) => name_of(event) && note(name_of(event));
-  const on_key = (event) => {
-    if (event.key === "Enter" && !event.isComposing && name_of(event)) tab.generate();
-  };
   // A press on a word under a field does not take the focus from the field: the notes stay.
   const on_mouse = (event) => event.target.closest(".notes") && event.preventDefault();
-  const listeners = { focusout: on_blur, keydown: on_key, mousedown: on_mouse };
+  const listeners = { focusout: on_blur, mousedown: on_mouse };
   for (const [event, hear] of Object.entries(listeners)) document.addEventListener(event, hear);
 
   // No run starts from a prompt with a mistake.
@@ -98,6 +95,6 @@ export function mount(element, { store, tab, about, language }) {
   return () => {
     end();
     tab.checks.delete(check);
-    for (const [event, hear] of Object.entries(listeners)) document.removeEventListener(event, hear);
+    for (const event in listeners) document.removeEventListener(event, listeners[event]);
   };
 }

@@ -1,4 +1,5 @@
-// What the VAE makes of the digit on the easel: as MNIST would have it, its latent, and the way back.
+// What the VAE makes of the digit on the easel: as MNIST would have it, its latent, and the way
+// back.
 
 import { address } from "../pictures.js";
 

@@ -1,5 +1,5 @@
-// Take it away: files of the run, texts that make the same picture again, and the settings in a file
-// that is dropped on the page.
+// Take it away: files of the run, texts that make the same picture again, and the settings in a
+// file that is dropped on the page.
 
 import { copied, download, link_to, title_of } from "../files.js";
 import { command, python } from "../reproduce.js";
@@ -99,7 +99,8 @@ export function mount(element, { store, engine, tab, about }) {
   $(".file").addEventListener("change", changed);
   $(".file").addEventListener("submit", (event) => {
     event.preventDefault();
-    download(engine, store.run.settings, chosen(), (...said) => $(".made").replaceChildren(...said));
+    const say = (...said) => $(".made").replaceChildren(...said);
+    download(engine, store.run.settings, chosen(), say);
   });
   $("details").addEventListener("toggle", write_texts);
   for (const button of element.querySelectorAll("[data-copy]"))

@@ -1,5 +1,5 @@
-// What the player shows of a step, all at once: its latent, the two pictures, the curve of the whole
-// run, and the strip of tiles. What a picture lacks is left out.
+// What the player shows of a step, all at once: its latent, the two pictures, the curve of the
+// whole run, and the strip of tiles. What a picture lacks is left out.
 
 const FAR = 40; // grey levels at the top of the curve; a move this far changes what one sees
 const HEIGHT = 100; // of the curve, in its own units
@@ -56,8 +56,8 @@ export function views(element) {
     add();
   }
 
-  // Pictures have come: into the tiles, and into the curve, which says over the steps how much noise
-  // is left, and how far the estimate still moves.
+  // Pictures have come: into the tiles, and into the curve, which says over the steps how much
+  // noise is left, and how far the estimate still moves.
   function add() {
     for (const tile of tiles.children) {
       const picture = run.pictures[tile.dataset.index];
@@ -67,7 +67,7 @@ export function views(element) {
     const line = (height) =>
       run.pictures
         .filter((picture) => height(picture) != null)
-        .map((picture) => [(100 * picture.index) / run.steps, HEIGHT * (1 - height(picture))].join())
+        .map((one) => [(100 * one.index) / run.steps, HEIGHT * (1 - height(one))].join())
         .join(" ");
     $(".curve .noise-left").setAttribute("points", line(({ noise_level }) => noise_level));
     const move = ({ moved }) => moved && Math.min(moved / FAR, 1);

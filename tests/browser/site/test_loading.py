@@ -44,7 +44,7 @@ def changed(file):
         ("packages/onnxruntime.wasm.bin", absent, "onnxruntime.wasm.bin did not load: the"),
         ("packages/onnxruntime.js", absent, "A part of the engine did not load."),
         ("engine/worker.js", absent, "A part of the engine did not load."),
-        ("engine/samplers.js", absent, "A part of the engine did not load."),
+        ("engine/networks.js", absent, "A part of the engine did not load."),
         ("model/model.json", cut_off, "model.json is damaged."),
     ],
 )

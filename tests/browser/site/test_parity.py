@@ -12,7 +12,7 @@ from .parity import DRAW, apart, kind_of, requests
 LABELS = [
     {"label": "3", "seed": 1, "steps": 3},
     {"label": "any", "seed": 2, "steps": 3},
-    {"morph": ["3:1", "any:2"], "frames": 2, "steps": 2},
+    {"morph": ["3:1", "any:2"], "frames": 2, "loop": False, "steps": 2},
 ]
 
 
