@@ -16,8 +16,7 @@ from pathlib import Path
 
 import torch
 
-from ldm_core import LatentDiffusion
-from ldm_core.files.animation import write_gif
+from ldm_core import LatentDiffusion, write_animation
 from ldm_core.output.views import step_pictures
 
 from .browser import measure as measure_browser
@@ -89,7 +88,7 @@ class Ours:
     def animation(self, steps: int, path: Path) -> None:
         stream = self.model.denoise([7], seeds=[0], steps=steps, **GUIDED)
         frames = step_pictures(self.model, stream, "noisy")
-        write_gif(path, (pictures[0, 0] for pictures in frames), settings={}, scale=8)
+        write_animation(path, (pictures[0, 0] for pictures in frames), settings={}, scale=8)
 
 
 def main() -> None:

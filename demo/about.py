@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from ldm_core import InputError, UserError
+from ldm_core import InputError
 from ldm_core.files.weights import weights_of
 from ldm_core.inputs import MAX_SEED
 from ldm_core.output.file_settings import SCALE, picture_text, stored_settings
@@ -127,6 +127,14 @@ DATA: dict[str, Callable[[Runner], dict[str, Any]]] = {
 }
 
 
+def example(name: str, runner: Runner) -> dict[str, Any]:
+    """The data of DATA; nothing for weights that draw what cannot be shown."""
+    try:
+        return DATA[name](runner)
+    except RuntimeError:  # after little training, runs may leave the finite numbers
+        return {}
+
+
 class Examples:
     """What the tabs open with, drawn once for each model."""
 
@@ -135,20 +143,14 @@ class Examples:
         self._drawn: dict[tuple[str, str], Future[dict]] = {}
 
     def get(self, name: str, runner: Runner) -> Future[dict]:
-        """The data of DATA. Raises InputError for a name that is not in it."""
+        """Draw an example, or get the one that was drawn. Raises InputError for an unknown name."""
         if name not in DATA:
             raise InputError(f"There is no {name!r:.80}, only {', '.join(DATA)}.")
         key = name, runner.weights
-        if key not in self._drawn or (self._drawn[key].done() and self._drawn[key].exception()):
-            self._drawn[key] = self.line.enter(lambda: _or_nothing(DATA[name], runner))
-        return self._drawn[key]
-
-
-def _or_nothing(draw: Callable[[Runner], dict[str, Any]], runner: Runner) -> dict[str, Any]:
-    try:
-        return draw(runner)
-    except UserError:  # weights of little training may draw what cannot be shown
-        return {}
+        drawn = self._drawn.get(key)
+        if drawn is None or (drawn.done() and drawn.exception()):  # a busy server may have given up
+            drawn = self._drawn[key] = self.line.enter(lambda: example(name, runner))
+        return drawn
 
 
 def _first(runner: Runner) -> Request:

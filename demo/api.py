@@ -1,9 +1,8 @@
-"""What the page and scripts can call.
+"""The calls of the page, which scripts may use, too.
 
-The page calls `engine/NAME` by one POST whose body is a request; three of them answer with a
-stream of steps, which ends when the caller closes it. They are plain routes beside Gradio's: its
-queue takes two round trips, copies all components for each session, and remembers sessions and
-calls for long. Scripts have Gradio's endpoints besides, which answer with files.
+A call is one POST to `engine/NAME` whose body is a request. Three of them answer with a stream of
+steps, which ends when the caller closes it. They are plain routes beside Gradio's, whose queue
+needs two round trips, copies all components for each session, and remembers sessions and calls.
 """
 
 import asyncio
@@ -101,8 +100,7 @@ def _refusable(handler: Callable) -> Callable:
 
 
 def _said_of(error: Exception) -> dict[str, str]:
-    """An error that people can act on as it stands; any other is a fault of the program, of which
-    the server's log has the traceback."""
+    """The error as people read it; the traceback of a fault goes into the server's log."""
     if isinstance(error, UserError):
         return {"name": type(error).__name__, "message": str(error)}
     log.error("a call has failed", exc_info=error)
@@ -110,7 +108,7 @@ def _said_of(error: Exception) -> dict[str, str]:
 
 
 class _Events(StreamingResponse):
-    """Sends what a stream yields, as server-sent events; who goes away, stops it."""
+    """Sends what a stream yields as server-sent events, and stops it when the reader leaves."""
 
     media_type = "text/event-stream"
 
@@ -141,7 +139,7 @@ def _event(message: Message) -> bytes:
 
 
 def _merged(messages: list[Message]) -> list[Message]:
-    """The same, where pictures that come one after the other ride in one message."""
+    """Join messages that follow each other and hold pictures into one."""
     merged: list[Message] = []
     for message in messages:
         if merged and merged[-1].keys() == message.keys() and "pictures" in message:

@@ -63,7 +63,7 @@ def build(models: Models) -> tuple[gr.Blocks, dict]:
         add_endpoints(api)
         started = "() => { page.then((page) => page.start()) }"
         page.load(None, js=started, queue=False, api_visibility="private")
-    page.queue(api_open=False)
+    page.queue(max_size=MAX_CALLS, api_open=False)  # a ZeroGPU Space would have 1
     return page, _launch_options(api)
 
 

@@ -1,7 +1,7 @@
-"""Comparisons: grids of images that differ in one or two values of a request, all else the same.
+"""Grids of images that differ in one or two values of a request.
 
-Each cell is a request like any other, checked as such. Cells whose settings agree in all but what
-is asked and the seed are drawn together, in one batch.
+Each cell is a request like any other. Cells that differ only in prompts and seeds are drawn in one
+batch.
 """
 
 import csv
@@ -74,7 +74,8 @@ class Axis:
 
     @classmethod
     def check(cls, model: LatentDiffusion, name: Any, given: Any) -> "Axis":
-        """given: a list of values, or a text that `split_values` reads. Raises InputError."""
+        """Check one side. given: a list of values, or a text that `split_values` reads. Raises
+        InputError."""
         values = values_of(model)
         if not isinstance(name, str) or name not in values:
             raise InputError(f"What differs must be one of {', '.join(values)}, not {name!r:.80}.")
@@ -168,7 +169,7 @@ class Grid:
         refuse_unknown(given, ASKED)
         known, fixed = values_of(model), given.get("fixed") or {}
         if not isinstance(fixed, Mapping):
-            raise InputError("What stays the same must be values by their names.")
+            raise InputError("Fixed values must be given by their names.")
         refuse_unknown(fixed, known)
         fixed = {k: known[k].kind.check(known[k].title, v, model) for k, v in fixed.items()}
         axes = [Axis.check(model, given.get("across"), given.get("across_values"))]
@@ -216,11 +217,11 @@ class Grid:
 
     @property
     def steps(self) -> int:
-        """Steps of the whole grid, as it is scrubbed: those of the cell that has the most."""
+        """Steps of the whole grid: those of the cell that has the most."""
         return max(cell.steps for cell in self.cells)
 
     def step_of(self, cell: int, step: int) -> int:
-        """The step of a cell when the grid is at `step`: all begin and end together."""
+        """The step that a cell shows when the grid is at `step`: all begin and end together."""
         return step * self.cells[cell].steps // self.steps
 
     def cost(self) -> str:
@@ -266,8 +267,8 @@ class Grid:
 
 
 def _said(model: LatentDiffusion, given: dict[str, Any], varied: Mapping) -> dict[str, Any]:
-    """Values with a label and a prompt that agree: a prompt that names no class is about the label,
-    and one that does takes the place of a label that is the same in all cells."""
+    """Make label and prompt agree: a prompt without a class is about the label, and one with a
+    class replaces a label that is the same in all cells."""
     prompt, label = given.get("prompt"), given.get("label")
     if not prompt:
         return given

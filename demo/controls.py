@@ -43,8 +43,8 @@ def _draw(model: LatentDiffusion) -> dict[str, Any]:
 
 
 def _compare(model: LatentDiffusion) -> dict[str, Any]:
-    """The first question, and after it what stays the same: there the label says what to draw, as
-    axes of words add to it."""
+    """The first question, then the fixed values. Of these the label says what to draw, so that
+    prompts on an axis can add to it."""
     values = values_of(model)
     start = {name: value.kind.nearest(value.start(model)) for name, value in values.items()}
     _, _, *axes = lessons_of(model)[0]

@@ -1,4 +1,4 @@
-"""What may be asked beside a drawing: how the run starts from it, and which part of it stays."""
+"""Requests that start from a picture, and what the VAE makes of it."""
 
 import base64
 import binascii
@@ -30,7 +30,7 @@ FIRST_STRENGTH = 0.7
 
 @dataclass(frozen=True)
 class Picture(Kind):
-    """A picture of a digit: a file as a data URI, or its 784 greys in base64, as it is stored."""
+    """A picture of a digit: a file as a data URI, or its 784 greys in base64."""
 
     word = "picture"
 

@@ -16,8 +16,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
 
-from ldm_core import InputError, UserError, write_png
-from ldm_core.files.animation import write_gif
+from ldm_core import InputError, UserError, write_animation, write_png
 from ldm_core.output.file_settings import SCALE, stored_settings
 
 from .api import AT_FAULT, Api, done, header, take_model
@@ -171,7 +170,7 @@ def _files(api: Api, runner: Runner, request: Values | Grid) -> tuple[dict, dict
     else:
         frames = [step.x_t for step in runner.steps(request)]
         stored = lambda scale: stored_settings(request.shown(scale=scale), runner.weights)
-        write_gif(gif, frames, settings=stored(SCALE), scale=SCALE)
+        write_animation(gif, frames, settings=stored(SCALE), scale=SCALE)
         write_png(png, frames[-1], settings=stored(1), scale=1)
     return _file_data(png), _file_data(gif)
 

@@ -79,8 +79,8 @@ class Lines:
 class Stream:
     """A generator that runs in a line, and what it yields.
 
-    Who reads slowly gets more at once. `stop` leaves the line, or ends the generator after the step
-    under way: only then is its thread free for the next one.
+    A slow reader gets more at once. `stop` leaves the line, or ends the generator after the step
+    under way; only then is its thread free for the next one.
     """
 
     running: ClassVar[WeakSet["Stream"]] = WeakSet()
@@ -145,6 +145,6 @@ def cores() -> int:
 
 
 def _give_way(niceness: int) -> None:
-    if niceness and sys.platform == "linux":  # elsewhere a thread has no priority of its own
+    if niceness and sys.platform == "linux":  # elsewhere threads have no priorities
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

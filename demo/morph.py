@@ -1,4 +1,4 @@
-"""What may be asked of a morph, and its pictures."""
+"""Requests for a morph, and its pictures."""
 
 import dataclasses
 from collections.abc import Iterator

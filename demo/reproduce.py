@@ -113,7 +113,7 @@ class Wanted:
             write_samples(path, runner.model, self.settings, follow)
 
     def content(self, runner: Runner) -> bytes:
-        """The bytes of the file, of which nothing is left behind; errors as of `write`."""
+        """The bytes of the file, which is not kept; errors as of `write`."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"file{ENDINGS[self.format]}"
             self.write(runner, path)

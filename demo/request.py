@@ -1,4 +1,4 @@
-"""What may be asked of one image: a label or a prompt, a style, and how it is drawn."""
+"""Requests for one image: a label or a prompt, a style, and how it is drawn."""
 
 import dataclasses
 import re
@@ -111,7 +111,7 @@ class Request(Values):
         return steps_of(model, self.file, [self.prompted(model)], [self.seed])
 
     def prompted(self, model: LatentDiffusion) -> Prompt:
-        """What `model.denoise` is to draw: the index of a class, None for no label, or a prompt."""
+        """The prompt for `model.denoise`: the index of a class, None for no label, or words."""
         return self.file.images.prompts(model.class_names)[0]
 
     def file_name(self) -> str:
@@ -191,7 +191,7 @@ class PromptRequest(Request):
         return dataclasses.replace(self, label=label, prompt=prompt, **said)
 
     def settings(self) -> dict[str, Any]:
-        """Without what says nothing: a link or a file of a label alone is as it always was."""
+        """Without words that say nothing, so that a label alone is stored as without words."""
         said = super().settings()
         if self.prompt:
             del said["label"]

@@ -123,7 +123,7 @@ class Runner:
                 for step in self.elsewhere(request):
                     yield step
                     done, steps = step.index, step.steps
-            except Exception as fault:  # whatever it is, the model here can still draw
+            except Exception as fault:  # the model here can still draw
                 log.warning("a run goes on here after step %d, because of: %r", done, fault)
         if done < steps:
             for step in draw(self.model, request, self.deadline_s):

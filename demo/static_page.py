@@ -23,7 +23,7 @@ from ldm_core.export.graphs import graphs
 from ldm_core.export.model_json import model_json
 from ldm_core.export.packing import packed
 
-from .about import DATA, about
+from .about import DATA, about, example
 from .run import Runner
 from .web_files import STYLES, WEB, modules, read, render, script_json
 
@@ -45,7 +45,7 @@ def write_web(
     """Write the page with a model into an empty folder.
 
     runtime: a node_modules folder with the npm packages; npm fetches them if it is None. weights:
-    the folder of the model, of which the tab Train tells. Raises UserError where the packages
+    the folder of the model, for the tab Train. Raises UserError where the packages
     cannot be had.
     """
     # The model that is exported runs in PyTorch; examples are drawn by what is fastest here.
@@ -68,8 +68,8 @@ def write_page(runner: Runner, folder: Path) -> None:
     for name in (*page_modules(), *page_styles()):
         _copy(WEB / name, folder / name)
     _copy(WEB / "site/licenses.txt", folder / "licenses.txt")
-    for name, draw in DATA.items():
-        _write(folder / f"data/{name}.json", json.dumps(draw(runner)).encode())
+    for name in DATA:
+        _write(folder / f"data/{name}.json", json.dumps(example(name, runner)).encode())
     known = {"styles": page_styles(), "modules": modules("static.js"), "browser": True}
     words = runner.model.vocabulary is not None
     html = render("static.html", about=script_json(about(runner)), words=words, **known)

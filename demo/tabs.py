@@ -50,8 +50,8 @@ class Form:
         self.made[name] = component(value=self.start[name], elem_id=elem_id, **options)
 
     def add_value(self, name: str, value: Value, is_small: bool = False, **options) -> None:
-        """Put the control of a value here, as its kind demands. is_small: as most people leave it
-        as it is, without keys, sliders and explanations."""
+        """Put the control of a value here, as its kind demands. is_small: a plain field, for values
+        that few people change."""
         kind, about = value.kind, {"label": value.title} | options
         about |= {} if is_small else {"info": value.info or None}
         is_number = isinstance(kind, Whole) and kind.high - kind.low > MAX_SLIDER

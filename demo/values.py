@@ -174,7 +174,7 @@ def described(**description) -> Any:
 class Values:
     """A request: values for one model, as `check` makes it.
 
-    file: the same as settings of a file, which are checked when they are made, and passed on.
+    file: the same values as settings of a file, which check them once and are then passed on.
     """
 
     file: FileSettings = dataclasses.field(kw_only=True, default=FileSettings(), repr=False)

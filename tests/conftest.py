@@ -2,7 +2,9 @@ import dataclasses
 import os
 import shutil
 import signal
+import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +18,8 @@ import torch
 
 from ldm_core import LatentDiffusion
 from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
-from ldm_core.data.datasets import DatasetError, load_dataset
+from ldm_core.data.datasets import load_dataset
+from ldm_core.data.mnist import DatasetError
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.model.vocabulary import make_vocabulary
@@ -59,6 +62,17 @@ def steps_saved(state: Path) -> int:
         return len(read_checkpoint(copy, "training state")[0]["losses"])
 
 
+def wait_for_steps(state: Path, process: subprocess.Popen, steps: int = 1) -> None:
+    while steps_saved(state) < steps:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+
+
+def record_of(folder: Path, stage: str) -> dict:
+    """What a checkpoint says of its training."""
+    return read_checkpoint(folder / f"{stage}.safetensors", stage)[1]["training"]
+
+
 @pytest.fixture(scope="module")
 def small_training():
     """train.py makes small parts; in processes of their own, tests.small_training does."""
@@ -91,10 +105,21 @@ def label_model() -> LatentDiffusion:
 
 
 @pytest.fixture(scope="session")
+def release() -> LatentDiffusion:
+    """The weights of this repository, run by PyTorch."""
+    return LatentDiffusion.load(ROOT / "weights", backend="torch")
+
+
+def save(folder: Path, model: LatentDiffusion, vae: dict | None = None, unet: dict | None = None):
+    """Write both checkpoints of a model, with these records of their training."""
+    save_vae(folder / "vae.safetensors", model.vae, vae or {})
+    save_unet(folder / "unet.safetensors", model, unet or {})
+
+
+@pytest.fixture(scope="session")
 def weights(small_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
-    save_vae(folder / "vae.safetensors", small_model.vae, {})
-    save_unet(folder / "unet.safetensors", small_model, {})
+    save(folder, small_model)
     return folder
 
 

@@ -70,6 +70,7 @@ def test_the_stream_is_the_start_and_exactly_the_steps_asked_for(small_model):
     assert [s.t for s in steps] == pytest.approx([1.0, 0.8, 0.6, 0.4, 0.2, 0.0])
     assert all(s.x_t.shape == (3, 4, 8, 8) for s in steps)
     assert steps[0].x_0 is None
+    assert torch.equal(steps[0].x_t, gaussian_noise(SEEDS, 0, (4, 8, 8)))
     assert all(s.x_0.shape == (3, 4, 8, 8) for s in steps[1:])
     images = small_model.generate(LABELS, seeds=SEEDS, steps=5)
     assert images.shape == (3, 28, 28)
@@ -111,8 +112,6 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
         ({"prompts": [3], "seeds": [1, 2]}, "one per image: 1, not 2"),
         ({"prompts": [3], "seeds": [-1]}, "seed must be a whole number from 0 to 4294967295"),
         ({"prompts": [3], "steps": 0}, "steps must be a whole number from 1 to 1000, not 0"),
-        ({"prompts": [3], "guidance_scale": float("nan")}, "guidance_scale must be a number"),
-        ({"prompts": [3], "guidance_scale": -1}, "from 0 to 30, not -1"),
         ({"prompts": [3], "sampler": "plms"}, "sampler must be one of ddpm, ddim"),
         (
             {"prompts": [3], "sampler": "heun", "eta": 0.5},
@@ -120,12 +119,7 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
         ),
         ({"prompts": [3], "guidance_interval": (0.6, 0.4)}, "low <= high"),
         ({"prompts": [3], "guidance_interval": 0.5}, "pair of times"),
-        (
-            {"prompts": [3], "guidance_rescale": 1.5},
-            "guidance_rescale must be a number from 0 to 1",
-        ),
         ({"prompts": [3], "guidance": 2}, "does not know guidance; it knows guidance_scale"),
-        ({"prompts": ["a sofa"]}, "the unknown word 'sofa'"),
         ({"prompts": [3], "negative": [1, 2]}, "negative must be one for all images, or 1, not 2"),
         ({"prompts": [3], "negative": "bold", "guidance_scale": 1}, "needs guidance"),
     ],
@@ -141,12 +135,6 @@ def test_bad_input_is_refused_at_the_call(small_model):
         small_model.denoise([99])
     with pytest.raises(ValueError, match="steps must be a whole number"):
         small_model.denoise([3], steps=-5)
-
-
-def test_the_stream_begins_with_the_noise_of_its_seeds(small_model):
-    first = next(small_model.denoise(LABELS, seeds=SEEDS, steps=5))
-    assert torch.equal(first.x_t, gaussian_noise(SEEDS, 0, (4, 8, 8)))
-    assert (first.index, first.t, first.x_0) == (0, 1.0, None)
 
 
 def test_a_start_takes_the_place_of_noise_and_times(small_model):
@@ -278,20 +266,6 @@ def test_the_text_encoder_runs_once_for_all_steps(small_model):
     assert len(list(run)) == 5
     hook.remove()
     assert sizes == [3]
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        ({"prompts": ["7"]}, "These weights know labels only, and no prompts such as '7'."),
-        ({"prompts": [7], "negative": "bold"}, "know labels only, and no prompts such as 'bold'"),
-        ({"prompts": [7], "style": {"stroke": 1}}, "These weights know labels only, and no style."),
-    ],
-)
-def test_a_model_that_knows_labels_only_says_so(label_model, call, message):
-    with pytest.raises(UserError, match=message):
-        label_model.denoise(**call)
-    assert latents(label_model, [7, None], negative=3, style={}).shape == (2, 4, 8, 8)
 
 
 def test_latents_that_are_not_finite_are_no_picture(small_model):

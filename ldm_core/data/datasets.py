@@ -9,16 +9,7 @@ from torch import Tensor
 
 from ..checks import InputError, brief
 from .image_folder import read_folder
-from .mnist import DATASETS, DatasetError, load_mnist
-
-__all__ = [
-    "DATASETS",
-    "DatasetError",
-    "LabelledImages",
-    "data_fingerprint",
-    "describe",
-    "load_dataset",
-]
+from .mnist import DATASETS, load_mnist
 
 CLASSES_SHOWN = 100
 SKIPPED_SHOWN = 10

@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,19 +24,9 @@ TRAIN, TEST = "train", "test"
 PART_WORDS = {TRAIN, "training", TEST, "testing", "val", "valid", "validation"}
 TEST_EVERY = 10  # every tenth picture of a class is for testing
 LEFTOVERS = {"__MACOSX", "@eaDir"}  # of archives and file managers, besides hidden files
-NAME_BYTES = 100  # of a class: it stands in files' names, links and menus
 POLARITY_PICTURES = 200  # enough to tell whether a data set is dark on light
 NEARLY_BLACK = 16  # of 255: greys that nobody sees
 SHOWN = 5  # files that an error names
-
-
-class Listing(NamedTuple):
-    """files: path, label, and whether it is for testing. skipped: files passed over, with the
-    reason."""
-
-    files: list[tuple[Path, int, bool]]
-    class_names: tuple[str, ...]
-    skipped: list[str]
 
 
 def read_folder(
@@ -51,12 +40,12 @@ def read_folder(
     """
     folder = Path(os.path.abspath(folder))
     try:
-        listing = list_folder(folder)
+        files, class_names, passed_over = list_folder(folder)
     except OSError as error:
         raise InputError(f"{printable(folder)} cannot be read: {printable(error)}") from error
-    invert = is_dark_on_light([path for path, *_ in listing.files])
+    invert = is_dark_on_light([path for path, *_ in files])
     pixels, labels, unread = [], [], {}
-    wanted = [(path, label) for path, label, test in listing.files if test != train]
+    wanted = [(path, label) for path, label, test in files if test != train]
     for path, label in tqdm(wanted, "reading pictures", unit="file", disable=None, delay=2):
         try:
             pixels.append(to_square(read_grey(path, full_size=False), invert))
@@ -65,8 +54,8 @@ def read_folder(
             why = getattr(error, "strerror", None) or error
             unread[path] = f"{printable(path.relative_to(folder))} ({printable(why)})"
     part = "training" if train else "testing"
-    for label in set(range(len(listing.class_names))) - set(labels):
-        name = listing.class_names[label]
+    for label in set(range(len(class_names))) - set(labels):
+        name = class_names[label]
         why = [unread[path] for path, of in wanted if of == label][:SHOWN]
         raise InputError(
             f"The class {name} of {printable(folder)} has no readable picture for {part}: add some."
@@ -78,12 +67,13 @@ def read_folder(
             f"The pictures for {part} in {printable(folder)} are nearly black, with no value above "
             f"{pixels.max()} of 255: save them so that white is 255."
         )
-    skipped = (*listing.skipped, *unread.values())
-    return torch.from_numpy(pixels), torch.tensor(labels), listing.class_names, skipped
+    skipped = (*passed_over, *unread.values())
+    return torch.from_numpy(pixels), torch.tensor(labels), class_names, skipped
 
 
-def list_folder(folder: Path) -> Listing:
-    """Find the classes of a folder, and their files."""
+def list_folder(folder: Path) -> tuple[list[tuple[Path, int, bool]], tuple[str, ...], list[str]]:
+    """The files of a folder, each with its label and whether it is for testing; the names of the
+    classes; and the files that were passed over, each with the reason."""
     skipped = [f"{printable(p.name)} (in no class)" for p in folder.iterdir() if not p.is_dir()]
     tops = classes_in(folder)
     roots = {folder: None}
@@ -98,7 +88,12 @@ def list_folder(folder: Path) -> Listing:
             )
     else:
         check_no_parts(folder, tops)
-    check_names(folder, tops)
+    if len(tops) < 2:
+        found = f"only {printable(tops[0])}" if tops else "none"
+        raise InputError(
+            f"{printable(folder)} must hold at least two folders of pictures, one for each class: "
+            f"there is {found}."
+        )
 
     def is_wanted(path: str) -> bool:
         inside = Path(path).relative_to(folder)
@@ -120,8 +115,7 @@ def list_folder(folder: Path) -> Listing:
             test = seen[label] % TEST_EVERY == 0 if is_test is None else is_test
             seen[label] += 1
             files.append((Path(path), label, test))
-    check_different([path for path, *_ in files])
-    return Listing(files, tuple(tops), sorted(skipped))
+    return files, tuple(tops), sorted(skipped)
 
 
 def classes_in(folder: Path) -> list[str]:
@@ -154,34 +148,6 @@ def check_no_parts(folder: Path, tops: Sequence[str]) -> None:
             f"parts of a data set or classes: make {TRAIN}/CLASS and {TEST}/CLASS, with nothing "
             "else beside them, or rename the classes."
         )
-
-
-def check_names(folder: Path, names: Sequence[str]) -> None:
-    """Raise InputError for fewer than two classes, and for a name that cannot be used."""
-    if len(names) < 2:
-        found = f"only {printable(names[0])}" if names else "none"
-        raise InputError(
-            f"{printable(folder)} must hold at least two folders of pictures, one for each class: "
-            f"there is {found}."
-        )
-    for name in names:
-        if not name.isprintable() or not name.strip() or len(name.encode()) > NAME_BYTES:
-            raise InputError(
-                f"The folder {ascii(name)[:NAME_BYTES]} in {printable(folder)} cannot be the name "
-                f"of a class: rename it to printable text of at most {NAME_BYTES} bytes."
-            )
-
-
-def check_different(paths: Sequence[Path]) -> None:
-    """Raise InputError where a link leads to a file that is there too: the same picture would be
-    for training and for testing."""
-    seen: dict[str, Path] = {}
-    for path in paths:
-        other = seen.setdefault(os.path.realpath(path), path)
-        if other != path:
-            raise InputError(
-                f"{printable(other)} and {printable(path)} are one file, by a link: remove one."
-            )
 
 
 def is_dark_on_light(paths: Sequence[Path]) -> bool:

@@ -25,6 +25,12 @@ def share(right: Tensor) -> float | None:
     return right.double().mean().item() if len(right) else None
 
 
+def psnr(pixels: Tensor, originals: Tensor) -> float:
+    """Peak signal-to-noise ratio in dB, 10 log10(255^2 / mean squared error), of uint8 pixels."""
+    squared_error = (pixels.double() - originals.double()).square().mean()
+    return (10 * (255**2 / squared_error).log10()).item()
+
+
 class _Features(nn.Identity):
     """Let torchmetrics take features that are computed already, instead of images."""
 

@@ -5,8 +5,9 @@ import torch
 from ..diffusion.settings import SamplingSettings
 from ..latent_diffusion import LatentDiffusion
 from .judge import REFERENCES, Judge
+from .metrics import psnr
 from .obedience import measure_obedience
-from .samples import labels_like, make_samples
+from .samples import labels_like, make_samples, reconstructions
 
 
 def evaluate(
@@ -29,8 +30,7 @@ def evaluate(
     some = torch.randperm(len(judge.test.pixels), generator=generator)[:count]
     real, real_labels = judge.test.pixels[some], judge.test.labels[some]
     references = torch.randperm(len(judge.training.pixels), generator=generator)[:REFERENCES]
-    decoded = torch.cat([model.decode(model.encode(p)).cpu() for p in real.split(500)])
-    squared_error = (decoded.double() - real.double()).square().mean()
+    decoded = reconstructions(model, real)
 
     words = None
     if words_count and model.vocabulary:
@@ -40,7 +40,7 @@ def evaluate(
         "real_count": len(some),
         "seed": seed,
         "settings": settings.to_dict(),
-        "reconstruction_psnr_db": (10 * (255**2 / squared_error).log10()).item(),
+        "reconstruction_psnr_db": psnr(decoded, real),
         "real_frechet_deviation": judge.frechet_deviation(real, real_labels),
         "samples": judge.scores(samples, labels, references),
         "real": judge.scores(real, real_labels, references),

@@ -39,3 +39,8 @@ def make_samples(
         seeds = [(seed + start + i) % (MAX_SEED + 1) for i in range(len(batch))]
         parts.append(model.generate(batch, seeds=seeds, **options, **settings.to_dict()).cpu())
     return torch.cat(parts)
+
+
+def reconstructions(model: LatentDiffusion, pixels: Tensor) -> Tensor:
+    """What the VAE makes of pictures uint8 (N, 28, 28): decoded from their mean latents."""
+    return torch.cat([model.decode(model.encode(part)).cpu() for part in pixels.split(500)])

@@ -33,31 +33,26 @@ def write_animation(
     scale: int = 8,
     frame_ms: int = FRAME_MS,
     hold_ms: int = HOLD_MS,
-    ending: str | None = None,
 ) -> None:
     """Write frames uint8 (H, W), the starting noise first, as GIF, WebP, APNG (endless) or MP4.
 
     frames: an array or tensor (N, H, W), or any iterable. GIF and MP4 take one frame at a time;
     WebP and APNG hold all of them, enlarged, until the file is written.
-    path: its ending chooses the format, unless `ending` names one of `ENCODERS`.
+    path: its ending chooses the format, one of `ENCODERS`.
     settings: JSON-able, for `read_settings`.
     scale: each pixel becomes a square of scale x scale.
     A frame is shown for frame_ms, the last for hold_ms; GIF rounds the end of each to 10 ms.
     The file is whole or absent. Raises InputError for an ending, number or frame that is not
     allowed, OSError if the file cannot be written.
     """
-    encode = ENCODERS[check_ending(ending or Path(path).suffix)]
-    check_times(frame_ms, hold_ms)
+    encode = ENCODERS[check_ending(Path(path).suffix)]
+    check_whole("frame_ms", frame_ms, MIN_MS, MAX_MS)
+    check_whole("hold_ms", hold_ms, MIN_MS, MAX_MS)
     if encode is encode_mp4:
         encode = partial(encode_mp4, hold_ms=hold_ms)
     timed = _timed(frames, scale, frame_ms, hold_ms)
     with whole_file(path) as unfinished:
         encode(unfinished, timed, json.dumps(settings), scale)
-
-
-def write_gif(path: str | Path, frames: Iterable[np.ndarray | torch.Tensor], **options) -> None:
-    """`write_animation` as a GIF, with any ending of path; options and errors are the same."""
-    write_animation(path, frames, ending=".gif", **options)
 
 
 def check_ending(ending: str) -> str:
@@ -67,12 +62,6 @@ def check_ending(ending: str) -> str:
     if ending == ".mp4":
         find_ffmpeg()
     return ending
-
-
-def check_times(frame_ms: int, hold_ms: int) -> None:
-    """Raise InputError unless both are allowed."""
-    check_whole("frame_ms", frame_ms, MIN_MS, MAX_MS)
-    check_whole("hold_ms", hold_ms, MIN_MS, MAX_MS)
 
 
 def _timed(frames: Iterable, scale: int, frame_ms: int, hold_ms: int) -> Timed:

@@ -9,8 +9,6 @@ A backend has two calls, and all backends return the same (to 1e-4, by test):
 """
 
 import importlib.util
-import logging
-from functools import cache
 from typing import Protocol
 
 import torch
@@ -37,29 +35,13 @@ def make_backend(name: str, model: nn.Module, device: torch.device) -> Backend:
     Raises InputError for an unknown name, and for a backend that cannot run here.
     """
     check_choice("backend", name, BACKENDS)
+    has_onnxruntime = importlib.util.find_spec("onnxruntime") is not None
     if name == "auto":
-        name = "onnxruntime" if device.type == "cpu" and _onnxruntime_or_notice() else "torch"
+        name = "onnxruntime" if device.type == "cpu" and has_onnxruntime else "torch"
     if name != "onnxruntime":
         return TorchBackend(model)
     if device.type != "cpu":
         raise InputError(f"The backend onnxruntime runs on a CPU, not on {device}: use torch.")
-    if not _has_onnxruntime():
-        raise InputError(f"The backend onnxruntime is not installed. {_REMEDY}")
+    if not has_onnxruntime:
+        raise InputError("The backend needs a package: pip install onnxruntime")
     return OnnxRuntimeBackend(model, torch.get_num_threads())
-
-
-_REMEDY = "Install it with: pip install onnxruntime"
-
-
-def _has_onnxruntime() -> bool:
-    return importlib.util.find_spec("onnxruntime") is not None
-
-
-@cache  # once
-def _onnxruntime_or_notice() -> bool:
-    found = _has_onnxruntime()
-    if not found:
-        logging.getLogger(__name__).warning(
-            "Sampling with PyTorch. ONNX Runtime is about twice as fast on a CPU. %s", _REMEDY
-        )
-    return found

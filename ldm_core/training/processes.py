@@ -78,21 +78,11 @@ class Processes:
         return both[0].item(), bool(both[1])
 
     def from_first(self, make: Callable[[], Value]) -> Value:
-        """What make() returns in the first process. Its error there ends all processes."""
+        """What make() returns in the first process. If it raises there, the others are lost."""
         if self.count == 1:
             return make()
-        value = error = None
-        if self.first:
-            try:
-                value = make()
-            except Exception as raised:
-                error = raised
-        sent = [value, error and str(error)]
+        sent = [make() if self.first else None]
         dist.broadcast_object_list(sent, src=0, device=torch.device("cpu"))
-        if error:
-            raise error
-        if sent[1] is not None:
-            raise ProcessLost(f"the first process failed: {sent[1]}")
         return sent[0]
 
     def in_turn(self, make: Callable[[], Value]) -> Value:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from ..files.animation import write_gif
+from ..files.animation import write_animation
 from ..files.pictures import lay_out, write_png
 from ..files.weights import weights_of
 from .loop import TrainingStep, check_weights
@@ -66,7 +66,7 @@ class Progress:
         steps, weights = list(map(_step, grids)), weights_of(self.stage.model)
         settings = {"steps": steps, "scale": SCALE, "weights": weights}
         looks = {"scale": SCALE, "frame_ms": FRAME_MS, "hold_ms": HOLD_MS}
-        write_gif(self.folder / "training.gif", frames, settings=settings, **looks)
+        write_animation(self.folder / "training.gif", frames, settings=settings, **looks)
 
     def _grids(self) -> list[Path]:
         """The files of this stage's grids, in the order of their steps."""

@@ -18,6 +18,8 @@ from ..data.morphometrics import measure
 from ..diffusion.noise_schedule import NoiseSchedule
 from ..diffusion.settings import SamplingSettings
 from ..evaluation.classifier import Classifier
+from ..evaluation.metrics import psnr
+from ..evaluation.samples import reconstructions
 from ..files.checkpoint import fingerprint, save_module
 from ..files.weights import save_unet, save_vae
 from ..latent_diffusion import LatentDiffusion
@@ -167,8 +169,8 @@ class VAEStage(Stage):
         generator = torch.Generator().manual_seed(self.config.seed)
         some = torch.randperm(len(self.pixels), generator=generator)[:NORMALISATION_IMAGES]
         fix_normalisation(self.model, self.data.pixels[some])
-        psnr = reconstruction_psnr(self.model, self.materials.test.pixels)
-        return {"test_psnr_db": round(psnr, 2)}
+        test = self.materials.test.pixels
+        return {"test_psnr_db": round(psnr(reconstructions(self.model, test), test), 2)}
 
     def save(self, path: Path, record: dict[str, Any]) -> None:
         save_vae(path, self.vae, record)
@@ -190,16 +192,6 @@ def encode_dataset(model: LatentDiffusion, pixels: Tensor, batch: int = 500) -> 
     return LatentDistribution(*(torch.cat(field).float() for field in zip(*parts)))
 
 
-def reconstruction_psnr(model: LatentDiffusion, pixels: Tensor) -> float:
-    """Peak signal-to-noise ratio of decode(encode(pixels)) in dB:
-    10 log10(255^2 / mean squared error), over all pixels uint8 (N, 28, 28)."""
-    error = 0.0
-    for part in pixels.split(500):
-        decoded = model.decode(model.encode(part)).cpu()
-        error += (decoded.double() - part.double()).square().sum().item()
-    return 10 * torch.tensor(255.0**2 * pixels.numel() / error).log10().item()
-
-
 class UNetStage(Stage):
     """The U-Net and the text encoder, on latents that the VAE has made beforehand: those of a whole
     training set fit in memory, so no image is encoded twice."""
@@ -217,7 +209,13 @@ class UNetStage(Stage):
         self.model = LatentDiffusion.around(vae, materials.model.to_dict()).to(self.device)
         self.module = nn.ModuleList([self.model.unet, self.model.conditioning])
         self.vae_fingerprint = fingerprint(vae)
-        self.loss = _compiled(v_loss, self.device) if self.compiled else v_loss
+        self.loss = v_loss
+        if self.compiled:
+            # The compiler's pattern matcher recognises the attention that we write out, and
+            # replaces it by the fused one, whose gradient is slow on a CPU: steps then take 1.43
+            # times as long.
+            options = {"pattern_matcher": self.device.type != "cpu"}
+            self.loss = torch.compile(v_loss, options=options)
 
     def settings(self) -> dict[str, Any]:
         return self.materials.model.to_dict() | {"vae": self.vae_fingerprint}
@@ -300,12 +298,6 @@ def suited_defaults(steps: int) -> SamplingSettings:
     return SamplingSettings(
         sampler="unipc", steps=16, guidance_scale=3.1, guidance_interval=(0.55, 0.8)
     )
-
-
-def _compiled(function: Callable, device: torch.device) -> Callable:
-    # The compiler's pattern matcher recognises the attention that we write out, and replaces it by
-    # the fused one, whose gradient is slow on a CPU: steps then take 1.43 times as long.
-    return torch.compile(function, options={"pattern_matcher": device.type != "cpu"})
 
 
 class ClassifierStage(Stage):

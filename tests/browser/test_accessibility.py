@@ -16,7 +16,7 @@ SCRIPT = """window.a11y = {
   },
 
   // What a finger or the Tab key goes to, without the footer, which is Gradio's.
-  controls(inside = "main") {
+  controls(inside = "main, .tab-bar") {
     const kinds = "a[href], button, input, select, summary, textarea, .easel canvas, " +
       "[role=combobox]";
     return [...document.querySelectorAll(`:is(${inside}) :is(${kinds})`)].filter((node) =>
@@ -145,7 +145,7 @@ def scroll_over(page, slider):
 
 
 def by_keyboard(page, panel):
-    page.focus("[role=tab]")  # the first of them; nothing comes before
+    page.focus("[role=tab]:not([tabindex='-1'])")  # the first of them; nothing comes before
     page.evaluate("a11y.listen() && null")
     for _ in range(2 * page.evaluate("a11y.focusable().length")):  # some stops are Gradio's own
         page.keyboard.press("Tab")

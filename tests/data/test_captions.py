@@ -10,7 +10,6 @@ from ldm_core.data import captions as module
 from ldm_core.data.captions import Captions, amount_of, ranks_within_classes, third_of
 from ldm_core.data.morphometrics import Measurements
 from ldm_core.model.vocabulary import EMPTY, HIGH, LOW, MIDDLE, STYLES, Vocabulary, make_vocabulary
-from ldm_core.training.draws import chance_at
 
 DIGITS = tuple("0123456789")
 OTHERS = ("ankle boot", "T-shirt/top", "a", "A", "left")
@@ -157,18 +156,6 @@ def test_pictures_that_are_all_alike_are_in_the_middle():
     style = [captions.vocabulary.read(text(captions, words)).style for _, words in drawn(captions)]
     assert {third for said in style for third in said.values()} == {MIDDLE}
     assert {name for said in style for name in said} == set(STYLES)
-
-
-def test_captions_are_functions_of_seed_and_step():
-    captions = made()
-
-    def draw(seed, step):
-        return captions.draw(range(100), chance_at(seed, step, stream=2))
-
-    expected = draw(0, 5)
-    assert all(map(torch.equal, draw(0, 5), expected))
-    for other in ((0, 6), (1, 5)):
-        assert not torch.equal(draw(*other).rows, expected.rows)
 
 
 def test_names_of_other_data_sets_are_one_word():

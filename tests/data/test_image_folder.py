@@ -149,32 +149,11 @@ def test_a_class_without_a_readable_picture_is_refused_with_the_reasons(tmp_path
     refused(tmp_path, "class c .* has no readable picture for")
 
 
-def test_an_animation_is_passed_over(tmp_path):
-    write(tmp_path, "a", "b")
-    frames = [Image.fromarray(picture(i)) for i in range(3)]
-    frames[0].save(tmp_path / "a" / "z.gif", save_all=True, append_images=frames[1:])
-    assert "a/z.gif (it holds 3 pictures: save one of them)" in describe(*both(tmp_path))
-
-
-def test_linked_folders_are_read_and_a_file_that_is_there_twice_is_refused(tmp_path):
-    root = tmp_path / "root"
-    write(tmp_path, "elsewhere", count=5), write(root, "a", "b")
-    (root / "c").symlink_to(tmp_path / "elsewhere")
-    assert {name: sum(both) for name, both in counts(root).items()} == {"a": 4, "b": 4, "c": 5}
-    for link, target in (("a/more", tmp_path / "elsewhere"), ("a/up", root), ("d", root / "a")):
-        (root / link).symlink_to(target)
-        refused(root, "are one file, by a link: remove one")
-        (root / link).unlink()
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["x" * 240, "\N{SNOWMAN}" * 34, os.fsdecode(b"caf\xe9"), "two\nlines", "red\x1b[31m", "  "]
-    + ["abc\u202edef"],
-)
-def test_names_that_a_class_cannot_have_are_refused(name, tmp_path):
-    write(tmp_path, "a", name)
-    refused(tmp_path, "cannot be the name of a class: rename it to printable text of at most 100")
+def test_linked_folders_are_read(tmp_path):
+    write(tmp_path, "elsewhere", count=5), write(tmp_path / "root", "a", "b")
+    (tmp_path / "root" / "c").symlink_to(tmp_path / "elsewhere")
+    found = {name: sum(both) for name, both in counts(tmp_path / "root").items()}
+    assert found == {"a": 4, "b": 4, "c": 5}
 
 
 def test_drawings_on_paper_become_light_on_dark(tmp_path):

@@ -109,32 +109,12 @@ def test_the_lean_of_a_digit_is_the_shear_that_decorrelates_it(mnist):
         assert covariance[0, 1] == pytest.approx(0, abs=1e-4 * covariance[1, 1])
 
 
-def test_a_shape_that_moves_by_part_of_a_pixel_keeps_its_measures():
-    """To a quarter of MNIST's deviations, which are 0.7, 0.24 and 4; most shapes to far less."""
-    moves = [(0.25, 0), (0.5, 0.5), (0.37, -0.2), (0, 0.8)]
-    for degrees in (-30, 0, 20):
-        expected = measures(bar(3, degrees))
-        for move in moves:
-            found = measures(bar(3, degrees, *move))
-            for one, other, most in zip(found, expected, (0.15, 0.015, 1.0)):
-                assert one == pytest.approx(other, abs=most)
-
-
 def test_where_a_digit_lies_and_how_large_the_picture_is_do_not_matter(mnist):
     pixels = mnist.pixels[:300]
     for left, right, above, below in ((4, 4, 4, 4), (0, 7, 5, 1), (3, 0, 0, 0)):
         moved = measure(F.pad(pixels, (left, right, above, below)))
         for one, other in zip(moved, measure(pixels)):
             torch.testing.assert_close(one, other, atol=0.01, rtol=0)
-
-
-def test_a_little_noise_changes_little(mnist):
-    pixels, generator = mnist.pixels[:500], torch.Generator().manual_seed(0)
-    noise = 8 * torch.randn(pixels.shape, generator=generator)
-    noisy = (pixels + noise).clamp(0, 255).round().byte()
-    for one, other in zip(measure(noisy), measure(pixels)):
-        assert (one - other).abs().mean() < 0.02 * other.std()
-        assert (one - other).abs().max() < 0.2 * other.std()
 
 
 def test_pictures_without_a_shape_have_finite_measures():
@@ -162,8 +142,3 @@ def test_pictures_are_measured_alone_as_among_others(mnist, monkeypatch):
     for i in (0, 24):
         alone = [values[0] for values in measure(pixels[i : i + 1])]
         torch.testing.assert_close(alone, [values[i] for values in together], atol=1e-4, rtol=0)
-
-
-def test_other_sizes_than_those_of_digits_are_measured():
-    wide = F.pad(block(10), (0, 12))
-    assert measures(wide) == pytest.approx(measures(block(10)), abs=1e-3)

@@ -10,11 +10,13 @@ import pytest
 
 from demo import api as page_api
 from demo import lines
+from demo.about import example
 from demo.api import Api
 from demo.models import Models
 from demo.request import Request
 from demo.run import Runner
-from ldm_core import read_settings
+from ldm_core import LatentDiffusion, read_settings
+from ldm_core.latent_diffusion import NonFiniteError
 from ldm_core.output.file_settings import picture_text
 
 from .conftest import models_of
@@ -202,6 +204,24 @@ def test_examples_are_drawn_once_and_are_pictures_of_requests(address, runner, m
     monkeypatch.setattr(Runner, "images", lambda *_: pytest.fail("it is drawn again"))
     assert get("more") == more
     assert get("nothing")["error"]["message"].startswith("There is no 'nothing', only more")
+
+
+def test_an_example_that_a_busy_server_gave_up_is_drawn_later(label_model, tmp_path, serve):
+    models = models_of(label_model)
+    models.first.deadline_s = -1
+    address = serve(Api(models, tmp_path))
+    said = httpx.get(f"{address}data/compare.json", timeout=60).json()
+    assert "too busy" in said["error"]["message"]
+    models.first.deadline_s = 60
+    assert httpx.get(f"{address}data/compare.json", timeout=60).json()["pictures"]
+
+
+def test_weights_that_draw_no_picture_have_no_example(runner, monkeypatch):
+    def fail(*_):
+        raise NonFiniteError("no numbers")
+
+    monkeypatch.setattr(LatentDiffusion, "decode", fail)
+    assert example("more", runner) == {}
 
 
 def test_modules_are_served_as_modules(address):

@@ -159,7 +159,7 @@ def test_a_prompt_without_a_class_is_about_the_label(words):
         (("eta", "0, 1", None, None, {"sampler": "euler"}), "eta works with the sampler"),
         (("seed", "1", None, None, {"colour": 1}), "There is no colour here, only label"),
         (("seed", "1", None, None, {"label": {}}), "Label must be one of"),
-        (("seed", "1", None, None, [1]), "values by their names"),
+        (("seed", "1", None, None, [1]), "Fixed values must be given by their names"),
     ],
 )
 def test_what_is_refused(words, given, message):

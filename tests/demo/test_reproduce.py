@@ -10,8 +10,7 @@ from demo import reproduce
 from demo.compare import Grid
 from demo.reproduce import LARGE, MAX_FILE, OF_KIND, Wanted, formats, opened
 from demo.run import Runner
-from ldm_core import InputError, LatentDiffusion, UserError, read_settings
-from ldm_core.files.animation import write_gif
+from ldm_core import InputError, LatentDiffusion, UserError, read_settings, write_animation
 from ldm_core.output.file_settings import picture_text
 from ldm_core.sample import main
 
@@ -177,7 +176,7 @@ def test_a_file_of_the_command_line_is_opened_too(run, runner, tmp_path, line, w
 
 def gif(tmp_path, settings) -> bytes:
     path = tmp_path / "made.gif"
-    write_gif(path, np.zeros((1, 28, 28), np.uint8), settings=settings, scale=1)
+    write_animation(path, np.zeros((1, 28, 28), np.uint8), settings=settings, scale=1)
     return path.read_bytes()
 
 

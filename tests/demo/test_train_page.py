@@ -8,7 +8,7 @@ import pytest
 
 from demo.train_page import curve, story_of, train_page
 from ldm_core import LatentDiffusion
-from ldm_core.files.animation import write_gif
+from ldm_core.files.animation import write_animation
 from ldm_core.files.weights import save_unet, save_vae, weights_of
 
 from ..conftest import ROOT
@@ -47,7 +47,7 @@ def folder(label_model, tmp_path):
     weights = weights_of(label_model)
     grids = [np.full((58, 88), grey, np.uint8) for grey in (0, 100)]
     about = {"steps": [0, 60], "scale": 2, "weights": weights}
-    write_gif(tmp_path / "training.gif", grids, settings=about, scale=2)
+    write_animation(tmp_path / "training.gif", grids, settings=about, scale=2)
     (tmp_path / "evaluation.json").write_text(json.dumps({**REPORT, "weights": weights}))
     return tmp_path
 
@@ -88,7 +88,7 @@ def test_what_is_missing_has_a_sentence(weights):
 
 def other_weights(folder):
     about = {"steps": [0], "scale": 2, "weights": "0" * 16}
-    write_gif(folder / "training.gif", [np.zeros((28, 28), np.uint8)], settings=about)
+    write_animation(folder / "training.gif", [np.zeros((28, 28), np.uint8)], settings=about)
     (folder / "evaluation.json").write_text(json.dumps({**REPORT, "weights": "0" * 16}))
 
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from ldm_core.evaluation.metrics import (
     kernel_distance,
     manifold_scores,
     nearest_distance,
+    psnr,
 )
 
 
@@ -64,3 +67,9 @@ def test_nearest_distance():
     images, references = points(7, 0), points(9, 1)
     expected = [min((a - b).norm().item() for b in references) for a in images]
     assert nearest_distance(images, references).tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_psnr_follows_its_formula():
+    pixels = torch.tensor([[0, 10, 200]], dtype=torch.uint8)
+    expected = 10 * math.log10(255**2 / ((9 + 0 + 100) / 3))
+    assert psnr(pixels, torch.tensor([[3, 10, 190]], dtype=torch.uint8)) == pytest.approx(expected)

@@ -87,13 +87,6 @@ def test_a_file_is_never_replaced_by_a_folder(export, tmp_path):
     assert content(tmp_path) == {"sub": "a file"}
 
 
-def test_a_file_is_no_folder_to_write_to(export, tmp_path):
-    (tmp_path / "out").write_text("a file")
-    status, said = export("--out", tmp_path / "out", "--force")
-    assert status == 2 and "is no folder. Take another --out." in said
-    assert content(tmp_path) == {"out": "a file"}
-
-
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
@@ -126,21 +119,6 @@ def test_what_a_killed_process_left_is_no_hindrance(tmp_path):
     with whole_folder(tmp_path / "out", may_replace=False) as beside:
         (beside / "a.txt").write_text("new")
     assert content(tmp_path) == {os.path.join("out", "a.txt"): "new"}
-
-
-def test_missing_weights_end_with_what_to_do(tmp_path, capsys):
-    line = ["--format", "onnx", "--out", str(tmp_path / "out"), "--weights", str(tmp_path)]
-    assert command.main(line) == 2
-    assert "vae.safetensors is missing. Make it with: python train.py" in capsys.readouterr().err
-    assert not content(tmp_path) and not list(tmp_path.iterdir())
-
-
-def test_an_unknown_format_is_refused_with_those_that_are_known(tmp_path, capsys):
-    with pytest.raises(SystemExit) as end:
-        command.main(["--format", "tflite", "--out", str(tmp_path / "out")])
-    said = capsys.readouterr().err
-    assert end.value.code == 2 and said.count("\n") == 1
-    assert "onnx" in said and "tflite" in said
 
 
 def test_it_runs_as_a_program(weights, tmp_path):

@@ -19,16 +19,14 @@ from diffusers.callbacks import SDCFGCutoffCallback
 
 from ldm_core import LatentDiffusion
 from ldm_core.diffusion.randomness import gaussian_noise
-from ldm_core.diffusion.settings import SamplingSettings
 from ldm_core.evaluation.classifier import load_classifier
 from ldm_core.export.__main__ import main
 from ldm_core.export.diffusers import assemble
 from ldm_core.export.diffusers.bundle import bundle
 from ldm_core.export.diffusers.miniature_pipeline import MiniaturePipeline
-from ldm_core.files.weights import save_unet, save_vae
 from ldm_core.training.stages import suited_defaults
 
-from ..conftest import ROOT
+from ..conftest import ROOT, save
 
 LABELS = [7, None, 3, 0, 1, 2, 4, 5, 6, 8, 9, None]
 WORDS = ["a thin seven", "bold three leaning left", "eight", "", "wide 0", "narrow five"] * 2
@@ -54,15 +52,11 @@ REFUSED = {  # the arguments, what the error says
     "an unknown word": ({"prompt": "a blue seven"}, "the unknown word 'blue'"),
     "no class": ({"label": 10}, "label must be None or one of 0 (0), 1 (1)"),
     "both": ({"prompt": "seven", "label": 7}, "Give a prompt or a label, not both."),
-    "nothing": ({"label": []}, "There is no prompt"),
-    "too much guidance": ({"guidance_scale": 31}, "guidance_scale must be a number from 0 to 30"),
     "one time": ({"guidance_interval": 0.5}, "guidance_interval must be a pair of times"),
     "times upside down": (
         {"guidance_interval": [0.7, 0.4]},
         "The end of guidance_interval must be a number from 0.7 to 1, not 0.4.",
     ),
-    "too much rescale": ({"guidance_rescale": 2}, "guidance_rescale must be a number from 0 to 1"),
-    "no steps": ({"num_inference_steps": 0}, "num_inference_steps must be a whole number from 1"),
     "steps that diffusers miscounts": (
         {"num_inference_steps": 95},
         "The scheduler makes 96 steps of 95. Take a num_inference_steps that divides 3600, such "
@@ -75,11 +69,6 @@ REFUSED = {  # the arguments, what the error says
     "a negative prompt without guidance": (
         {"guidance_scale": 1, "negative_prompt": "thin"},
         "A negative prompt needs guidance",
-    ),
-    "an unknown style": ({"style": {"colour": 1}}, "style may have stroke, lean, width, not"),
-    "an unknown output": (
-        {"output_type": "jpeg"},
-        "output_type must be one of pil, np, pt, latent",
     ),
     "noise of another number": (
         {"label": [1, 2], "noise": 1},
@@ -94,11 +83,6 @@ OTHER_SCHEDULERS = {  # what the error says
     "DDIMScheduler": "pass clip_sample=False to its from_config",
 }
 DIGITS = list(range(10)) * 4
-
-
-@pytest.fixture(scope="module")
-def model() -> LatentDiffusion:
-    return LatentDiffusion.load(ROOT / "weights", backend="torch")
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +104,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def short_folder(short_model, tmp_path_factory) -> Path:
     weights = tmp_path_factory.mktemp("weights")
-    save_vae(weights / "vae.safetensors", short_model.vae, {})
-    save_unet(weights / "unet.safetensors", short_model, {})
+    save(weights, short_model)
     folder = tmp_path_factory.mktemp("export") / "diffusers"
     line = ["--format", "diffusers", "--out", str(folder), "--weights", str(weights)]
     assert main(line) == 0
@@ -173,9 +156,9 @@ def test_parts_are_stock_classes_of_diffusers_where_it_has_them(answers, folder,
 
 
 @pytest.mark.parametrize("name", SAME)
-def test_the_same_noise_gives_the_same_pictures(answers, model, name):
+def test_the_same_noise_gives_the_same_pictures(answers, release, name):
     _, asked, settings = SAME[name]
-    ours = model.generate(asked, seeds=range(len(asked)), **settings)
+    ours = release.generate(asked, seeds=range(len(asked)), **settings)
     check_same(answers.drawn[name], ours)
 
 
@@ -210,32 +193,27 @@ def test_a_scheduler_that_would_draw_no_digits_is_refused(answers, name):
     assert OTHER_SCHEDULERS[name] in answers.errors[name]
 
 
-def test_other_outputs_are_those_of_diffusers(answers, model):
+def test_other_outputs_are_those_of_diffusers(answers, release):
     settings = {"seeds": [0, 1], "sampler": "dpmpp_2m"}
-    *_, last = model.denoise([7, 7], **settings)
+    *_, last = release.denoise([7, 7], **settings)
     np.testing.assert_allclose(answers.drawn["latent"], last.x_t, atol=1e-4)
     rows, columns = answers.drawn["pt"], answers.drawn["np"]
     assert rows.shape == (2, 1, 28, 28)
     assert columns.shape == (2, 28, 28, 1)
     assert np.array_equal(rows[:, 0], columns[..., 0])
-    check_same((255 * rows[:, 0]).round(), model.generate([7, 7], **settings))
+    check_same((255 * rows[:, 0]).round(), release.generate([7, 7], **settings))
 
 
-def test_the_unet_loads_without_trust_and_predicts_the_same(folder, model):
+def test_the_unet_loads_without_trust_and_predicts_the_same(folder, release):
     stock = diffusers.UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
-    context = model.conditioning.context(["bold seven", None, 3]).tokens
+    context = release.conditioning.context(["bold seven", None, 3]).tokens
     x = gaussian_noise(range(3), 0, (4, 8, 8))
     for t in (1, 0.5, 1 / 3600):
         with torch.no_grad():
-            ours = model.unet(x, torch.full((3,), t), context)
+            ours = release.unet(x, torch.full((3,), t), context)
             conditions = {"encoder_hidden_states": context, "class_labels": context.mean(dim=1)}
             theirs = stock(x, round(t * 3600) - 1, **conditions).sample
         torch.testing.assert_close(theirs, ours, atol=2e-5, rtol=0)
-
-
-def test_code_is_not_run_without_trust(folder):
-    with pytest.raises(ValueError, match="trust_remote_code"):
-        diffusers.DiffusionPipeline.from_pretrained(folder)
 
 
 def test_nothing_is_pickled_and_each_part_has_one_file_of_code(folder):
@@ -271,11 +249,11 @@ def test_the_card_says_what_is_there(folder, short_folder, short_model):
 
 
 @pytest.fixture(scope="module")
-def pipe(model, folder) -> MiniaturePipeline:
+def pipe(release, folder) -> MiniaturePipeline:
     settings = json.loads((folder / "model_index.json").read_text())["settings"]
     scheduler = diffusers.DPMSolverMultistepScheduler.from_pretrained(folder, subfolder="scheduler")
     unet = diffusers.UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
-    parts = assemble.vae(model), assemble.text_encoder(model), unet, scheduler
+    parts = assemble.vae(release), assemble.text_encoder(release), unet, scheduler
     pipe = MiniaturePipeline(*parts, settings)
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -333,19 +311,6 @@ def test_callbacks_of_diffusers_work(pipe):
     assert torch.equal(found, pipe(**one, guidance_scale=1).images)
     with pytest.raises(ValueError, match="must be one of latents, prompt_embeds, not 'timestep'"):
         pipe(**RUN, callback_on_step_end_tensor_inputs=["timestep"])
-
-
-def test_noise_of_numpy_is_noise(pipe):
-    expected = pipe(**RUN).images
-    assert torch.equal(pipe(**RUN | {"latents": NOISE.numpy()}).images, expected)
-
-
-def test_settings_that_no_scheduler_has_are_named(short_model, tmp_path):
-    model = copy.copy(short_model)
-    model.defaults = SamplingSettings(sampler="ddim", eta=0.5, spacing="karras")
-    assemble.assemble(model, tmp_path)
-    card = (tmp_path / "README.md").read_text()
-    assert "with the sampler ddim and the spacing karras and eta = 0.5, which" in card
 
 
 def test_without_diffusers_it_says_what_to_install(monkeypatch, tmp_path, capsys):

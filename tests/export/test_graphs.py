@@ -1,24 +1,17 @@
 """Small graphs: what they weigh, and what they draw."""
 
+import copy
 import gzip
 from functools import partial
 
 import pytest
 import torch
 
-from ldm_core import LatentDiffusion
 from ldm_core.export.graphs import UNET, graphs
 from ldm_core.export.packing import packed
 from ldm_core.runtime import onnx_backend
 from ldm_core.runtime.onnx_backend import OnnxRuntimeBackend
 from ldm_core.runtime.onnx_networks import unet_graph
-
-from ..conftest import ROOT
-
-
-@pytest.fixture
-def release() -> LatentDiffusion:
-    return LatentDiffusion.load(ROOT / "weights", backend="torch")
 
 
 def test_small_graphs_of_this_release_weigh_what_the_page_has_room_for(release):
@@ -31,11 +24,13 @@ def test_small_graphs_of_this_release_weigh_what_the_page_has_room_for(release):
 
 @pytest.mark.parametrize("sampler", ["dpmpp_2m", "ddpm"])
 def test_a_unet_in_a_small_graph_draws_the_same_digits(release, monkeypatch, sampler):
+    model = copy.copy(release)
+
     def drawn() -> tuple[torch.Tensor, torch.Tensor]:
         """Latents and pictures."""
-        release.backend = OnnxRuntimeBackend(release, 1)
-        *_, last = release.denoise(range(10), seeds=range(10), steps=12, sampler=sampler)
-        return last.x_t, release.decode(last.x_t).int()
+        model.backend = OnnxRuntimeBackend(release, 1)
+        *_, last = model.denoise(range(10), seeds=range(10), steps=12, sampler=sampler)
+        return last.x_t, model.decode(last.x_t).int()
 
     latents, pictures = drawn()
     monkeypatch.setattr(onnx_backend, "unet_graph", partial(unet_graph, accuracy=UNET))

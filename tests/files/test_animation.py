@@ -2,7 +2,6 @@
 
 import errno
 import json
-import re
 import subprocess
 import weakref
 from itertools import groupby
@@ -13,8 +12,7 @@ import torch
 from imageio_ffmpeg import get_ffmpeg_exe
 from PIL import Image, ImageSequence
 
-from ldm_core import LatentDiffusion
-from ldm_core.files.animation import ENCODERS, write_animation, write_gif
+from ldm_core.files.animation import ENCODERS, write_animation
 from ldm_core.files.metadata import read_settings
 from ldm_core.files.pictures import enlarge
 
@@ -88,20 +86,21 @@ def test_what_the_version_before_wrote_is_written_so_that_it_plays_the_same(tmp_
 
 @pytest.mark.parametrize("ending", ENCODERS)
 def test_settings_are_read_back_whatever_the_name_of_the_file(tmp_path, movie, ending):
-    for name in (f"a{ending}", "a", "a.txt"):
-        write_animation(tmp_path / name, movie, settings=SETTINGS, scale=2, ending=ending)
-        assert read_settings(tmp_path / name) == SETTINGS
+    path = tmp_path / f"a{ending}"
+    write_animation(path, movie, settings=SETTINGS, scale=2)
+    assert read_settings(path) == SETTINGS
+    assert read_settings(path.rename(tmp_path / "renamed")) == SETTINGS
 
 
 def test_a_gif_keeps_its_settings_as_json_in_its_comment(tmp_path, movie):
-    write_gif(tmp_path / "a", torch.from_numpy(movie), settings=SETTINGS)
-    with Image.open(tmp_path / "a") as image:
+    write_animation(tmp_path / "a.gif", torch.from_numpy(movie), settings=SETTINGS)
+    with Image.open(tmp_path / "a.gif") as image:
         assert (image.format, image.size) == ("GIF", (240, 224))
         assert json.loads(image.info["comment"]) == SETTINGS
 
 
 def test_another_decoder_of_gif_sees_the_same_frames(tmp_path, movie):
-    write_gif(tmp_path / "a.gif", movie, settings={}, scale=2)
+    write_animation(tmp_path / "a.gif", movie, settings={}, scale=2)
     frames = ffmpeg_frames(tmp_path / "a.gif", 56, 60)
     assert np.array_equal(frames[: len(movie)], enlarged(movie, 2))
 
@@ -119,7 +118,7 @@ def test_few_frames_of_a_gif_are_held_at_a_time(tmp_path):
             alive.append(sum(ref() is not None for ref in made))
             yield frame
 
-    write_gif(tmp_path / "a.gif", frames(), settings={})
+    write_animation(tmp_path / "a.gif", frames(), settings={})
     assert len(alive) == 20
     assert max(alive) <= 3
 
@@ -150,14 +149,11 @@ def test_equal_frames_may_be_shown_for_long(tmp_path, movie, ending):
     ("change", "message"),
     [
         ({"path": "a.avi"}, r"\.gif, \.webp, \.apng, \.mp4, not '\.avi'"),
-        ({"path": "a"}, "not ''"),
         ({"scale": 0}, "scale must be a whole number from 1 to 64, not 0"),
         ({"scale": 64, "frames": np.zeros((1, 200, 28), np.uint8)}, "larger than 8192"),
         ({"frame_ms": 10}, "frame_ms must be a whole number from 20 to 60000"),
-        ({"hold_ms": 60_001}, "hold_ms"),
         ({"frames": np.zeros((0, 28, 28), np.uint8)}, "at least one frame"),
         ({"frames": np.zeros((2, 28, 28))}, r"uint8 \(H, W\), not float64 \(28, 28\)"),
-        ({"frames": np.zeros((2, 28), np.uint8)}, r"not uint8 \(28,\)"),
         ({"frames": [np.zeros((2, 2), np.uint8), np.zeros((3, 2), np.uint8)]}, "the same size"),
     ],
 )
@@ -184,14 +180,3 @@ def test_a_failure_midway_leaves_what_was_there(tmp_path, movie, ending, error):
         write_animation(path, frames(), settings={})
     assert raised.value is error
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"before"]
-
-
-def test_the_table_of_sizes_can_be_printed(small_model, tmp_path, monkeypatch, capsys):
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "files.md").read_text(), re.DOTALL)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(LatentDiffusion, "load", lambda folder: small_model)
-    exec(code[-1], {})
-    _, _, *rows = capsys.readouterr().out.splitlines()
-    assert len(rows) == 4
-    for row in rows:
-        assert re.fullmatch(r"\| [^|]+ (\| [\d,]+ ){5}\|", row)

@@ -1,9 +1,7 @@
 """The Space that `make space` makes, started as a Space starts it; nothing is installed here."""
 
-import os
 import shutil
 import sys
-import urllib.request
 
 import pytest
 
@@ -76,28 +74,6 @@ def test_requirements_that_zero_gpu_cannot_meet(folder, line, said):
         file.write(line + "  # why\n")
     with pytest.raises(UserError, match=said):
         card.check_requirements(folder, "6.31.0")
-
-
-SERVER = """
-import http.server, pathlib, sys
-try:
-    pathlib.Path("at", "file").write_text("changed")
-except OSError:
-    pathlib.Path.home().joinpath("log too").touch()
-http.server.test(http.server.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind="127.0.0.1")
-"""
-
-
-def test_a_server_cannot_write_into_the_folder(tmp_path, capsys):
-    """Only root can, where no other user may run this Python."""
-    (tmp_path / "file").touch()
-    port = trial.free_port()
-    url = f"http://127.0.0.1:{port}/at/file"
-    command = [sys.executable, "-c", SERVER, str(port)]
-    with trial.running(tmp_path, command, url, {}, at="at"), urllib.request.urlopen(url) as answer:
-        is_root = os.geteuid() == 0 and "the present user" in capsys.readouterr().out
-        assert answer.read() == (b"changed" if is_root else b"")
-    assert (tmp_path / "file").read_text() == ""
 
 
 def test_what_does_not_start_says_why(tmp_path):

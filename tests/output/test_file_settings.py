@@ -32,19 +32,6 @@ def again(settings: FileSettings) -> FileSettings:
 
 
 @pytest.mark.parametrize(
-    ("text", "labels"),
-    [(None, [0, 1, 2]), ("any", [None]), ("trouser", [1]), ("2", [2]), ("0-1", [0, 1])],
-)
-def test_labels_have_names_numbers_and_ranges(text, labels):
-    assert Images(label=text).prompts(CLOTHES) == labels
-
-
-def test_a_label_that_is_none_names_the_classes():
-    with pytest.raises(ValueError, match="Trouser.*from 0 to 2.*or any, not"):
-        Images(label="bags").settled(CLOTHES)
-
-
-@pytest.mark.parametrize(
     ("text", "stored", "count"),
     [("TROUSER", "Trouser", 1), ("2", "Bag", 1), ("Any", "any", 1), ("0-1", "0-1", 2)]
     + [(None, None, 3)],
@@ -56,13 +43,6 @@ def test_settled_images_have_the_exact_name_of_a_class_a_count_and_a_seed(text, 
     assert settled.prompts(CLOTHES) == images.prompts(CLOTHES)
     assert settled.settled(CLOTHES) == settled
     assert settled.seed != images.settled(CLOTHES).seed
-
-
-@pytest.mark.parametrize("prompt", ["", "a bold 7", "  Trouser "])
-def test_a_prompt_stays_as_it_is_written(prompt):
-    settled = Images(prompt=prompt).settled(CLOTHES)
-    assert settled.prompts(CLOTHES) == [prompt]
-    assert (settled.prompt, settled.label, settled.count) == (prompt, None, 1)
 
 
 def test_each_kind_of_request_is_flat_in_json_and_comes_back():
@@ -162,37 +142,21 @@ START, POINTS = {"start_from": TEXT}, {"morph": ("3:7", "8:11")}
     ("values", "message"),
     [
         ({"height": 1}, "have no height; they have guidance_scale, steps"),
-        ({"steps": {"a": 1}}, "steps must be a whole number"),
-        ({"prompt": 7}, "prompt must be text, not 7"),
-        ({"label": 7}, "label must be text, not 7"),
         ({"label": "any", "prompt": ""}, "label and prompt both say what to draw"),
         ({"stroke": -1.1}, "stroke must be a number from -1 to 1, not -1.1"),
-        ({"lean": None}, "lean must be a number from -1 to 1, not empty"),
-        ({"seed": "3"}, "seed must be a whole number"),
-        ({"strip": 1}, "strip must be true or false, not 1"),
         ({"strength": 0.5}, "strength has no effect without start_from"),
         ({"invert": "7"}, "invert has no effect without start_from"),
         ({"mask": TEXT}, "mask has no effect without start_from"),
         ({"frames": 3}, "frames has no effect without morph"),
         (START | {"resample": 3}, "resample has no effect without mask"),
-        (START | {"strength": "1"}, "strength must be a number from 0 to 1, not '1'"),
         (START | {"strength": 1, "invert": "7"}, "strength has no effect beside invert"),
-        (START | {"invert": 7}, "invert must be text, not 7"),
-        (START | {"mask": TEXT, "resample": 0}, "resample must be a whole number"),
         ({"start_from": TEXT[4:]}, "start_from must be a picture of 28 x 28 greys in base64, not"),
-        ({"start_from": "nö"}, "start_from must be a picture"),
-        ({"start_from": 7}, "start_from must be a picture of 28 x 28 greys in base64, not 7"),
-        (START | {"mask": "!" + TEXT[1:]}, "mask must be a picture of 28 x 28 greys"),
         ({"morph": ("3:7", "8")}, "a colon and a seed, as \"3:7\", not '8'"),
-        ({"morph": ("3:7", "8:-1")}, "a colon and a seed"),
-        ({"morph": ("3:7", 8)}, 'a colon and a seed, as "3:7", not 8'),
         ({"morph": "3:7"}, "morph must be a list of points"),
         ({"morph": ("3:7", "8:4294967296")}, "The seed of a point must be a whole number from 0"),
         (POINTS | {"label": "3"}, "label has no effect on a morph"),
         (POINTS | {"seed": 3}, "seed has no effect on a morph"),
         (POINTS | START, "start_from has no effect on a morph"),
-        (POINTS | {"frames": 0}, "frames must be a whole number from 1 to 1000"),
-        (POINTS | {"loop": 1}, "loop must be true or false, not 1"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(values, message):

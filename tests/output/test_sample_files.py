@@ -131,14 +131,3 @@ def test_a_full_disk_is_reported_and_leaves_nothing(run, tmp_path, ending):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert f"a{ending}: " in said
     assert list(tmp_path.iterdir()) == []
-
-
-def test_progress_counts_every_step_of_every_batch(run, monkeypatch):
-    bars, tqdm = [], sample_files.tqdm
-    monkeypatch.setattr(
-        sample_files, "tqdm", lambda **options: bars.append(tqdm(**options)) or bars[-1]
-    )
-    monkeypatch.setitem(sample_files.BATCH, "cpu", 2)
-    for ending in (".npz", ".gif"):
-        run(f"--count 5 --steps 4 --out a{ending}")
-    assert [(bar.n, bar.total) for bar in bars] == [(12, 12)] * 2

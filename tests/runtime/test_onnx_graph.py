@@ -56,8 +56,3 @@ def test_an_input_can_be_left_out():
         1,
         2,
     ]
-
-
-def test_constants_are_not_converted_silently():
-    with pytest.raises(ValueError, match="must be one of float32, int32, int64, not float64"):
-        Graph().constant(np.zeros(3))

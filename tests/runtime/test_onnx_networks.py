@@ -12,12 +12,11 @@ from ldm_core.runtime.onnx_networks import (
     encoder_graph,
     unet_graph,
 )
-from ldm_core.runtime.onnx_text import prompt_graph, text_graph
+from ldm_core.runtime.onnx_text import prompt_graph
 
 from .test_backends import OTHER, SMALL, perturbed
 
 GRAPHS = {
-    "text": lambda m, n: text_graph(m.conditioning),
     "prompt": lambda m, n: prompt_graph(m.conditioning, m.unet),
     "context": lambda m, n: context_graph(m.unet, n),
     "unet": lambda m, n: unet_graph(m.unet, n),

@@ -61,11 +61,6 @@ def test_the_learning_rate_and_the_end_follow_the_time():
     assert steps[-1].share == 1
 
 
-def test_a_budget_ends_with_the_step_that_passes_it():
-    steps = FakeClock(10.0, lambda step: 3.0).train()
-    assert [step.share for step in steps] == [0.3, 0.6, 0.9, 1.0]
-
-
 def test_a_time_that_is_over_before_the_first_step_is_refused():
     with pytest.raises(InputError, match="no time left for x"):
         next(train(learner_of(), lambda done: 1.0))
@@ -123,12 +118,8 @@ def test_a_gpu_is_waited_for_now_and_then_only():
     assert waits == read == [*range(GPU_CHECK_STEPS, steps, GPU_CHECK_STEPS), steps]
 
 
-@pytest.mark.parametrize("where", ["cpu", "cuda"])
-def test_a_wish_to_stop_is_heard_after_every_step(where):
-    if where == "cuda" and not torch.cuda.is_available():
-        pytest.skip("needs a GPU")
-    module = nn.Linear(1, 1, device=where)
-    learner = learner_of(lambda step: module(torch.ones(1, 1, device=where)).square().sum(), module)
+def test_a_wish_to_stop_is_heard_after_every_step():
+    learner = learner_of()
     steps = list(train(learner, of(60), stop=lambda: learner.done == 10))
     assert [step.stopped for step in steps] == [False] * 9 + [True]
     assert len(learner.losses) == 10 and steps[-1].loss is not None
@@ -207,10 +198,3 @@ def test_repeats_can_be_ignored_also_while_the_checkpoint_is_written(press):
         press()
     press()
     assert pressed()
-
-
-def test_without_a_press_nothing_is_left_behind(press):
-    with ctrl_c_as_flag(ignore_repeats=True):
-        pass
-    with pytest.raises(KeyboardInterrupt):
-        press()

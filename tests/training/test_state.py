@@ -63,10 +63,6 @@ def test_a_state_before_the_first_step_changes_nothing(tmp_path):
     assert torch.equal(trained(fresh).module.weight, trained(line()).module.weight)
 
 
-def test_where_nothing_was_saved_nothing_is_read(tmp_path):
-    assert state_at(tmp_path / "state.safetensors").read() is None
-
-
 def test_other_settings_are_refused_by_name(saved):
     with pytest.raises(InputError, match="seed: 0, now 1; steps: None, now 2"):
         state_at(saved.path, {"seed": 1, "steps": 2}).read()

@@ -3,15 +3,12 @@
 
 import { InputError } from "./checks.js";
 import { PICTURE_SIDE as SIDE } from "./config.js";
+import { BLANK, MIN_CONTRAST, ink_of, median } from "./ink.js";
 
 const BOX = 20; // pixels of the longer side of a digit in MNIST
 const CENTRE = SIDE / 2; // the pixel where MNIST has the centre of mass
 const WORKING_SIDE = 256; // pixels; what is larger is averaged down first
-const FAINT = 0.2; // share of full ink below which it is paper
-const MIN_CONTRAST = 24; // of 255, between ink and paper
 const CUT = 0.001; // share of the ink on each side that may lie outside the box, such as specks
-const FITS = 4; // of the paper, each without what stood out from the one before
-const BLANK = "The picture is blank, or too faint: no digit stands out on it.";
 
 // rgba: pixels as a canvas has them -> Uint8Array of greys. Transparent areas become black or white,
 // opposite to the drawing.
@@ -35,7 +32,10 @@ export function to_grey(rgba) {
 // a digit already; it is inverted where its border is light. Throws InputError where it is blank.
 export function as_digit(grey, width, height) {
   const small = without_enlargement(grey, width, height);
-  if (!small) return placed(...ink_of(...averaged_down(grey, width, height)));
+  if (!small) {
+    const [less, wide, high] = averaged_down(grey, width, height);
+    return placed(ink_of(less, wide, high), wide, high);
+  }
   const is_border = (i) => i % SIDE % (SIDE - 1) === 0 || i < SIDE || i >= SIDE * (SIDE - 1);
   const corners = [0, SIDE - 1, SIDE * (SIDE - 1), SIDE * SIDE - 1].map((i) => small[i]); // twice
   const border = [...small.filter((_, i) => is_border(i)), ...corners];
@@ -75,62 +75,6 @@ function averaged_down(grey, width, height) {
   const across = bytes(resized(grey, width, 0, width, wide, box, 0.5));
   const turned = turn(across, wide), down = resized(turned, height, 0, height, high, box, 0.5);
   return [turn(bytes(down), high), wide, high];
-}
-
-// How much ink lies on each pixel, from 0 to 1, without the paper's shade: [ink, width, height].
-//
-// The paper is a plane of greys, as light falls on it from one side, fitted to what does not stand
-// out from it. The ink stands out to one side, darker or lighter.
-function ink_of(grey, width, height) {
-  const along = (i, size) => (size > 1 ? (2 * i) / (size - 1) - 1 : -1);
-  const point = (i) => [1, along(i % width, width), along(Math.floor(i / width), height)];
-  const middle = median(grey);
-  let apart = Float64Array.from(grey, (value) => value - middle);
-  for (let fit = 0; fit < FITS; fit++) {
-    const limit = 3 * deviation(apart);
-    const rows = [0, 1, 2].map(() => [0, 0, 0, 0]); // normal equations
-    apart.forEach((value, i) => {
-      if (Math.abs(value) > limit) return;
-      const x = [...point(i), grey[i]];
-      rows.forEach((row, j) => row.forEach((_, k) => (row[k] += x[j] * x[k])));
-    });
-    const plane = solved(rows);
-    const paper = (i) => point(i).reduce((sum, x, j) => sum + x * plane[j], 0);
-    apart = apart.map((_, i) => grey[i] - paper(i));
-  }
-  const sign = apart.reduce((sum, value) => sum + value ** 3, 0) > 0 ? 1 : -1;
-  const ink = apart.map((value) => sign * value);
-  const most = ink.reduce((most, value) => Math.max(most, value));
-  const full = quantile(ink.filter((value) => value >= most / 2), 0.75);
-  const faint = Math.max(FAINT * full, 4 * deviation(apart));
-  if (full < Math.max(MIN_CONTRAST, 2 * faint)) throw new InputError(BLANK);
-  const share = (value) => Math.min(Math.max((value - faint) / (full - faint), 0), 1);
-  return [ink.map(share), width, height];
-}
-
-// The solution of three linear equations, rows of [a, b, c, sum], by Gauss and Jordan. Where an
-// axis is one pixel long, its slope stays 0.
-function solved(rows) {
-  rows.forEach((row, j) => {
-    const pivot = row[j];
-    if (Math.abs(pivot) < 1e-9) return row.fill(0);
-    row.forEach((value, k) => (row[k] = value / pivot));
-    rows.forEach((other, i) => {
-      const factor = other[j];
-      if (i !== j) other.forEach((value, k) => (other[k] = value - factor * row[k]));
-    });
-  });
-  return rows.map((row) => row[3]);
-}
-
-// Of the paper's noise, from the median; drawings have none, and get half a grey.
-const deviation = (apart) => Math.max(1.4826 * median(apart.map(Math.abs)), 0.5);
-const median = (values) => quantile(values, 0.5);
-
-function quantile(values, share) {
-  const sorted = Float64Array.from(values).sort(), at = share * (sorted.length - 1);
-  const [low, high] = [sorted[Math.floor(at)], sorted[Math.ceil(at)]];
-  return low + (high - low) * (at - Math.floor(at));
 }
 
 // ink (height, width) -> greys (28, 28): the box around the ink becomes 20 pixels long, and the

@@ -14,25 +14,11 @@ export function check_browser() {
       "This browser has no WebAssembly, or it is switched off, as in a lockdown mode. " +
         "Switch it on, or take another browser.",
     );
-  if (!has_module_workers() || typeof DecompressionStream !== "function")
+  if (typeof DecompressionStream !== "function") // those that have it have what else is needed
     throw new LoadError(
-      "This browser is too old: it has no module workers, or cannot unpack files. Take Firefox " +
-        "114, Chrome or Edge 100, Safari 16.4, or a later version.",
+      "This browser is too old: it cannot unpack files. Take Firefox 114, Chrome or Edge 100, " +
+        "Safari 16.4, or a later version.",
     );
-}
-
-function has_module_workers() {
-  let asked = false;
-  const options = {
-    get type() {
-      asked = true;
-      return "module";
-    },
-  };
-  try {
-    new Worker("data:text/javascript,", options).terminate();
-  } catch {} // some refuse the address, which is another matter
-  return asked;
 }
 
 export async function fetch_json(path, base) {

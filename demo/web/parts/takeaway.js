@@ -80,7 +80,9 @@ export function mount(element, { store, engine, tab, about }) {
       return say(`${file.name} is too large: a file may have ${MAX_FILE / 1e6} MB at most.`);
     say(`Looking into ${file.name}…`);
     try {
-      const { settings, show, said } = await engine.open(file);
+      const { tab: made_on, settings, show, said } = await engine.open(file);
+      if (made_on !== "watch")
+        return say(`${file.name} was made on the tab ${made_on}, and can be made again only there.`);
       say(said);
       set_choices(show);
       tab.draw(settings);

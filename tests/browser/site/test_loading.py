@@ -7,9 +7,6 @@ import pytest
 from ..hosting import hosting
 from .conftest import engine_page, load_engine
 
-# A browser that takes no notice of the type of a worker.
-OLD = "window.Worker = class { terminate() {} };"
-
 
 def copied(site, folder):
     """A copy that may be changed."""
@@ -72,10 +69,10 @@ def test_memory_that_ends_while_the_model_is_made_ready_is_the_same_error(browse
     assert "There is too little memory for the model" in error_of(browser_with(limit), site)
 
 
-def test_a_browser_without_module_workers_is_told(browser, small_site):
+def test_a_browser_that_is_too_old_is_told(browser, small_site):
     context = browser.new_context()
-    context.add_init_script(OLD)
+    context.add_init_script("delete window.DecompressionStream")
     with hosting(small_site) as base:
         error = load_engine(context, base).error
     context.close()
-    assert error.startswith("LoadError: This browser is too old: it has no module workers, or")
+    assert error.startswith("LoadError: This browser is too old: it cannot unpack files.")
