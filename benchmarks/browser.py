@@ -1,6 +1,6 @@
 """The static page in headless Chromium, beside its budget: python -m benchmarks.browser.
 
-What is fetched, and how long loading and drawing take, on one core and on all of them.
+Measures the transfer, loading and drawing, on one core and on all of them.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from ldm_core.export.__main__ import main as export
 WAIT_MS = 120_000
 LOADED, KEPT = "text=The model runs in this browser.", "text=Works offline from now on."
 DONE, DRAWING = ".player[data-state=done]", ".player:not([data-state=done])"
-# An engine of its own, on a page that begins nothing.
+# Another engine, on a page that begins nothing.
 LOAD = """async (workers) => {
   const { WorkerEngine } = await import("/engine/worker_engine.js");
   const html = await (await fetch("/")).text();
@@ -71,8 +71,8 @@ def main() -> None:
 
 
 def measure(weights: Path, rounds: int) -> dict[str, float]:
-    """Print a table, and return its values by the names of its rows; none without a Chromium, or
-    without the npm packages of the page."""
+    """Print a table, and return its values by the names of its rows. Without a Chromium, or without
+    the npm packages of the page, there are none."""
     found = {}
 
     def row(name: str, values: list[float], unit: str) -> None:
