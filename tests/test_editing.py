@@ -195,7 +195,6 @@ def test_weights_that_know_labels_only_do_all_of_it(label_model, digits):
         (lambda m, p: m.start_from(p.float(), 0.5), "pictures must be a tensor uint8 .* float32"),
         (lambda m, p: m.invert(p, [3]), r"uint8 \(1, 28, 28\), not uint8 \(2, 28, 28\)"),
         (lambda m, p: m.morph([(3, 7)]), "A morph leads through two points or more, not 1"),
-        (lambda m, p: m.morph([(3, 7), 4]), "A point of a morph is a pair"),
     ],
 )
 def test_a_start_or_a_way_that_cannot_be_is_refused(small_model, digits, call, message):
