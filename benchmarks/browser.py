@@ -1,6 +1,6 @@
 """The static page in headless Chromium, beside its budget: python -m benchmarks.browser.
 
-What is fetched, and how long loading and drawing take, on one core and on all of them.
+Measures the transfer, loading and drawing, on one core and on all of them.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from ldm_core.export.__main__ import main as export
 WAIT_MS = 120_000
 LOADED, KEPT = "text=The model runs in this browser.", "text=Works offline from now on."
 DONE, DRAWING = ".player[data-state=done]", ".player:not([data-state=done])"
-# An engine of its own, on a page that begins nothing.
+# Another engine, on a page that begins nothing.
 LOAD = """async (workers) => {
   const { WorkerEngine } = await import("/engine/worker_engine.js");
   const html = await (await fetch("/")).text();
@@ -52,7 +52,7 @@ WATCH = """() => {
 }"""
 GUIDED = 0.4, 0.7  # times at which guidance is applied
 BUDGET = {
-    "transfer": "11 MB",
+    "transfer until the model is ready": "11 MB",
     "first picture after loading, one worker on one core": "3 s",
     "guided step, its pictures made by the other worker": "20 ms",
     "12-step picture, two workers": "0.4 s",
@@ -71,8 +71,8 @@ def main() -> None:
 
 
 def measure(weights: Path, rounds: int) -> dict[str, float]:
-    """Print a table, and return its values by the names of its rows; none without a Chromium, or
-    without the npm packages of the page."""
+    """Print a table, and return its values by the names of its rows. Without a Chromium, or without
+    the npm packages of the page, there are none."""
     found = {}
 
     def row(name: str, values: list[float], unit: str) -> None:
@@ -90,9 +90,10 @@ def measure(weights: Path, rounds: int) -> dict[str, float]:
         try:
             with _hosting(folder) as (url, fetched):
                 with _chromium(cores=1) as browser:
-                    _visit(browser, url, row)
-                    sizes = [_packed(Path(folder), path) for path in fetched]
-                    row("transfer", [sum(sizes) / 1e6], "MB")
+                    n_first = _visit(browser, url, fetched, row)
+                    sizes = [_packed(Path(folder), path) / 1e6 for path in fetched]
+                    row("transfer until the model is ready", [sum(sizes[:n_first])], "MB")
+                    row("transfer until all works offline", [sum(sizes)], "MB")
                     _draw_alone(browser, url, rounds, row)
                 with _chromium(cores=None) as browser:
                     _draw_together(browser, url, rounds, row)
@@ -102,14 +103,17 @@ def measure(weights: Path, rounds: int) -> dict[str, float]:
     return found
 
 
-def _visit(browser: Browser, url: str, row: Row) -> None:
-    """The page as a visitor has it, until all of it is kept."""
+def _visit(browser: Browser, url: str, fetched: list[str], row: Row) -> int:
+    """The page as a visitor has it, until all of it is kept. Returns how many files were fetched
+    when the model was ready."""
     page = browser.new_page()
     page.goto(url)
     page.wait_for_selector(LOADED, timeout=WAIT_MS)
     row("page opened and model ready, on one core", [_now(page)], "s")
+    n_first = len(fetched)
     page.wait_for_selector(KEPT, timeout=WAIT_MS)
     page.close()
+    return n_first
 
 
 def _draw_alone(browser: Browser, url: str, rounds: int, row: Row) -> None:

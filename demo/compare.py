@@ -4,7 +4,9 @@ Each cell is a request like any other. Cells that differ only in prompts and see
 batch.
 """
 
+import csv
 import dataclasses
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +16,20 @@ from typing import Any
 import numpy as np
 
 from ldm_core import InputError, LatentDiffusion, UserError
-from ldm_core.model.class_names import find_label
+from ldm_core.checks import brief
+from ldm_core.model.class_names import find_label, one_line, typed
 from ldm_core.output.file_settings import picture_text
 
 from .request import Request, labels, request_type
 from .run import Runner
-from .values import OF_WORDS, Amount, Choice, Number, Value, Words, described, refuse_unknown
+from .values import OF_WORDS, Amount, Choice, Number, Value, Whole, Words, described, refuse_unknown
 
 MAX_CELLS = 100
 MAX_IMAGE_STEPS = 2000  # cells x steps: single runs of that many take about 10 s on a quiet core
 ASKED = dict.fromkeys(("across", "across_values", "down", "down_values", "fixed"))
 MAX_TEXT = 5000  # characters of all the values of an axis
+# "1,5, 3,5": every part that could be a decimal in other languages is one in this text.
+DECIMAL_COMMAS = re.compile(r"\s*[0-9]+,[0-9]+\s*(,\s+[0-9]+(,[0-9]+)?\s*)*,?\s*")
 NO_WORD = "no word"  # over a column whose prompt says nothing
 NOTHING = "nothing"  # the second axis of a grid that is one row
 ACROSS, DOWN = ("across", "across_values"), ("down", "down_values")  # of a link
@@ -69,7 +74,8 @@ class Axis:
 
     @classmethod
     def check(cls, model: LatentDiffusion, name: Any, given: Any) -> "Axis":
-        """Check one side. given: a list of values, or text with commas. Raises InputError."""
+        """Check one side. given: a list of values, or a text that `split_values` reads. Raises
+        InputError."""
         values = values_of(model)
         if not isinstance(name, str) or name not in values:
             raise InputError(f"What differs must be one of {', '.join(values)}, not {name!r:.80}.")
@@ -84,13 +90,48 @@ def _listed(value: Value, given: Any) -> list:
     if isinstance(given, str):
         if len(given) > MAX_TEXT:
             raise InputError(f"{value.title}: at most {MAX_TEXT} characters, not {len(given)}.")
-        texts = filter(None, (text.strip() for text in given.split(",")))
-        given = [value.kind.read(text) for text in texts]
+        is_decimal = isinstance(value.kind, Number) and not isinstance(value.kind, Whole)
+        if is_decimal and DECIMAL_COMMAS.fullmatch(given):
+            raise InputError(
+                f"{value.title}: commas separate values, so write {_decimals(given)!r} for "
+                f"decimals, or {', '.join(split_values(given))!r} with a space after each comma."
+            )
+        given = [value.kind.read(text) for text in split_values(given)]
     if not isinstance(given, list | tuple) or not given:
         raise InputError(f"{value.title} needs a list of values, with commas between them.")
     if len(given) > MAX_CELLS:
         raise InputError(f"A grid has at most {MAX_CELLS} cells, not {len(given)} and more.")
     return list(given)
+
+
+def split_values(text: str) -> list[str]:
+    """Split a line of CSV (RFC 4180): quotes hold a comma, and "" is an empty value.
+
+    Spaces around values and a comma at the end mean nothing. Raises InputError for a quote that is
+    not closed.
+    """
+    text = typed(one_line(text)).strip()
+    if text.count('"') % 2:
+        raise InputError(f'A quote is not closed in {brief(text)}: write "a, b" for one value.')
+    try:
+        values = [
+            value.strip() for line in csv.reader([text], skipinitialspace=True) for value in line
+        ]
+    except csv.Error as error:
+        raise InputError(f"The values cannot be read: {error}.") from error
+    return values[:-1] if text.endswith(",") else values
+
+
+def join_values(values: Sequence[str]) -> str:
+    """Write values as `split_values` reads them."""
+    values = [typed(one_line(value)) for value in values]
+    is_plain = lambda value: value and value == value.strip() and not set(value) & set(',"')
+    quoted = lambda value: '"' + value.replace('"', '""') + '"'
+    return ", ".join(value if is_plain(value) else quoted(value) for value in values)
+
+
+def _decimals(text: str) -> str:
+    return re.sub(r"([0-9]),([0-9])", r"\1.\2", text.strip())
 
 
 def _title(value: Value, one: Any, model: LatentDiffusion) -> str:
@@ -150,11 +191,11 @@ class Grid:
         return grid
 
     def link(self) -> dict[str, str]:
-        """The query string of a link to this grid, where no value has a comma in it."""
+        """The query string of a link to this grid."""
         query = {}
         for names, axis in ((ACROSS, self.across), (DOWN, self.down)):
             if axis:
-                query |= dict(zip(names, (axis.name, ", ".join(map(_text, axis.values)))))
+                query |= dict(zip(names, (axis.name, join_values(list(map(_text, axis.values))))))
         said = {n: v for n, v in self.fixed.items() if v is not None and (v or n not in OF_WORDS)}
         return query | {FIXED + name: _text(value) for name, value in said.items()}
 
@@ -297,17 +338,17 @@ def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, st
         (
             "How few steps will do",
             "The same noise, in more and more steps: soon they change little.",
-            *("steps", "1, 2, 3, 4, 6, 8, 12, 25", "label", ", ".join(texts[:4])),
+            *("steps", "1, 2, 3, 4, 6, 8, 12, 25", "label", join_values(texts[:4])),
         ),
         (
             "Samplers side by side",
             "The same noise. DDPM and SDE add more of it on their way, and end elsewhere.",
-            *("sampler", samplers, "label", ", ".join(texts[:4])),
+            *("sampler", samplers, "label", join_values(texts[:4])),
         ),
         (
             "Ten digits, one noise",
             "Each row begins with one noise: look for what the digits have in common.",
-            *("label", ", ".join(texts[:10]), "seed", "1, 2, 3, 4, 5"),
+            *("label", join_values(texts[:10]), "seed", "1, 2, 3, 4, 5"),
         ),
     ]
     if model.vocabulary and model.vocabulary.styles:
@@ -315,7 +356,7 @@ def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, st
             (
                 "What each word does",
                 "The first column says no word of style; each other one says one more.",
-                *("prompt", ", ".join(_words(model)), "label", ", ".join(texts[:4])),
+                *("prompt", join_values(list(_words(model))), "label", join_values(texts[:4])),
             )
         )
     return found

@@ -186,7 +186,10 @@ def _compare(model: LatentDiffusion, words: dict[str, Any]) -> None:
                     choices = axis_names(model, with_nothing=axis[0] == "down")
                     title = axis[0].capitalize()
                     form.add(axis[0], gr.Dropdown, choices=choices, label=title, filterable=False)
-                    about = {"label": f"Values {axis[0]}", "info": "With commas between."}
+                    about = {
+                        "label": f"Values {axis[0]}",
+                        "info": 'With commas between; "quotes" hold a comma.',
+                    }
                     form.add(axis[1], gr.Textbox, max_lines=1, **about)
             form.part("cost")
             form.actions("Compare", "go")

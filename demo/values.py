@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 from ldm_core import DenoisingStep, InputError, LatentDiffusion
 from ldm_core.checks import check_bool, check_choice, check_number, check_whole
+from ldm_core.model.class_names import one_line
 from ldm_core.model.vocabulary import STYLES
 from ldm_core.output.file_settings import FileSettings, Look
 
@@ -129,7 +130,7 @@ class Words(Kind):
             rows = model.vocabulary.read(value).rows
         except InputError as error:
             raise InputError(f"{title}: {error}") from error
-        return value.strip() if rows else ""
+        return one_line(value).strip() if rows else ""
 
 
 @dataclass(frozen=True)

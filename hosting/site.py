@@ -85,7 +85,7 @@ def visit(url: str) -> np.ndarray | None:
             player.wait_for()
             if player.get_attribute("data-state") == "failed":
                 faults.append(player.inner_text())
-            width, greys = page.locator(".player img.x_t").evaluate(PIXELS)
+            width, greys = player.locator("img.x_t").evaluate(PIXELS)
         except Error as error:
             faults.insert(0, f"it drew nothing: {error.message.splitlines()[0]}")
         finally:

@@ -20,7 +20,6 @@ from .command_line import (
     say,
 )
 from .data.datasets import DATASETS, load_dataset
-from .diffusion.settings import SamplingSettings
 from .evaluation.classifier import load_classifier
 from .evaluation.judge import Judge
 from .evaluation.metrics import check_installed
@@ -44,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _evaluate(args: argparse.Namespace) -> None:
     check_installed()
     given = given_options(args)
-    SamplingSettings.from_dict(given)  # an error now rather than after the data are loaded
     check_whole("--count", args.count, 100, 60_000)
     check_whole("--words-count", args.words_count, 0, 60_000)
     check_whole("--seed", args.seed, 0, MAX_SEED)
     model = LatentDiffusion.load(args.weights, args.device, args.backend)
+    settings = model.settings(**given)
     classifier = load_classifier(args.weights / "classifier.safetensors").to(model.device)
     judge = Judge(
         classifier, *(load_dataset(args.dataset, args.data_dir, train=t) for t in (True, False))
@@ -62,7 +61,6 @@ def _evaluate(args: argparse.Namespace) -> None:
             )
     if args.words_count and model.vocabulary is None:
         complain(PROGRAM, "these weights know labels only; there are no words to measure")
-    settings = model.settings(**given)
     report = evaluate(model, judge, settings, args.count, args.seed, args.words_count)
     report["weights"] = weights_of(model)
     say(json.dumps(report) if args.json else tables(report))

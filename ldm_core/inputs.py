@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .checks import InputError, brief, check_whole
+from .checks import InputError, check_whole
 from .config import PICTURE_SIDE
 from .model.conditioning import Prompt
 
@@ -49,9 +49,6 @@ def check_negative(negative: Prompt | Sequence[Prompt], count: int) -> list[Prom
 
 def check_points(points: Sequence[tuple[Prompt, int]]) -> tuple[list[Prompt], list[int]]:
     """Return the prompts and the seeds of the points of a morph; raises InputError."""
-    for point in points:
-        if not isinstance(point, tuple | list) or len(point) != 2:
-            raise InputError(f"A point of a morph is a pair, prompt and seed, not {brief(point)}.")
     return [prompt for prompt, _ in points], check_seeds([seed for _, seed in points], len(points))
 
 

@@ -15,6 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageSequence
 
 from ldm_core import LatentDiffusion
 from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
@@ -137,6 +138,17 @@ def run(weights, tmp_path, monkeypatch, capsys):
         return (said.err if status else said.out).rstrip().rpartition("\n")[2]
 
     return run
+
+
+def read_frames(path) -> tuple[np.ndarray, list[float]]:
+    """The frames of a file and their times, as Pillow reads them."""
+    with Image.open(path) as image:
+        shown = [
+            (np.array(frame.convert("L")), frame.info.get("duration", 0))
+            for frame in ImageSequence.Iterator(image)
+        ]
+    frames, durations = zip(*shown)
+    return np.stack(frames), list(durations)
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,7 @@ ALLOWED = {
         "command_line",
     },
     "evaluate": {
-        *("checks", "data", "diffusion", "files", "inputs", "latent_diffusion", "evaluation"),
+        *("checks", "data", "files", "inputs", "latent_diffusion", "evaluation"),
         "command_line",
     },
 }
@@ -51,9 +51,7 @@ ALLOWED = {
 OUTSIDE = {
     "demo": {"command_line", "checks", "export", "files", "inputs", "model", "output"},
     "hosting": {"command_line", "model"},
-    "benchmarks": {
-        *("data", "evaluation", "export", "files", "model", "output", "runtime"),
-    },
+    "benchmarks": {"export", "files", "model", "output", "runtime"},
 }
 # What a network and its mathematics must be readable, and usable, without.
 FOREIGN = {"argparse", "pathlib", "os", "json", "PIL", "mutagen", "safetensors", "torchvision"}

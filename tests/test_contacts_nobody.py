@@ -18,7 +18,7 @@ SAMPLE = """
 import time
 from ldm_core import LatentDiffusion
 LatentDiffusion.load("weights").generate([7], seeds=[1], steps=2)
-time.sleep(4)  # what a library sends later, from a thread of its own, counts too
+time.sleep(4)  # a library may send something later, from another thread
 """
 SERVE = """
 import os, threading, time, urllib.request
@@ -41,7 +41,7 @@ main(["--port", "{port}"])
 
 @pytest.fixture
 def traced(tmp_path):
-    """Run code in a process of its own; returns the lines of its network calls."""
+    """Run code in another process; returns the lines of its network calls."""
     if shutil.which("strace") is None:
         if os.environ.get("CI"):
             pytest.fail("strace is missing")

@@ -113,6 +113,25 @@ def test_what_is_drawn_depends_on_what_is_kept(trained, mnist):
     assert seam(images) < 0.7 * seam(pasted)
 
 
+def test_a_mask_in_other_places_of_the_batch_changes_nothing(small_model, digits):
+    options = {"seeds": SEEDS, "steps": 4}
+    one = small_model.generate([3, 4], keep=Keep(digits, halves(2)), **options)
+    masks = torch.cat([halves(1), halves(1, slice(0, 5))])
+    other = small_model.generate([3, 4], keep=Keep(digits, masks), **options)
+    assert away(one[0], other[0]) < 0.1
+    assert away(one[1], other[1]) > 1
+
+
+def test_the_stronger_the_further_from_the_picture(trained, mnist):
+    pixels, labels, seeds = mnist.pixels[:8], mnist.labels[:8].tolist(), range(8)
+    distances = []
+    for strength in (0, 0.5, 1):
+        start = trained.start_from(pixels, strength, seeds=seeds, steps=8)
+        distances.append(away(trained.generate(labels, seeds=seeds, start=start), pixels))
+    assert distances == sorted(distances)
+    assert distances[0] < 2 and distances[-1] > 20
+
+
 def test_completion_is_one_stream_of_steps(small_model, digits):
     keep = Keep(digits, halves(2))
     steps = list(small_model.denoise([3, 4], seeds=SEEDS, keep=keep, steps=5))
@@ -195,7 +214,6 @@ def test_weights_that_know_labels_only_do_all_of_it(label_model, digits):
         (lambda m, p: m.start_from(p.float(), 0.5), "pictures must be a tensor uint8 .* float32"),
         (lambda m, p: m.invert(p, [3]), r"uint8 \(1, 28, 28\), not uint8 \(2, 28, 28\)"),
         (lambda m, p: m.morph([(3, 7)]), "A morph leads through two points or more, not 1"),
-        (lambda m, p: m.morph([(3, 7), 4]), "A point of a morph is a pair"),
     ],
 )
 def test_a_start_or_a_way_that_cannot_be_is_refused(small_model, digits, call, message):

@@ -155,8 +155,10 @@ def test_a_missing_package_is_named_before_any_work(monkeypatch, capsys):
 def test_data_of_other_classes_are_refused(weights, tmp_path, capsys):
     for name in ("apple", "pear"):
         (tmp_path / "own" / name).mkdir(parents=True)
+        picture = Image.new("L", (28, 28))
+        picture.paste(200, (10, 4, 16, 24))
         for i in range(30):
-            Image.new("L", (28, 28), 200).save(tmp_path / "own" / name / f"{i}.png")
+            picture.save(tmp_path / "own" / name / f"{i}.png")
     assert main(["--weights", str(weights), "--dataset", str(tmp_path / "own")]) == 2
     assert "know other classes (0, 1, 2" in capsys.readouterr().err
 

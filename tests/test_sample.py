@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageSequence
+from PIL import Image
 
 from demo.reproduce import Wanted
 from demo.run import Runner
@@ -17,7 +17,7 @@ from ldm_core.files.pictures import lay_out
 from ldm_core.output.file_settings import BLANK
 from ldm_core.sample import ENDINGS, main
 
-from .conftest import ROOT, SMALL, randomised, save
+from .conftest import ROOT, SMALL, randomised, read_frames, save
 
 # Settings in files
 
@@ -163,23 +163,19 @@ def test_a_morph_is_shown_image_by_image(run, small_model, tmp_path):
     *_, last = small_model.morph([(3, 7), ("bold", 8)], 3, steps=2)
     wanted = small_model.decode(last.x_t).int()
     run("--morph 3:7 bold:8 --frames 3 --scale 1 --frame-ms 50 --out a.gif")
-    with Image.open(tmp_path / "a.gif") as image:
-        found = [np.array(frame.convert("L")) for frame in ImageSequence.Iterator(image)]
-        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
-    assert (torch.from_numpy(np.stack(found)).int() - wanted).abs().max() <= 1
+    found, durations = read_frames(tmp_path / "a.gif")
+    assert (torch.from_numpy(found).int() - wanted).abs().max() <= 1
     assert durations == [50, 50, 50, 1500]
     run("--morph 3:7 bold:8 --frames 3 --scale 1 --out a.png")
-    with Image.open(tmp_path / "a.png") as image:
-        assert np.abs(np.array(image).astype(int) - lay_out(wanted.numpy(), 4)).max() <= 1
+    (grid,), _ = read_frames(tmp_path / "a.png")
+    assert np.abs(grid.astype(int) - lay_out(wanted.numpy(), 4)).max() <= 1
     run("--morph 3:7 bold:8 --frames 3 --out a.npz")
     with np.load(tmp_path / "a.npz") as arrays:
         assert (torch.from_numpy(arrays["images"]).int() - wanted).abs().max() <= 1
         assert arrays["labels"].tolist() == [3, -1, -1, -1]
         assert arrays["seeds"].tolist() == [7, -1, -1, 8]
     run("--morph 3:7 bold:8 --frames 3 --loop --frame-ms 50 --out b.gif")
-    with Image.open(tmp_path / "b.gif") as image:
-        durations = [frame.info["duration"] for frame in ImageSequence.Iterator(image)]
-    assert durations == [50] * 6
+    assert read_frames(tmp_path / "b.gif")[1] == [50] * 6
 
 
 def test_what_a_picture_gave_is_changed_by_other_options(run, pictures, tmp_path):

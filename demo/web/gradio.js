@@ -4,7 +4,7 @@
 import { RemoteEngine } from "./engine/remote_engine.js";
 import { promptLanguage } from "./engine/vocabulary.js";
 import { lay_out, open_fold } from "./layout.js";
-import { follow_link, say_of_link } from "./links.js";
+import { follow_link, query, say_of_link } from "./links.js";
 import * as compare from "./parts/compare.js";
 import * as cost from "./parts/cost.js";
 import * as draw from "./parts/draw.js";
@@ -23,7 +23,7 @@ const PARTS = {
   ...{ compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train },
 };
 const base = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
-const asked = new URLSearchParams(location.search).get("model");
+const { model: asked = null } = query();
 const first = JSON.parse(document.querySelector("#about").textContent); // whose controls Gradio has
 const about = asked ? await about_of(asked) : first;
 const model = about.wrong === undefined ? asked : null;

@@ -1,24 +1,31 @@
 // What a link to the page says: values of a run, or a grid.
 
+import { number_in } from "./engine/checks.js";
+import { one_line } from "./engine/vocabulary.js";
 import { reason } from "./runs.js";
 
-const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const AXES = ["across", "across_values", "down", "down_values"];
+
+// The query of the page's address, by name. In HTML & is written &amp;, and some copy that.
+export function query() {
+  const said = [...new URLSearchParams(location.search)];
+  const of_link = ([name, text]) => [name.replace(/^(amp;)+/, ""), one_line(text)];
+  return Object.fromEntries(said.map(of_link));
+}
 
 // Set the controls to what the page's address says. tabs: by name. open: called with the name of
 // the tab that it is for.
 export async function follow_link({ about, engine, tabs, open }) {
-  const query = Object.fromEntries(new URLSearchParams(location.search));
+  const given = query();
   const value = (name, text) => {
     const { kind } = about.values.find((one) => one.name === name) ?? {};
-    const is_number = (kind === "number" || kind === "whole") && FLOAT.test(text.trim());
-    return is_number ? Number(text) : text; // what is no number is refused by name
+    return kind === "number" || kind === "whole" ? number_in(text) : text;
   };
   try {
-    if ("across" in query && tabs.compare) {
-      const fixed = Object.keys(query).filter((name) => name.startsWith("fixed_"));
-      const values = fixed.map((name) => [name.slice(6), value(name.slice(6), query[name])]);
-      const axes = AXES.map((name) => [name, query[name] ?? (name === "down" ? "nothing" : "")]);
+    if ("across" in given && tabs.compare) {
+      const fixed = Object.keys(given).filter((name) => name.startsWith("fixed_"));
+      const values = fixed.map((name) => [name.slice(6), value(name.slice(6), given[name])]);
+      const axes = AXES.map((name) => [name, given[name] ?? (name === "down" ? "nothing" : "")]);
       const { compare } = tabs;
       open("compare");
       compare.set(Object.fromEntries([...values, ...axes]));
@@ -26,9 +33,9 @@ export async function follow_link({ about, engine, tabs, open }) {
       return;
     }
     const names = [...new Set([...about.controls.watch, ...about.of_words])];
-    const said = names.filter((name) => name in query);
+    const said = names.filter((name) => name in given);
     if (!said.length) return;
-    const request = Object.fromEntries(said.map((name) => [name, value(name, query[name])]));
+    const request = Object.fromEntries(said.map((name) => [name, value(name, given[name])]));
     const { settings } = await engine.check("denoise", request);
     tabs.watch.set({ ...about.left_out, label: tabs.watch.store.controls.label, ...settings });
   } catch (error) {

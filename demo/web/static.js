@@ -56,8 +56,8 @@ async function open(name) {
   const parts = [...$(`#panel-${name}`).querySelectorAll("[data-part]")];
   await Promise.all(
     parts.map(async (element) => {
-      const { mount } = await import(`./parts/${element.dataset.part}.js`);
-      mount(element, given);
+      const part = await import(`./parts/${element.dataset.part}.js`).catch(window.incomplete);
+      part?.mount(element, given);
     }),
   );
 }

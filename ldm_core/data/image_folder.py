@@ -39,10 +39,7 @@ def read_folder(
     without a readable picture, and for pictures that are all nearly black.
     """
     folder = Path(os.path.abspath(folder))
-    try:
-        files, class_names, passed_over = list_folder(folder)
-    except OSError as error:
-        raise InputError(f"{printable(folder)} cannot be read: {printable(error)}") from error
+    files, class_names, passed_over = list_folder(folder)
     invert = is_dark_on_light([path for path, *_ in files])
     pixels, labels, unread = [], [], {}
     wanted = [(path, label) for path, label, test in files if test != train]

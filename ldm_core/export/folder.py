@@ -11,12 +11,12 @@ from ..checks import InputError
 
 @contextmanager
 def whole_folder(path: Path, *, may_replace: bool) -> Iterator[Path]:
-    """An empty folder beside `path` to write to; it becomes `path` when the block ends without an
-    error. Whatever else ends the block (an error, Ctrl-C) removes what it wrote.
+    """Write into an empty folder beside `path`, which becomes `path` when the block ends without an
+    error. An error or Ctrl-C removes what was written.
 
-    Where `path` is a folder already, its files stay, but for those of the same name, each of which
-    is replaced as a whole. Raises InputError if there are any and `may_replace` is false, and where
-    a file would take the place of a folder or the reverse.
+    If `path` is a folder already, its files stay, except that files of the same name are replaced.
+    Raises InputError if it has files and `may_replace` is false, and if a file would replace a
+    folder or the reverse.
     """
     path = path.resolve()
     if path.exists() and not path.is_dir():

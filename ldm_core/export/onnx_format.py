@@ -1,4 +1,4 @@
-"""For ONNX Runtime, in whatever language: the networks, and how to use them."""
+"""For ONNX Runtime, in any language: the networks, and how to use them."""
 
 import argparse
 import json
@@ -16,14 +16,13 @@ EXAMPLE = Path(__file__).parent / "onnx_example.py"
 README = """# A miniature Stable Diffusion as ONNX graphs
 
 `python example.py 3` draws a 3 and writes `digit.pgm`. It needs the packages numpy and onnxruntime
-(1.20 or newer), and shows how everything here goes together.
+(1.23 or newer), and shows how to use all of it.
 
-The graphs pass the checks of ONNX. To run them takes ONNX Runtime: they use its operation
-`com.microsoft.MultiHeadAttention`.
+The graphs are plain ONNX of opset 23, for any runtime that knows its operation Attention.
 
 {tables}
 B is any number of images, and N a multiple of B: each image has one condition or more. Guidance
-needs two, what is asked and what to lead away from. All images under the first condition come
+needs two, the prompt and the negative prompt. All images under the first condition come
 first, then all under the second. What `prompt.onnx` returns is the same at every step.
 
 ## model.json
@@ -41,9 +40,9 @@ first, then all under the second. What `prompt.onnx` returns is the same at ever
 A picture of {picture} x {picture} greys, 0 to 255, is the middle of an image of {image} x {image}:
 image = grey / 127.5 - 1. The border of an image is -1.
 """
-WORDS = """what prompts are made of. `rows` holds the spellings of each word, and the number of a
-  word is its place in this list. Word 0 is the empty one, and class i is word i + 1. A prompt has
-  `places` words; where it says less, the others are empty and count by 1."""
+WORDS = """the words of prompts. `rows` holds the spellings of each word, and the number of a
+  word is its index in this list. Word 0 is the empty one, and class i is word i + 1. A prompt has
+  `places` words; a shorter one is filled up with empty words, whose weight is 1."""
 LABELS = "null, because these weights know labels only."
 
 Tensor = tuple[str, str, str, str]  # its name, type, shape and meaning
@@ -80,7 +79,7 @@ def _tensors(model: LatentDiffusion) -> dict[str, tuple[list[Tensor], list[Tenso
     if isinstance(model.conditioning, TextConditioning):
         asked = [
             ("rows", "int32", f"(N, {config.n_tokens})", "the words of a prompt"),
-            ("amounts", "float32", f"(N, {config.n_tokens})", "by how much each counts, 0 to 1"),
+            ("amounts", "float32", f"(N, {config.n_tokens})", "the weight of each word, 0 to 1"),
         ]
     else:
         none = len(config.class_names)

@@ -44,7 +44,8 @@ def save_checkpoint(
         partial.chmod(0o644)  # safetensors makes it readable by its owner only
 
 
-MAKE_IT = "Make it with: python train.py (or restore it from the repository)."
+# An installed package has no train.py beside it.
+MAKE_IT = "Make it with: python train.py, in the repository, or take the file that lies there."
 
 
 def read_checkpoint(
@@ -91,7 +92,7 @@ def build(path: str | Path, make: Callable[[], Module]) -> Module:
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{path}: its configuration does not fit this version of the code ({error!r}). "
-            "Train again with python train.py."
+            "Train again with python train.py, in the repository."
         ) from error
 
 
@@ -102,7 +103,8 @@ def load_tensors(path: str | Path, module: nn.Module, tensors: Mapping[str, Tens
     except RuntimeError as error:
         raise CheckpointError(
             f"{path}: its tensors do not fit the configuration stored with them ({error}). "
-            "It was made by another version of the code: train again with python train.py."
+            "It was made by another version of the code: train again "
+            "with python train.py, in the repository."
         ) from error
 
 

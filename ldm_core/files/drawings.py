@@ -38,9 +38,8 @@ def digit_in(grey: np.ndarray) -> Drawing:
     As in MNIST, the digit fits a box of 20 x 20 pixels, and its centre of mass lies in the middle
     of 28 x 28 (LeCun et al. 1998, sec. III.A). A picture of 28 x 28 pixels, or one that this
     program enlarged from it, is such a digit already; it is only inverted if its border is light.
-    Raises InputError for another array, and as `ink_of` does.
+    Raises InputError as `ink_of` does, and for a small picture without contrast.
     """
-    check_grey(grey)
     small = without_enlargement(grey)
     if small is not None:
         border = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
@@ -114,7 +113,6 @@ def as_mask(grey: np.ndarray) -> np.ndarray:
 
     Raises InputError for another size.
     """
-    check_grey(grey)
     (height, width), side = grey.shape, PICTURE_SIDE
     times = height // side
     if height != width or height % side:
@@ -146,13 +144,6 @@ def _naming(path: str | Path) -> Iterator[None]:
         raise InputError(f"{printable(path)} cannot be read as a picture: {error}.") from error
     except InputError as error:
         raise InputError(f"{printable(path)}: {error}") from error
-
-
-def check_grey(grey: np.ndarray) -> None:
-    if not isinstance(grey, np.ndarray) or grey.dtype != np.uint8 or grey.ndim != 2:
-        raise InputError("A picture must be an array uint8 (H, W).")
-    if 0 in grey.shape:
-        raise InputError("The picture has no pixels.")
 
 
 def without_enlargement(grey: np.ndarray) -> np.ndarray | None:

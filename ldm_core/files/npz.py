@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ def room_for_images(count: int) -> np.ndarray:
     """Make an empty array uint8 (count, 28, 28); raises InputError where memory is too small."""
     shape = count, PICTURE_SIDE, PICTURE_SIDE
     try:
-        if math.prod(shape) > _memory():
-            raise MemoryError  # NumPy would ask for it, and a system might promise it
         return np.empty(shape, np.uint8)
     except MemoryError as error:
         raise InputError(
@@ -40,11 +37,3 @@ def write_npz(
     with whole_file(path) as partial, partial.open("wb") as file:
         settings = np.array(json.dumps(settings))
         np.savez_compressed(file, images=images, **arrays, settings=settings)
-
-
-def _memory() -> float:
-    """Bytes of this machine's memory, infinite where the system does not tell."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError):
-        return math.inf

@@ -60,7 +60,7 @@ def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], Model]) 
         raise CheckpointError(
             f"{path} was trained on the latents of another VAE than "
             f"{Path(path).with_name('vae.safetensors')}. Use the two files of one run, or train "
-            "the U-Net again with python train.py --stage unet."
+            "the U-Net again with python train.py --stage unet, in the repository."
         )
     return model
 

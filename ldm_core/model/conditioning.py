@@ -85,7 +85,7 @@ class LabelConditioning(Conditioning):
         if isinstance(prompt, str):
             raise InputError(
                 f"These weights know labels only, and no prompts such as {brief(prompt)}. Train "
-                "new ones with train.py, which learn words too."
+                "new ones with train.py, in the repository: they learn words too."
             )
         label = check_label(prompt, self.config.class_names)
         return self.null_id if label is None else label

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 
-from ..checks import check_choice
 from ..config import PICTURE_SIDE
 from ..latent_diffusion import DenoisingStep, LatentDiffusion, check_finite
 
@@ -23,7 +22,6 @@ def step_pictures(
     or both (V = 2), in this order; or the noisy latent itself (V = 4, see `latent_pictures`). The
     start has no estimate, so it shows the decoded mean of all latents (for MNIST nearly black).
     """
-    check_choice("show", show, VIEWS)
     for step in steps:
         if show == "latent":
             yield latent_pictures(step.x_t)

@@ -23,8 +23,7 @@ class OnnxRuntimeBackend:
     """ONNX Runtime on a CPU.
 
     Its graphs are built from the weights, and built again if those have changed at the next run
-    (see `_Weights`). A network with forward hooks runs in PyTorch,
-    which calls them.
+    (see `_Weights`). A network with forward hooks runs in PyTorch, which calls them.
 
     These networks are too small for threads that meet after every layer. Instead each thread runs
     a part of the batch, or one of the conditions of a single image, through the whole network.

@@ -14,8 +14,7 @@ import numpy as np
 
 from ..checks import InputError
 
-IR_VERSION, OPSET = 10, 21  # of ONNX 1.16; ONNX Runtime reads them from 1.18 on
-CONTRIBUTED = "com.microsoft"  # ONNX Runtime's own operations
+IR_VERSION, OPSET = 11, 23  # of ONNX 1.18; ONNX Runtime reads them from 1.23 on
 DTYPES = {"float32": 1, "int32": 6, "int64": 7}  # TensorProto.DataType
 
 Attribute = int | float | str | Sequence[int]
@@ -29,7 +28,6 @@ class Graph:
         self._nodes: list[bytes] = []
         self._constants: list[bytes] = []
         self._inputs: list[bytes] = []
-        self._known: list[bytes] = []
         self._names = 0
 
     def input(self, name: str, shape: Shape, dtype: str = "float32") -> str:
@@ -50,24 +48,10 @@ class Graph:
 
     def add(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
         """One operation; returns its output. "" stands for an input that is left out."""
-        return self._add("", operation, inputs, attributes)
-
-    def add_contributed(
-        self, operation: str, *inputs: str, shape: Shape, **attributes: Attribute
-    ) -> str:
-        """One of ONNX Runtime's own operations. shape: of its output, which other programs cannot
-        infer, because they do not know it."""
-        name = self._add(CONTRIBUTED, operation, inputs, attributes)
-        self._known.append(_value(name, shape))
-        return name
-
-    def _add(
-        self, domain: str, operation: str, inputs: Sequence[str], attributes: dict[str, Attribute]
-    ) -> str:
         name = self._new_name()
         node = b"".join(_bytes(1, i) for i in inputs) + _bytes(2, name) + _bytes(4, operation)
         node += b"".join(_bytes(5, _attribute(*item)) for item in attributes.items())
-        self._nodes.append(node + _bytes(7, domain))
+        self._nodes.append(node)
         return name
 
     def model(self, outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
@@ -80,13 +64,7 @@ class Graph:
         graph += b"".join(_bytes(5, constant) for constant in self._constants)
         graph += b"".join(_bytes(11, value) for value in self._inputs)
         graph += b"".join(_bytes(12, _value(name, shape)) for name, (_, shape) in outputs.items())
-        graph += b"".join(_bytes(13, value) for value in self._known)
-        opsets = (("", OPSET), (CONTRIBUTED, 1))
-        return (
-            _number(1, IR_VERSION)
-            + _bytes(7, graph)
-            + b"".join(_bytes(8, _bytes(1, name) + _number(2, n)) for name, n in opsets)
-        )
+        return _number(1, IR_VERSION) + _bytes(7, graph) + _bytes(8, _number(2, OPSET))
 
     def _new_name(self) -> str:
         self._names += 1

@@ -94,8 +94,8 @@ class Layers(Graph):
             for layer in (attention.to_q, attention.to_k, attention.to_v)
         )
         channels = attention.to_q.out_features
-        heads, shape = channels // attention.d_head, ("N", n, channels)
-        h = self.add_contributed("MultiHeadAttention", q, k, v, shape=shape, num_heads=heads)
+        heads = channels // attention.d_head
+        h = self.add("Attention", q, k, v, q_num_heads=heads, kv_num_heads=heads)
         return self.linear(h, attention.to_out.weight, attention.to_out.bias)
 
     def feed_forward(self, x: str, layer: FeedForward, n: int) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import InputError
-from ..files.checkpoint import CheckpointError, load_tensors, read_checkpoint, save_checkpoint
+from ..files.checkpoint import load_tensors, read_checkpoint, save_checkpoint
 from .optimisers import Average, Optimisers
 
 
@@ -104,8 +104,6 @@ class StateFile:
                 "the result will be as good, but not the same to the bit.",
                 flush=True,
             )
-        if "begin" not in about:
-            raise CheckpointError(f"{self.path} is of another version of the code. {remedy}")
         return tensors, about
 
 

@@ -97,6 +97,15 @@ def test_a_link_draws_its_grid_and_a_cell_leads_to_its_settings(open_page):
     assert asked.items() >= expected.items() and "across" not in asked
 
 
+def test_a_link_holds_prompts_with_commas_and_one_that_says_nothing(open_page):
+    values = '"a bold seven, leaning left", "", thin'
+    query = {"across": "negative_prompt", "across_values": values, "fixed_steps": 1}
+    page = open_page(f"?{urlencode(query)}")
+    wait_for_state(page, "done")
+    assert page.locator(".grid canvas").count() == 3
+    assert asked_by(page)["across_values"] == values
+
+
 def test_stop_stops_and_the_next_grid_works(open_compare):
     page = open_compare()
     set_axes(page, "0, 1, 2, 3, 4, 5, 6, 7, 8, 9", "1, 2, 3, 4, 5, 6, 7, 8")

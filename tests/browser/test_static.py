@@ -79,9 +79,10 @@ def test_a_worker_that_fails_is_told_and_the_next_run_has_a_new_one(open_page, t
     generate(page, prefix)
 
 
-def test_a_page_that_is_not_whole_says_so(browser, word_site):
+@pytest.mark.parametrize("name", ["runs", "parts/more"])
+def test_a_page_that_is_not_whole_says_so(browser, word_site, name):
     page = browser.new_page()
-    page.route("**/runs.js", lambda route: route.abort())
+    page.route(f"**/{name}.js", lambda route: route.abort())
     page.goto(word_site)
     page.wait_for_selector("text=A part of this page did not load.")
     page.close()

@@ -214,6 +214,15 @@ def test_links_bring_the_settings_back(open_page):
     assert page.input_value("#prompt input") == "four"
 
 
+def test_links_as_html_writes_them_and_with_new_lines(open_page):
+    page = open_page("?prompt=seven%0D%0Aleaning%20left&amp;seed=5&amp;amp;steps=2")
+    page.wait_for_selector("#label label.selected:has-text('7')")
+    assert page.input_value("#prompt input") == "seven leaning left"
+    generate(page)
+    assert settings(page).startswith("“seven leaning left”")
+    assert asked_by(page).items() >= {"seed": "5", "steps": "2"}.items()
+
+
 def test_a_bad_link_is_told_and_does_no_harm(open_page):
     page = open_page("?steps=many&label=4")
     told = page.locator(".notice")

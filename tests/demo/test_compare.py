@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.compare import MAX_CELLS, Grid, draw_grid, lessons_of, messages
+from demo.compare import (
+    MAX_CELLS,
+    Grid,
+    draw_grid,
+    join_values,
+    lessons_of,
+    messages,
+    split_values,
+)
 from demo.compare_picture import grid_frames, write_grid
 from demo.run import Runner
 from ldm_core import InputError, UserError, read_settings
@@ -79,6 +87,34 @@ def test_cells_differ_in_what_was_asked_and_lie_row_by_row(words):
     assert Grid.check(words, grid.to_dict()).cells == grid.cells
 
 
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ('"a bold seven, leaning left", thin', ("a bold seven, leaning left", "thin")),
+        ('bold,"", thin,', ("bold", "", "thin")),
+        (", bold,,thin", ("", "bold", "", "thin")),
+        ('""', ("",)),
+        ('"a ""bold"" seven, thin" , wide', ('a "bold" seven, thin', "wide")),
+        ("\u201cbold, wide\u201d\uff0c thin\nnarrow", ("bold, wide", "thin narrow")),
+    ],
+)
+def test_values_are_read_as_csv_and_a_link_holds_them(words, text, values):
+    texts = split_values(text)
+    assert tuple(texts) == values
+    assert split_values(join_values(texts)) == texts
+    good = [value for value in texts if "thin" not in value or "bold" not in value]
+    link = asked(words, "negative_prompt", good).link()
+    assert split_values(link["across_values"]) == good
+
+
+def test_a_class_with_a_comma_is_one_value_of_a_link():
+    model = with_words((", .", 'say "a"', "b"))
+    grid = asked(model, "label", [", .", 'say "a"', "b"])
+    assert asked(model, "label", grid.link()["across_values"]).cells == grid.cells
+    for _, _, *axes in lessons_of(model):
+        assert asked(model, *axes).down
+
+
 def test_what_is_known_before_any_work(words):
     header = asked(words, "seed", "1, 2", "eta", "0, 0.5", FIXED).header()
     assert header["cost"] == "4 cells × 3 steps: 12 steps in all, of 2000 at most."
@@ -102,6 +138,10 @@ def test_a_prompt_without_a_class_is_about_the_label(words):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        (("guidance_scale", "1,5"), "commas separate values, so write '1.5' .* or '1, 5' with a"),
+        (("eta", "0,5, 1"), "write '0.5, 1' for decimals, or '0, 5, 1' with"),
+        (("seed", "1,,2"), "Seed must be a whole number from 0 to [0-9]*, not ''"),
+        (("prompt", 'bold, "thin, wide'), 'A quote is not closed .* write "a, b" for one value'),
         (("size", "1"), "What differs must be one of label, guidance_scale, .*, not 'size'"),
         ((["label"], "1"), "What differs must be one of"),
         (("steps", ""), "Steps needs a list of values, with commas"),

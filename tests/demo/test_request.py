@@ -231,6 +231,11 @@ def test_a_prompt_says_the_label(ask, words, prompt, label):
     assert request.line().startswith(f"“{prompt}” · guidance 1.5 · ")
 
 
+def test_white_space_of_a_prompt_is_one_space(ask):
+    request = ask(prompt="\n a bold\r\n seven\u3000leaning\tleft ", negative_prompt="thin\nwide")
+    assert (request.prompt, request.negative_prompt) == ("a bold seven leaning left", "thin wide")
+
+
 @pytest.mark.parametrize("prompt", ["", None, " ", ",.!"])
 def test_an_empty_prompt_says_nothing(ask, words, prompt):
     assert ask(prompt=prompt) == ask(label="7")  # what the page starts with

@@ -42,6 +42,13 @@ def test_signal_falls_and_noise_rises_everywhere():
     assert (signal.diff() < 0).all() and (sigma.diff() > 0).all()
 
 
+def test_levels_are_those_of_alpha_bar_in_float64_at_any_shape():
+    t = torch.rand(3, 2, generator=torch.Generator().manual_seed(0))
+    signal, sigma = SCHEDULE.levels(t)
+    torch.testing.assert_close(signal, SCHEDULE.alpha_bar(t).sqrt().double())
+    torch.testing.assert_close(sigma, (1 - SCHEDULE.alpha_bar(t)).sqrt().double())
+
+
 def test_half_log_snr_is_half_the_log_of_the_ratio_of_variances():
     t = torch.linspace(0.1, 1, 10, dtype=torch.float64)
     alpha_bar = SCHEDULE.alpha_bar(t)
@@ -128,3 +135,30 @@ def test_the_grid_of_karras_is_their_equation_5():
         for i in range(6)
     ]
     assert (sigma / signal).tolist() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "quantity", "steps"),
+    [("time", lambda t: t, 21), ("log_snr", SCHEDULE.half_log_snr, 20)],
+)
+def test_a_grid_is_uniform_in_its_quantity(spacing, quantity, steps):
+    values = quantity(SCHEDULE.times(20, spacing)[:steps])
+    ends = values[[0, -1]].tolist()
+    torch.testing.assert_close(values, torch.linspace(*ends, steps, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("spacing", ["log_snr", "karras"])
+def test_the_last_step_to_0_starts_at_t_min(spacing):
+    assert SCHEDULE.times(20, spacing)[-2].item() == pytest.approx(SCHEDULE.T_MIN, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("steps", "spacing", "message"),
+    [
+        *((steps, "time", "steps must be a whole number from 1") for steps in (0, -1, 2.0, True)),
+        (5, "linear", "time, log_snr, karras, not 'linear'"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused(steps, spacing, message):
+    with pytest.raises(ValueError, match=message):
+        SCHEDULE.times(steps, spacing)

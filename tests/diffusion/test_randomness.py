@@ -96,3 +96,18 @@ def test_all_64_bits_of_the_seed_matter():
 def test_all_32_bits_of_the_stream_matter():
     streams = [0, 1, 2**16, 2**31, 2**32 - 1]
     assert len(torch.cat([gaussian_noise([0], s, (8,)) for s in streams]).unique(dim=0)) == 5
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 8, 8), (3, 1, 2)])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_shape_is_one_image_per_seed_and_a_smaller_one_begins_a_larger(shape, count):
+    noise = gaussian_noise(range(count), 0, shape)
+    assert noise.shape == (count, *shape) and noise.dtype == torch.float32
+    larger = gaussian_noise(range(count), 0, (math.prod(shape) + 3,))
+    assert torch.equal(noise.flatten(1), larger[:, : math.prod(shape)])
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_that_does_not_fit_in_64_bits_is_refused(seed):
+    with pytest.raises(OverflowError):
+        gaussian_noise([seed], 0, (4,))

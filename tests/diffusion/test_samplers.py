@@ -155,6 +155,12 @@ def test_denoiser_is_called_at_the_times_of_the_grid(name):
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
+def test_the_sample_is_the_last_estimate_of_x_0(name):
+    x_t, x_0 = run(name, normal((4, 3), seed=0), SCHEDULE.times(5), toy_denoise)[-1]
+    assert torch.equal(x_t, x_0)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
 def test_yields_the_estimate_that_the_denoiser_made_at_the_start_of_the_step(name):
     times, made = SCHEDULE.times(4), {}
 

@@ -98,6 +98,13 @@ def test_inversion_comes_to_the_exact_noise_and_back(spacing):
     assert back[-1] < 0.0005
 
 
+def test_each_picture_is_inverted_by_itself():
+    x_0, times = normal((3, 3), seed=0), SCHEDULE.times(6)
+    together = inverted_start(x_0, exact_denoise, times, SCHEDULE).x
+    alone = [inverted_start(x_0[[i]], exact_denoise, times, SCHEDULE).x for i in range(3)]
+    torch.testing.assert_close(torch.cat(alone), together, rtol=1e-12, atol=1e-12)
+
+
 def test_inversion_settles_where_plain_rounds_swing_ever_wider():
     """Two rounds without damping end 0.52 from the picture here, and one round 0.13."""
     x_0 = MEAN + normal((16, 3), seed=0) * torch.tensor([1.5, 0.8, 0.3])
@@ -122,6 +129,14 @@ def test_slerp_keeps_the_norm_and_turns_at_a_steady_pace():
     angle = lambda x, y: torch.acos((x * y).sum(1) / 16.0**2)
     whole = angle(a.flatten(1), b.flatten(1))
     torch.testing.assert_close(angle(a.flatten(1), mixed), share * whole, atol=1e-6, rtol=0)
+
+
+def test_noise_stays_noise_under_way():
+    """The norms of both ends differ a little; that of what lies between them lies between."""
+    a, b = (gaussian_noise(range(n, n + 200), 0, (4, 8, 8)) for n in (0, 200))
+    norms = slerp(a, b, torch.full((200,), 0.5)).flatten(1).norm(dim=1)
+    assert 14 < norms.min() < norms.max() < 18
+    assert ((a + b) / 2).flatten(1).norm(dim=1).max() < 13  # as a straight line would have it
 
 
 def test_slerp_ends_at_the_very_bits():

@@ -45,6 +45,14 @@ def test_kernel_distance_is_small_for_one_distribution_large_for_two_and_repeata
     assert kernel_distance(real, other) == kernel_distance(real, other)
 
 
+def test_kernel_distance_is_the_unbiased_estimate_with_a_cubic_kernel():
+    x, y = points(40, 0).double(), points(40, 1).double() + 1
+    kernel = lambda a, b: (a @ b.T / a.shape[1] + 1) ** 3
+    within = sum((kernel(z, z).sum() - kernel(z, z).trace()) / (40 * 39) for z in (x, y))
+    expected = float(within - 2 * kernel(x, y).mean())
+    assert kernel_distance(x.float(), y.float()) == pytest.approx(expected, rel=1e-4)
+
+
 def test_manifold_scores_follow_their_definitions():
     real, fake = points(60, 0), points(50, 1) * 1.3
     scores = manifold_scores(real, fake)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from imageio_ffmpeg import get_ffmpeg_exe
-from PIL import Image, ImageSequence
+from PIL import Image
 
 from ldm_core.files.animation import ENCODERS, write_animation
 from ldm_core.files.metadata import read_settings
 from ldm_core.files.pictures import enlarge
 
-from ..conftest import ROOT, SETTINGS
+from ..conftest import ROOT, SETTINGS, read_frames
 
 EXACT = [".gif", ".webp", ".apng"]
 OLD = {path.suffix: path for path in (ROOT / "tests" / "files" / "old").iterdir()}
@@ -27,17 +27,6 @@ def as_played(frames, durations) -> list[tuple[bytes, float]]:
     timed = zip((np.asarray(frame).tobytes() for frame in frames), durations)
     runs = groupby(timed, key=lambda shown: shown[0])
     return [(picture, sum(ms for _, ms in run)) for picture, run in runs]
-
-
-def read_frames(path) -> tuple[np.ndarray, list[float]]:
-    """The frames of a file and their times, as Pillow reads them."""
-    with Image.open(path) as image:
-        shown = [
-            (np.array(frame.convert("L")), frame.info.get("duration", 0))
-            for frame in ImageSequence.Iterator(image)
-        ]
-    frames, durations = zip(*shown)
-    return np.stack(frames), list(durations)
 
 
 def ffmpeg_frames(path, height, width) -> np.ndarray:

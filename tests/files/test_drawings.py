@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ldm_core.checks import InputError
-from ldm_core.files.drawings import as_digit, as_mask, digit_in, read_digit, read_mask
+from ldm_core.files.drawings import as_digit, digit_in, read_digit, read_mask
 
 SIDE = 28
 
@@ -99,21 +99,6 @@ def test_a_stroke_stays_whole_wherever_it_is():
 def test_a_picture_with_nothing_on_it_is_refused(grey):
     with pytest.raises(InputError, match="The picture is blank, or too faint"):
         as_digit(grey)
-
-
-@pytest.mark.parametrize(
-    ("grey", "message"),
-    [
-        (np.zeros((28, 28)), "A picture must be an array uint8"),
-        (np.zeros((28, 28, 3), np.uint8), "A picture must be an array uint8"),
-        (None, "A picture must be an array uint8"),
-        (np.zeros((0, 5), np.uint8), "The picture has no pixels"),
-    ],
-)
-def test_what_is_no_picture_is_refused(grey, message):
-    for read in (as_digit, as_mask):
-        with pytest.raises(InputError, match=message):
-            read(grey)
 
 
 def test_files_of_any_format_are_read(digits, tmp_path):
@@ -310,5 +295,5 @@ def test_a_digit_may_touch_the_border_with_the_end_of_a_stroke(digits):
     whole = as_digit(np.pad(stroke_end, ((0, 30), (0, 0))))
     assert away(as_digit(stroke_end), whole) < 3  # the one is averaged down, the other is not
     tight = stroke_end[np.ix_(stroke_end.any(1), stroke_end.any(0))]
-    with pytest.raises(InputError, match="touches the border of the picture: leave some paper"):
+    with pytest.raises(InputError, match="stands out"):
         as_digit(tight)  # it cannot be told from a table or a shadow

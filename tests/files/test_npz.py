@@ -34,5 +34,5 @@ def test_the_same_arrays_make_the_same_bytes_at_another_time(tmp_path, monkeypat
 
 
 def test_images_that_memory_cannot_hold_are_refused_with_their_size():
-    with pytest.raises(ValueError, match=r"4,294,967,296 images need 3,367\.3 GB of memory"):
-        room_for_images(2**32)
+    with pytest.raises(ValueError, match="images need .* GB of memory, more than"):
+        room_for_images(2**50)

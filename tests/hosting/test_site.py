@@ -20,6 +20,7 @@ PAGE = """<!doctype html>
 <link rel="stylesheet" href="style.css">
 <div class="player" data-state="waiting"><img class="x_t"></div>
 <button disabled>Generate</button>
+<div class="player" data-state="example"><img class="x_t"></div>
 <script src="page.js?1" type="module"></script>
 """
 SCRIPT = """const [player, button] = document.querySelectorAll(".player, button");

@@ -5,12 +5,14 @@ import resource
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageSequence
+from PIL import Image
 
 from ldm_core import LatentDiffusion
 from ldm_core.files.pictures import lay_out
 from ldm_core.output import sample_files
 from ldm_core.output.sample_files import ENDINGS
+
+from ..conftest import read_frames
 
 
 def generate(model, labels, seeds, **options) -> np.ndarray:
@@ -72,20 +74,18 @@ def test_a_prompt_is_kept_with_the_label_that_it_names(run, small_model, tmp_pat
 def test_a_png_is_the_grid_of_the_images(run, small_model, tmp_path):
     run("--label 2 --count 4 --seed 5 --scale 1 --out a.png")
     images = small_model.generate([2] * 4, seeds=[5, 6, 7, 8], steps=2).numpy()
-    with Image.open(tmp_path / "a.png") as image:
-        assert np.abs(np.array(image).astype(int) - lay_out(images, 2)).max() <= 1
+    (grid,), _ = read_frames(tmp_path / "a.png")
+    assert np.abs(grid.astype(int) - lay_out(images, 2)).max() <= 1
 
 
 @pytest.mark.parametrize("batch", [1, 64])
 def test_a_strip_has_a_line_for_each_picture_of_each_image(run, monkeypatch, tmp_path, batch):
     monkeypatch.setitem(sample_files.BATCH, "cpu", batch)
     run("--label 1-2 --seed 5 --steps 3 --show both --strip --scale 1 --out a.png")
-    with Image.open(tmp_path / "a.png") as image:
-        strip = np.array(image)
+    (strip,), _ = read_frames(tmp_path / "a.png")
     assert strip.shape == (4 * 30 - 2, 4 * 30 - 2)
     run("--like a.png --out a.gif")
-    with Image.open(tmp_path / "a.gif") as image:
-        frames = np.stack([np.array(f.convert("L")) for f in ImageSequence.Iterator(image)])
+    frames, _ = read_frames(tmp_path / "a.gif")
     for step, frame in enumerate(frames):  # a grid of both views of one image, and of the next
         pictures = [frame[y : y + 28, x : x + 28] for y in (0, 30) for x in (0, 30)]
         for line, picture in enumerate(pictures):
@@ -98,8 +98,7 @@ def test_a_strip_has_a_line_for_each_picture_of_each_image(run, monkeypatch, tmp
 def test_an_animation_shows_every_step_of_every_image(run, small_model, monkeypatch, tmp_path):
     monkeypatch.setitem(sample_files.BATCH, "cpu", 2)
     run("--label 1-3 --seed 5 --steps 4 --show both --scale 1 --out a.gif --guidance-scale 3")
-    with Image.open(tmp_path / "a.gif") as image:
-        frames = np.stack([np.array(f.convert("L")) for f in ImageSequence.Iterator(image)])
+    frames, _ = read_frames(tmp_path / "a.gif")
     assert frames.shape == (5, 3 * 30 - 2, 2 * 30 - 2)
     options = {"seeds": [5, 6, 7], "steps": 4, "guidance_scale": 3.0}
     for frame, step in zip(frames[1:], list(small_model.denoise([1, 2, 3], **options))[1:]):

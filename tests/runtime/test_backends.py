@@ -1,4 +1,4 @@
-"""Whatever runs the networks, the images are the same."""
+"""All backends draw the same images."""
 
 import copy
 import subprocess
@@ -63,7 +63,7 @@ def assert_same(actual, expected):
 
 
 def compare_networks(model, images=3, conditions=2, threads=1):
-    """Every output of both backends, with a time and a context of its own for each image."""
+    """Every output of both backends, with another time and context for each image."""
     generator = torch.Generator().manual_seed(1)
     config = model.config.unet
     shape = (config.latent_channels, 8, 8)
@@ -112,7 +112,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("options", PATHS, ids=str)
-def test_samples_agree_whatever_the_settings(torch_model, fast_model, options):
+def test_samples_agree_with_all_settings(torch_model, fast_model, options):
     assert_same(final(fast_model, **options), final(torch_model, **options))
 
 
@@ -245,7 +245,7 @@ def everything_that_can_change_weights():
 
 
 @pytest.mark.parametrize("change", everything_that_can_change_weights(), ids=lambda f: f.__name__)
-def test_a_changed_model_is_never_sampled_from_what_it_was(change):
+def test_a_changed_model_is_never_sampled_with_its_old_weights(change):
     model = perturbed(SMALL)
     model.backend = OnnxRuntimeBackend(model, 1)
     change(model)

@@ -1,4 +1,4 @@
-"""Weights in small files are the weights, rounded as it is said."""
+"""Weights in small files are rounded as `Accuracy` says."""
 
 import numpy as np
 import onnx

@@ -1,9 +1,11 @@
 """The graphs are ONNX as others read it."""
 
+import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from onnx.reference import ReferenceEvaluator
 
 from ldm_core import LatentDiffusion
 from ldm_core.runtime.onnx_networks import (
@@ -42,6 +44,23 @@ def test_every_tensor_of_a_graph_has_a_shape_that_onnx_confirms(model, name):
         if value.type.tensor_type.HasField("shape")
     }
     assert {output for node in inferred.node for output in node.output} == known
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_the_definitions_of_onnx_compute_what_onnx_runtime_computes(model, name):
+    graph = GRAPHS[name](model, model.config.conditioning.n_tokens)
+    session, rng = onnxruntime.InferenceSession(graph), np.random.default_rng(0)
+    sizes = {"B": 2, "N": 4}
+    given = {}
+    for tensor in session.get_inputs():
+        shape = [sizes.get(size, size) for size in tensor.shape]
+        is_whole = tensor.type == "tensor(int32)"
+        given[tensor.name] = (
+            rng.integers(0, 3, shape, np.int32) if is_whole else rng.random(shape, np.float32)
+        )
+    expected = ReferenceEvaluator(onnx.load_from_string(graph)).run(None, given)
+    for found, wanted in zip(session.run(None, given), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max(), rtol=0)
 
 
 def test_a_wrong_shape_of_a_graph_would_be_found(model):

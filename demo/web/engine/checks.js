@@ -26,6 +26,11 @@ export function check_whole(name, value, low, high) {
   return value;
 }
 
+const FLOAT = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+// The number that a text is; what is none is left to the checks, which refuse it by name.
+export const number_in = (text) => (FLOAT.test(text.trim()) ? Number(text) : text);
+
 export function check_choice(name, value, choices) {
   if (!choices.includes(value))
     throw new InputError(`${name} must be one of ${choices.join(", ")}, not ${brief(value)}.`);

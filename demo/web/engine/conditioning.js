@@ -113,7 +113,7 @@ export class LabelConditioning {
     if (typeof asked === "string")
       throw new InputError(
         `These weights know labels only, and no prompts such as ${brief(asked)}. Train new ones ` +
-          "with train.py, which learn words too.",
+          "with train.py, in the repository: they learn words too.",
       );
     return check_label(asked, this.class_names) ?? this.class_names.length;
   }

@@ -1,11 +1,36 @@
 // Comparisons: grids of images that differ in one or two values of a request, all else the same; as
 // in demo/compare.py.
 
-import { InputError, check_choice } from "./checks.js";
+import { InputError, brief, check_choice, number_in } from "./checks.js";
+import { one_line, typed } from "./vocabulary.js";
 
 const MAX_CELLS = 100;
 const MAX_IMAGE_STEPS = 2000; // cells x steps
 const TOGETHER = 8; // cells in one batch: more are no faster, and Stop must not wait for them
+
+// "1,5, 3,5": every part that could be a decimal in other languages is one in this text.
+const DECIMAL_COMMAS = /^\s*[0-9]+,[0-9]+\s*(,\s+[0-9]+(,[0-9]+)?\s*)*,?\s*$/;
+
+// A line of CSV: quotes hold a comma, and "" is an empty value.
+function split_values(given) {
+  const text = typed(one_line(given)).trim();
+  if (text.split('"').length % 2 === 0)
+    throw new InputError(`A quote is not closed in ${brief(text)}: write "a, b" for one value.`);
+  const values = [];
+  const value = / *(?:"((?:[^"]|"")*)"([^,]*)|([^,]*))(,?)/y;
+  for (let is_last = !text; !is_last; ) {
+    const [, quoted = "", after, plain, comma] = value.exec(text);
+    values.push((plain ?? quoted.replaceAll('""', '"') + after).trim());
+    is_last = !comma || value.lastIndex === text.length;
+  }
+  return values;
+}
+
+const join_values = (values) =>
+  values
+    .map((value) => typed(one_line(String(value))))
+    .map((text) => (/[,"]|^\s|\s$|^$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text))
+    .join(", ");
 
 // A checked comparison. cells: requests, row by row.
 const NO_WORD = "no word"; // over a column whose prompt says nothing
@@ -47,10 +72,16 @@ export class Grid {
   #axis(name, given) {
     check_choice("What differs", name, this.requests.about.requests.grid);
     const { title, choices = [], kind } = this.requests.values[name];
-    const is_number = (text) => ["number", "whole"].includes(kind) && !Number.isNaN(Number(text));
-    const read = (text) => (is_number(text) ? Number(text) : text);
-    const split = (text) => text.split(",").map((one) => one.trim()).filter(Boolean).map(read);
-    const listed = typeof given === "string" ? split(given) : given;
+    if (kind === "number" && DECIMAL_COMMAS.test(given)) {
+      const decimals = given.trim().replace(/([0-9]),([0-9])/g, "$1.$2");
+      const spaced = split_values(given).join(", ");
+      throw new InputError(
+        `${title}: commas separate values, so write ${brief(decimals)} for decimals, or ` +
+          `${brief(spaced)} with a space after each comma.`,
+      );
+    }
+    const read = (text) => (["number", "whole"].includes(kind) ? number_in(text) : text);
+    const listed = typeof given === "string" ? split_values(given).map(read) : given;
     if (!Array.isArray(listed) || !listed.length)
       throw new InputError(`${title} needs a list of values, with commas between them.`);
     if (listed.length > MAX_CELLS)
@@ -97,8 +128,8 @@ export class Grid {
   header() {
     const { across, down, steps, image_steps, fixed } = this;
     const axis = (one) => one && { name: one.name, title: one.title, titles: one.titles };
-    const link = { across: across.name, across_values: across.values.join(", ") };
-    if (down) Object.assign(link, { down: down.name, down_values: down.values.join(", ") });
+    const link = { across: across.name, across_values: join_values(across.values) };
+    if (down) Object.assign(link, { down: down.name, down_values: join_values(down.values) });
     for (const [name, value] of Object.entries(fixed))
       if (value || (value !== null && !this.requests.about.of_words.includes(name)))
         link[`fixed_${name}`] = String(value);

@@ -6,6 +6,7 @@ import { find_label } from "./class_names.js";
 import { PICTURE_SIDE } from "./config.js";
 import { as_digit } from "./drawings.js";
 import { LatentDiffusion, RESAMPLE } from "./latent_diffusion.js";
+import { one_line } from "./vocabulary.js";
 
 export const FIRST_STRENGTH = 0.7;
 const MAX_NAME_BYTES = 80;
@@ -110,7 +111,7 @@ export class Requests {
     } catch (error) {
       throw new InputError(`${title}: ${error.message}`);
     }
-    return this.language.read(value).rows.length ? value.trim() : "";
+    return this.language.read(value).rows.length ? one_line(value).trim() : "";
   }
 
   #point(point, i) {

@@ -196,7 +196,7 @@ export const one_line = (text) => text.split(spaces).join(" ");
 
 // Curly quotes, dashes and full-width characters as a plain keyboard writes them. Each stays one
 // character.
-const typed = (text) =>
+export const typed = (text) =>
   text
     .replace(/[‘’‚‛]/g, "'")
     .replace(/[“”„‟«»]/g, '"')

@@ -7,7 +7,7 @@ import { promptLanguage } from "./vocabulary.js";
 import { LatentDiffusion } from "./latent_diffusion.js";
 import { Networks } from "./networks.js";
 
-const CALLS = { load, add, denoise, morph, encode, decode, round_trip, file };
+const CALLS = { load, add, denoise, morph, encode, decode, file };
 const running = new Map(); // id of a call -> its AbortController
 let networks = null, model = null;
 
@@ -45,7 +45,7 @@ async function* add(graphs) {
 
 // The steps of some images, from noise, or of one from a picture: start is {picture, strength |
 // invert, mask, resample} as in ldm_core/output/steps.py. Each has its noise_level, and the latents
-// as floats.
+// as floats. After an inversion {round_trip} comes last.
 async function* denoise({ asked, seeds, start, options }, signal) {
   if (!start) return yield* told(model.denoise(asked, { seeds, signal, ...options }));
   const { picture, strength, invert, mask, resample } = start, { steps, ...others } = options;
@@ -55,6 +55,7 @@ async function* denoise({ asked, seeds, start, options }, signal) {
       : await model.start_from(picture, strength, { steps, seeds });
   const keep = mask ? { pixels: picture, mask, resample } : null;
   yield* told(model.denoise(asked, { seeds, start: from, keep, signal, ...others }));
+  if (strength === undefined) yield { round_trip: await round_trip(picture, invert, from, signal) };
 }
 
 // part: the first and the end of the images that are drawn together.
@@ -77,13 +78,12 @@ async function* decode(latents) {
 }
 
 // How far an inverted picture is from what its noise makes when the same is asked, in grey levels.
-async function* round_trip({ picture, invert, steps }, signal) {
-  const start = await model.invert(picture, [invert], { steps, signal });
+async function round_trip(picture, invert, start, signal) {
   const options = { sampler: "ddim", guidance_scale: 1, seeds: [0], start, signal };
   let last;
   for await (const { x_t } of model.denoise([invert], options)) last = x_t;
   const back = await model.decode(last);
-  yield back.reduce((sum, grey, i) => sum + Math.abs(grey - picture[i]), 0) / back.length;
+  return back.reduce((sum, grey, i) => sum + Math.abs(grey - picture[i]), 0) / back.length;
 }
 
 async function* file(given) {

@@ -95,13 +95,11 @@ export class WorkerEngine {
   async *denoise(given, signal = null) {
     const request = await this.#checked(given), steps = [];
     yield request.header();
-    for await (const step of this.#steps(request, signal)) {
-      steps.push(await this.#seen(step, signal));
-      yield steps.at(-1);
+    for await (const { round_trip, ...step } of this.#steps(request, signal)) {
+      if (round_trip === undefined) steps.push(await this.#seen(step, signal));
+      yield round_trip === undefined ? steps.at(-1) : { remark: remark_on(round_trip) };
     }
     this.#keep("denoise", request, steps);
-    const { start, options } = request.asks();
-    if (start?.invert !== undefined) yield { remark: await this.#remark(start, options, signal) };
   }
 
   // One step of `denoise`, with what `check` says: that with the index `at`, or the last for null.
@@ -205,7 +203,7 @@ export class WorkerEngine {
   async *#steps(request, signal) {
     const { asked, seed, start, options } = request.asks();
     if (start) await this.#add("encoder");
-    if (start?.mask) await this.#add("decoder");
+    if (start?.mask || start?.invert !== undefined) await this.#add("decoder"); // for its own use
     yield* this.#stream("denoise", { asked: [asked], seeds: [seed], start, options }, signal);
   }
 
@@ -214,20 +212,20 @@ export class WorkerEngine {
     return { ...step, x_t: await picture(x_t), x_0: await picture(x_0), latent: latent_greys(x_t) };
   }
 
-  async #remark({ picture, invert }, { steps }, signal) {
-    const asks = { picture, invert, steps };
-    const error = await this.#ask(this.#painter, "round_trip", asks, signal);
-    return `The round trip is off by ${error.toFixed(1)} grey levels on average.`;
-  }
-
   // Have the painter run another network, which is fetched now unless it was before.
   async #add(name) {
     await this.load();
-    const { [name]: { is_there, ...file } } = this.#files;
-    if (is_there || (name === "decoder" && this.#decoder === this.#painter)) return;
-    const graphs = await fetch_files({ [name]: file }, this.#base, () => {});
-    await this.#ask(this.#painter, "add", graphs);
-    this.#files[name].is_there = true;
+    if (name === "decoder" && this.#decoder === this.#painter) return;
+    const { [name]: file } = this.#files;
+    const add = async () => {
+      const graphs = await fetch_files({ [name]: file }, this.#base, () => {});
+      await this.#ask(this.#painter, "add", graphs);
+    };
+    file.added ??= add().catch((error) => {
+      file.added = null;
+      throw error;
+    });
+    await file.added;
   }
 
   async *#stream(name, given, signal) {
@@ -255,6 +253,9 @@ export class WorkerEngine {
     return Object.assign(new Error(why, { cause: error }), { name: "LostError" });
   }
 }
+
+const remark_on = (round_trip) =>
+  `The round trip is off by ${round_trip.toFixed(1)} grey levels on average.`;
 
 // Frames for files.js
 

@@ -96,7 +96,7 @@ function described(name, { values, requests, labels, vocabulary }) {
   }
   if (/_values$/.test(name)) {
     const title = name === "across_values" ? "Values across" : "Values down";
-    return { title, info: "With commas between.", kind: "words", length: 5000 };
+    return { title, info: 'With commas between; "quotes" hold a comma.', kind: "words", length: 5000 };
   }
   return value_of(name);
 }

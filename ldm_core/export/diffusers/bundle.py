@@ -12,11 +12,11 @@ HEADER = """\
 
 
 def bundle(path: Path) -> str:
-    """The source of a module of `ldm_core` after those of all modules that it imports relatively,
+    """Join the sources of all modules that a module of `ldm_core` imports relatively, and its own,
     each unchanged but for these imports.
 
-    Raises ValueError for what would not mean the same in one file: two modules that give the same
-    name to different things, and a relative import that is not of names as they are.
+    Raises ValueError for code that would mean something else in one file: two modules that define
+    the same name, and a relative import of a module, under another name, or within a function.
     """
     sources: dict[Path, str] = {}
     _collect(path, sources)
@@ -54,7 +54,7 @@ def _check_names(sources: dict[Path, str]) -> None:
 
 
 def _defined(module: ast.Module) -> set[str]:
-    """Names that a module gives to things of its own."""
+    """The names that a module defines."""
     found = set()
     for node in module.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

@@ -38,9 +38,8 @@ def stock_unet(unet: UNet) -> UNet2DConditionModel:
         stock(x_t, n, encoder_hidden_states=context, class_labels=context.mean(dim=1)).sample
 
     for the number n of a time. It has one more residual block and one more transformer at each
-    resolution on the way up than on the way down. What we do not have does nothing there: a block
-    whose second convolution is zero hands on its input, of which its shortcut picks the channels,
-    and a transformer whose last layer is zero does too. Of the layers of each resolution are ours:
+    resolution on the way up than on the way down. The surplus blocks are identities: their last
+    layer is zero, and a shortcut selects the first channels. Ours are, at each resolution:
 
         down_blocks   0
         up_blocks     1, which takes the skip connection of down 0; at the coarsest resolution 0
@@ -157,7 +156,7 @@ def _fill_transformer(stock: nn.Module, block: SpatialTransformer) -> None:
 
 
 def _hand_on(residual: nn.Module, transformer: nn.Module) -> None:
-    """Both give what they are given; of too many channels the first."""
+    """Make both identities, keeping the first channels."""
     for layer in (residual.conv2, transformer.proj_out):
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)

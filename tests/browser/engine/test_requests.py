@@ -62,6 +62,7 @@ VALUES = {  # of each name, the first half right
     "prompt": [
         *("seven", "a bold seven leaning left", " Thin 8. ", "", ",", "wide", "b", "upright"),
         *("a bol seven", "seven eight", "bold thin", "bold " * 13, "x" * 501, "bold\n{s} {}"),
+        *("seven\n leaning\u3000left", "bold:1.1", "two sevens"),
     ],
     "negative_prompt": ["", "bold", "seven", " thin ", "bol"],
     "stroke": [0, 1, 0.5, -1, 1.1, "bold"],
@@ -75,11 +76,14 @@ DRAWN = {
     "invert": [None, "", "seven", "7", "bol"],
 }
 AXES = {
-    "seed": ["1, 2, 3", [5, 6], "1, x", ""],
+    "seed": ["1, 2, 3", [5, 6], "1, x", "", "1,2,", "1,,2"],
     "steps": ["4, 8", [1, 2.5], "0"],
     "label": ["3, any", ["4"], "33"],
-    "prompt": ["bold, thin seven, ,", ["", "wide"], "bol"],
-    "eta": [[0, 0.5], "2"],
+    "prompt": [
+        *('bold, thin seven, ,"",', '"a ""bold"", thin" , \u201cwide,\u201d \nupright', '"bold'),
+        *(["", "wide, bold", 'a "b" '], '""', "bol", '" bold"" ", wide'),
+    ],
+    "eta": ["0,1", "0,5, 0,1", [0, 0.5], "1,,0", "2", '"0,5"', "0,1,0.5"],
     "speed": ["1"],
 }
 MODELS = [tuple("0123456789"), ("medium", "b"), ("é", "B", "any"), None]
@@ -105,9 +109,9 @@ def random_case(draw):
         more = {"frames": [2, 24, 25], "loop": [True, False]}
         return {"morph": points[: draw.choice([1, 2, 2, 2, 3])]} | given | random_values(draw, more)
     across, down = draw.sample(list(AXES), 2) if draw.random() < 0.9 else ("seed", "seed")
-    grid = {"across": across, "across_values": draw.choice(AXES[across][: draw.choice([1, 2, 4])])}
+    grid = {"across": across, "across_values": draw.choice(AXES[across][: draw.choice([1, 2, 8])])}
     if draw.random() < 0.5:
-        grid |= {"down": down, "down_values": draw.choice(AXES[down][: draw.choice([1, 2, 4])])}
+        grid |= {"down": down, "down_values": draw.choice(AXES[down][: draw.choice([1, 2, 8])])}
     return grid | {"fixed": given}
 
 
