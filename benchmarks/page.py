@@ -8,7 +8,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -53,6 +52,14 @@ RECORD = """(selector) => {
     last = target.src;
     came.push(performance.now() - begun);
   }, { capture: true, signal: recorder.signal });
+}"""
+DRAG = """async ([selector, ms]) => {
+  const slider = document.querySelector(selector);
+  for (let n = 0; performance.now() - begun < ms; n++) {
+    slider.value = (2 + Math.abs((n % 60) - 30) / 10).toFixed(1);
+    slider.dispatchEvent(new Event("input", { bubbles: true }));
+    await new Promise(requestAnimationFrame);
+  }
 }"""
 PRESS = "(selector) => { begun = performance.now(); document.querySelector(selector).click(); }"
 # Nothing has come for a while.
@@ -142,20 +149,9 @@ def _press_key(page: Page, key: int) -> float:
 
 
 def _measure_drag(page: Page, row: Row) -> None:
-    """A mouse drags the slider to and fro."""
-    slider = page.locator(SLIDER)
-    slider.scroll_into_view_if_needed()
-    box = slider.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
-    page.mouse.down()
+    """A slider moves by one step with each frame of the screen, faster than pictures are drawn."""
     page.evaluate(RECORD, PICTURE)
-    ends_at = time.monotonic() + DRAG_MS / 1000
-    n = 0
-    while time.monotonic() < ends_at:
-        n += 1
-        share = 0.3 + 0.4 * abs(n % 200 - 100) / 100
-        page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2)
-        page.wait_for_timeout(16)
+    page.evaluate(DRAG, [SLIDER, DRAG_MS])
     row(DRAGGED, "", [1000 * page.evaluate("came.length") / DRAG_MS])
     page.close()
 

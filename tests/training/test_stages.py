@@ -9,13 +9,15 @@ from ldm_core.config import TrainingConfig
 from ldm_core.data.captions import Captions
 from ldm_core.data.datasets import LabelledImages
 from ldm_core.data.morphometrics import Measurements
+from ldm_core.model.pixels import to_image
 from ldm_core.model.text import as_positions
-from ldm_core.model.vae import VAE, LatentDistribution
+from ldm_core.model.vae import VAE, LatentDistribution, kl_divergence
 from ldm_core.model.vocabulary import EMPTY
 from ldm_core.training.loop import train
 from ldm_core.training.stages import (
     Materials,
     UNetStage,
+    VAEStage,
     suited_defaults,
     training_times,
     v_loss,
@@ -158,6 +160,29 @@ def test_loss_is_the_squared_error_of_v(small_model):
     expected = torch.stack([((p - w) ** 2).mean() for p, w in zip(prediction, v)])
     found = v_loss(small_model.unet, small_model.schedule, z, context, t, noise)
     torch.testing.assert_close(found, expected)
+
+
+def test_loss_of_the_vae_is_squared_error_and_weighted_kl():
+    pixels = torch.randint(0, 256, (40, 28, 28), dtype=torch.uint8)
+    data = LabelledImages(pixels, torch.zeros(40, dtype=torch.long), ("bar", "ring"))
+
+    def stage(kl_weight):
+        parts = small_parts(data.class_names), TrainingConfig(kl_weight=kl_weight)
+        made = VAEStage(Materials(data, data, *parts, torch.device("cpu"), load_vae=None))
+        made.prepare()
+        return made
+
+    with torch.no_grad():
+        error, both = stage(0.0).loss_at(0), stage(10.0).loss_at(0)
+        vae = stage(0.0)
+        part, random, indices = vae._draws_at(0)
+        image = to_image(pixels[indices[part]])
+        mean, log_var = vae.vae.posterior(image)
+        decoded = vae.vae.decoder(mean + (log_var / 2).exp() * torch.randn(mean.shape, **random))
+        kl = kl_divergence(mean, log_var).mean() / image[0].numel()
+    # the loss may be computed in bfloat16
+    torch.testing.assert_close(error, (decoded - image).square().mean(), rtol=0.01, atol=0.001)
+    torch.testing.assert_close(both - error, 10 * kl, rtol=0.02, atol=0.001)
 
 
 def test_a_short_training_is_guided_earlier_than_a_long_one():
