@@ -26,7 +26,7 @@ DRAWN_LABEL, ASKED_LABEL = 3, 8  # what the tab Draw opens with, and what become
 
 
 def about(runner: Runner, several: bool = False) -> dict[str, Any]:
-    """For JSON; PROTOCOL of the values in docs/hosting.md. several: there is a menu of models."""
+    """Describe the model and its values, for JSON. several: there is a menu of models."""
     model = runner.model
     asks, cells = request_type(model), compares_of(request_type(model))
     drawn = draw_request_type(model)
