@@ -198,6 +198,11 @@ class LatentDiffusion(nn.Module):
     def _times(self, settings: SamplingSettings) -> Tensor:
         return self.schedule.times(settings.steps, settings.spacing)
 
+    def _times_of_start(self, settings: SamplingSettings | None, options: dict[str, Any]) -> Tensor:
+        if extra := sorted(options.keys() - {"steps", "spacing"}):
+            raise InputError(f"A start has steps and spacing, and no {' and no '.join(extra)}.")
+        return self._times(self.settings(settings, **options))
+
     def _noise(self, seeds: Sequence[int]) -> Noise:
         return lambda i: gaussian_noise(seeds, i, self._latent_shape).to(self.device)
 
@@ -256,10 +261,10 @@ class LatentDiffusion(nn.Module):
         with the noise of the seeds at t = strength (SDEdit, Meng et al. 2022).
 
         strength: from 0, the picture itself as the VAE sees it, without any step, to 1, which is
-        free of it: the start of a plain run. settings, options: as for `denoise`, but only `steps`
-        and `spacing` matter: of a whole run, whose part below strength is run. Raises InputError.
+        free of it: the start of a plain run. options: `steps` and `spacing` of a whole run, whose
+        part below strength is run; settings gives both. Raises InputError.
         """
-        times = self._times(self.settings(settings, **options))
+        times = self._times_of_start(settings, options)
         latents = self.encode(pixels)
         seeds = check_seeds(seeds, len(latents))
         return noised_start(latents, strength, seeds, times, self.schedule)
@@ -279,10 +284,10 @@ class LatentDiffusion(nn.Module):
         Song et al. 2021). With another prompt or more guidance, the new digit keeps their
         handwriting.
 
-        prompts, style: what the pictures show, as for `denoise`. settings, options: as for
-        `denoise`, but only `steps`, 25 if not given, and `spacing` matter. Raises InputError.
+        prompts, style: what the pictures show, as for `denoise`. options: `steps`, 25 if not given,
+        and `spacing`; settings gives both. Raises InputError.
         """
-        times = self._times(self.settings(settings, **options))
+        times = self._times_of_start(settings, options)
         read = self._read(prompts, None, style, INVERSION)
         check_pictures("pictures", pixels, torch.uint8, len(prompts))
         context = self.conditioning.encode(read)

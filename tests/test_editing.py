@@ -210,6 +210,8 @@ def test_weights_that_know_labels_only_do_all_of_it(label_model, digits):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda m, p: m.start_from(p, 0.5, guidance_scale=3.0), "and no guidance_scale"),
+        (lambda m, p: m.invert(p, [3, 4], sampler="heun"), "and no sampler"),
         (lambda m, p: m.start_from(p, 1.5), "strength must be a number from 0 to 1, not 1.5"),
         (lambda m, p: m.start_from(p.float(), 0.5), "pictures must be a tensor uint8 .* float32"),
         (lambda m, p: m.invert(p, [3]), r"uint8 \(1, 28, 28\), not uint8 \(2, 28, 28\)"),

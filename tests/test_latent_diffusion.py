@@ -182,10 +182,11 @@ def test_settings_are_taken_whole_and_checked_no_more(small_model, monkeypatch):
 
     def images(**options):
         points = [(3, 1), (7, 2)]
-        start = small_model.start_from(pixels, 0.9, seeds=[1], **options)
+        grid = {k: v for k, v in options.items() if k in ("steps", "spacing", "settings")}
+        start = small_model.start_from(pixels, 0.9, seeds=[1], **grid)
         yield small_model.generate([3], seeds=[1], **options)
         yield small_model.generate([3], seeds=[1], start=start, settings=settings)
-        yield small_model.invert(pixels, [3], **options).x
+        yield small_model.invert(pixels, [3], **grid).x
         yield list(small_model.morph(points, 2, **options))[-1].x_t
 
     expected = list(images(**settings.to_dict()))
