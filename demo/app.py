@@ -113,7 +113,7 @@ def _serve(args: argparse.Namespace) -> None:
         models.first.elsewhere = drawn_on_lent_gpu(SPACES, models.first.folder)
     folder = own_folder()
     page, options = build(models)
-    serve(page, args.host, args.port, folder, args.share, **options)
+    serve(page, models, args.host, args.port, folder, args.share, **options)
 
 
 def _load(args: argparse.Namespace, folder: Path, name: str) -> Runner:

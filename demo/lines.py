@@ -2,20 +2,23 @@
 
 import asyncio
 import contextvars
-import os
-import sys
+import math
 import threading
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakSet
 
 from ldm_core import UserError
+from ldm_core.runtime.shared import give_way
 
-MAX_WAITING = 20  # a run takes about a second, so nobody waits much longer than 20 seconds
+MAX_RUNS = 100  # at once; they share the passes of the networks, and take about 4 s then
+MAX_WAITING = 20  # of other work; each takes about a second
+MESSAGES_PER_S = 250  # of all streams together: a message costs the server up to 1 ms
 HEARTBEAT_S = 10.0  # proxies close a stream in which nothing happens, most after 30 s or more
 CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
 
@@ -30,15 +33,21 @@ class BusyError(UserError):
 class Line:
     """Runs work of one kind in threads, first come, first served.
 
-    at_once: how many threads. niceness: of its threads, so that where a core is short, the work of
-    other lines goes first. busy: the sentence for those who come when MAX_WAITING wait.
+    at_once: how many threads. max_waiting: how many more may wait for one; who comes then is
+    refused. what: they, in words. gives_way: to the work of other lines, at every pass.
     """
 
-    def __init__(self, at_once: int, busy: str, niceness: int = 0):
-        self.at_once, self.busy = at_once, busy
-        self._pool = ThreadPoolExecutor(at_once, initializer=partial(_give_way, niceness))
+    def __init__(self, at_once: int, max_waiting: int, what: str, gives_way: bool = False):
+        self.at_once, self.max_waiting, self.what = at_once, max_waiting, what
+        self._pool = ThreadPoolExecutor(at_once, initializer=give_way if gives_way else None)
         self._inside = 0
+        self._takes_s = 1.0  # on average, of late
         self._lock = threading.Lock()
+
+    @property
+    def inside(self) -> int:
+        """How many are at work or wait for their turn."""
+        return self._inside
 
     @property
     def waiting(self) -> int:
@@ -51,13 +60,24 @@ class Line:
         Raises BusyError if the line is full.
         """
         with self._lock:
-            if self._inside >= self.at_once + MAX_WAITING:
-                raise BusyError(self.busy)
+            if self._inside >= self.at_once + self.max_waiting:
+                seconds = math.ceil(self._takes_s)
+                raise BusyError(
+                    f"The server is busy with {self._inside} {self.what}. Try again in {seconds} "
+                    f"second{'s' * (seconds > 1)}."
+                )
             self._inside += 1
         # `spaces` finds the visitor, whose quota it uses, among the context variables.
-        future = self._pool.submit(contextvars.copy_context().run, work)
+        future = self._pool.submit(contextvars.copy_context().run, self._timed, work)
         future.add_done_callback(self._left)
         return future
+
+    def _timed(self, work: Callable[[], T]) -> T:
+        begun = time.monotonic()
+        try:
+            return work()
+        finally:
+            self._takes_s += (time.monotonic() - begun - self._takes_s) / 8
 
     def _left(self, _: Future) -> None:
         with self._lock:
@@ -68,19 +88,17 @@ class Lines:
     """The lines of a page. Grids, files and previews never keep anybody's Generate waiting."""
 
     def __init__(self):
-        busy = f"The server is busy: {MAX_WAITING} people wait already. Try again in a minute."
-        self.runs = Line(cores(), busy)
-        self.grids = Line(1, busy.replace("people", "grids"))
-        self.files = Line(2, busy.replace("people", "files"))
-        live = "The server is busy, so the picture does not follow at once. Generate draws it."
-        self.previews = Line(cores(), live, niceness=10)  # runs go first where cores are short
+        self.runs = Line(MAX_RUNS, 0, "runs")
+        self.grids = Line(4, MAX_WAITING, "grids")
+        self.files = Line(4, MAX_WAITING, "files")
+        self.previews = Line(16, MAX_WAITING, "previews", gives_way=True)
 
 
 class Stream:
     """A generator that runs in a line, and what it yields.
 
-    A slow reader gets more at once. `stop` leaves the line, or ends the generator after the step
-    under way; only then is its thread free for the next one.
+    A slow reader gets more at once, and so does everybody where many read. `stop` leaves the line,
+    or ends the generator after the step under way; only then is its thread free for the next one.
     """
 
     running: ClassVar[WeakSet["Stream"]] = WeakSet()
@@ -88,8 +106,8 @@ class Stream:
     def __init__(self, line: Line, work: Callable[[], Iterator[Any]]):
         """To be called in an event loop. Raises BusyError if the line is full."""
         self.running.add(self)
-        self._loop, self._work = asyncio.get_running_loop(), work
-        self._inbox: list[Any] = []
+        self._loop, self._line, self._work = asyncio.get_running_loop(), line, work
+        self._inbox: deque[Any] = deque()
         self._news, self._is_stopped = asyncio.Event(), threading.Event()
         self._future = line.enter(self._run)
         self._future.add_done_callback(lambda _: self._tell(END))
@@ -102,49 +120,31 @@ class Stream:
                 self._tell(item)
 
     def _tell(self, item: Any) -> None:
-        with suppress(RuntimeError):  # the server has ended
-            self._loop.call_soon_threadsafe(self._put, item)
-
-    def _put(self, item: Any) -> None:
         self._inbox.append(item)
-        self._news.set()
+        if len(self._inbox) == 1 or item is END:  # before that, the loop knows already
+            with suppress(RuntimeError):  # the server has ended
+                self._loop.call_soon_threadsafe(self._news.set)
 
     async def batches(self) -> AsyncIterator[list[Any]]:
         """Yield lists of what has come since the list before; an empty list says that nothing has
         for a while. Raises what the generator raises."""
         while True:
-            with suppress(asyncio.TimeoutError):
+            try:
                 await asyncio.wait_for(self._news.wait(), HEARTBEAT_S)
+            except asyncio.TimeoutError:
+                yield []
             self._news.clear()
-            items, self._inbox = self._inbox, []
+            items = [self._inbox.popleft() for _ in range(len(self._inbox))]
             is_over = bool(items) and items[-1] is END
             if items := items[:-1] if is_over else items:
                 yield items
-            elif not is_over:
-                yield []
             if is_over:
                 if not self._future.cancelled():
                     self._future.result()
                 return
+            # Steps ride together where they would only wait for each other's messages.
+            await asyncio.sleep((self._line.inside - 1) / MESSAGES_PER_S)
 
     def stop(self) -> None:
         self._is_stopped.set()
         self._future.cancel()
-
-
-def cores() -> int:
-    """How many cores this process may use: a cpuset may give it fewer than the machine has, and a
-    container only a share of their time (cpu.max of cgroup v2)."""
-    has_sets = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
-    allowed = len(os.sched_getaffinity(0)) if has_sets else os.cpu_count() or 1
-    try:
-        quota, period = CPU_MAX.read_text().split()
-        return max(1, min(allowed, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # there is no such file, or it says "max"
-        return allowed
-
-
-def _give_way(niceness: int) -> None:
-    if niceness and sys.platform == "linux":  # elsewhere threads have no priorities
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -59,6 +59,11 @@ class Models:
             raise InputError(f"There is no model {name!r:.80} here.")
         return self._newest(name)
 
+    def close(self) -> None:
+        """End what runs, see `Runner.close`."""
+        for runner in (self.first, *(runner for _, runner in self._loaded.values())):
+            runner.close()
+
     def _newest(self, name: str) -> Runner:
         path = self.folder / name
         if problem := _problem(path):

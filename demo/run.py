@@ -1,5 +1,6 @@
 """From a checked request to the pictures of its steps."""
 
+import copy
 import dataclasses
 import logging
 import time
@@ -16,6 +17,7 @@ from ldm_core import DenoisingStep, LatentDiffusion, UserError
 from ldm_core.files.weights import weights_of
 from ldm_core.output.file_settings import picture_text
 from ldm_core.output.views import latent_greys
+from ldm_core.runtime.shared import SharedBackend
 
 from .request import Request
 
@@ -44,11 +46,12 @@ class StepPictures:
     @classmethod
     def of(cls, model: LatentDiffusion, step: DenoisingStep) -> "StepPictures":
         """Decode the first image of a step."""
-        x_t = model.decode(step.x_t)[0].cpu().numpy()
-        if step.x_0 is None or torch.equal(step.x_0, step.x_t):  # at the end most are the same
-            x_0 = None if step.x_0 is None else x_t
+        x_t, x_0 = step.x_t[:1], None if step.x_0 is None else step.x_0[:1]
+        if x_0 is None or torch.equal(x_0, x_t):  # at the end most are the same
+            (x_t,) = model.decode(x_t).cpu().numpy()
+            x_0 = None if x_0 is None else x_t
         else:
-            x_0 = model.decode(step.x_0)[0].cpu().numpy()
+            x_t, x_0 = model.decode(torch.cat([x_t, x_0])).cpu().numpy()
         latent = latent_greys(step.x_t[0].float().cpu().numpy())
         noise_level = float(model.schedule.levels(step.t)[1])
         return cls(step.index, step.steps, step.t, noise_level, x_t, x_0, latent)
@@ -96,7 +99,7 @@ def draw(model: LatentDiffusion, request: Request, deadline_s: float) -> Iterato
 
 @dataclass
 class Runner:
-    """Runs requests on one model.
+    """Runs requests on one model. Those that run at once share the passes of its networks.
 
     name: of the model among several. folder: where it was loaded from. elsewhere: draws first, and
     may fail at any step (see `zero_gpu.py`). weights: a fingerprint, which files keep.
@@ -111,6 +114,12 @@ class Runner:
 
     def __post_init__(self):
         self.weights = weights_of(self.model)
+        self.model = copy.copy(self.model)
+        self.model.backend = SharedBackend(self.model.backend)
+
+    def close(self) -> None:
+        """End what runs at its next step, and begin nothing more."""
+        self.model.backend.close()
 
     def steps(self, request: Request) -> Iterator[StepPictures]:
         """Yield the start and every step, each as soon as it exists.

@@ -17,6 +17,7 @@ from ldm_core import UserError
 
 from .environment import proxies_set_aside
 from .lines import Stream
+from .models import Models
 
 FOLDER = "GRADIO_TEMP_DIR"  # names the folder in which ours is made, and tells Gradio of it
 MAX_FILES = 1000  # of scripts' calls that are kept, 20 to 60 kB each
@@ -71,7 +72,13 @@ def tidy(folder: Path, max_files: int = MAX_FILES) -> None:
 
 
 def serve(
-    page: gr.Blocks, host: str, port: int, folder: Path, share: bool = False, **options
+    page: gr.Blocks,
+    models: Models,
+    host: str,
+    port: int,
+    folder: Path,
+    share: bool = False,
+    **options,
 ) -> None:
     """Serve until the page is closed, or SIGTERM ends the program, and remove the folder then.
 
@@ -100,6 +107,7 @@ def serve(
     finally:
         for stream in list(Stream.running):  # the server waits for what it is still sending
             stream.stop()
+        models.close()  # and Python waits for the threads of all the rest
         page.close(verbose=False)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -49,7 +49,7 @@ ALLOWED = {
 }
 # The same for the folders outside, beside the names that `ldm_core` itself offers.
 OUTSIDE = {
-    "demo": {"command_line", "checks", "export", "files", "inputs", "model", "output"},
+    "demo": {"command_line", "checks", "export", "files", "inputs", "model", "output", "runtime"},
     "hosting": {"command_line", "model"},
     "benchmarks": {"export", "files", "model", "output", "runtime"},
 }

@@ -6,6 +6,9 @@ A backend has two calls, and all backends return the same (to 1e-4, by test):
     predict(x_t (B, 4, 8, 8), t (B,)) -> (R, B, 4, 8, 8)     the U-Net's predictions for B images,
                                                              each under R conditions
     backend.decode(z (B, 4, 8, 8)) -> image (B, 1, 32, 32)   the VAE's decoder
+
+`shared.py` makes one of them serve many runs at once. For that, a backend says how many rows suit
+it, and how many passes, and gives out its networks.
 """
 
 import importlib.util
@@ -26,6 +29,24 @@ class Backend(Protocol):
     def predictor(self, context: Tensor) -> Predict: ...
 
     def decode(self, z: Tensor) -> Tensor: ...
+
+
+class Network(Protocol):
+    """A network for rows, each of which depends on itself alone: so rows of several runs may be
+    put together. Networks that are equal do the same."""
+
+    def run(self, rows: dict[str, Tensor]) -> Tensor:
+        """rows: by name, each (N, ...). Of the decoder: "z". Of the U-Net: "x_t", "t", and what
+        its `prepare(context (N, n_tokens, d_context))` returns."""
+
+
+class Shareable(Backend, Protocol):
+    rows_at_once: int  # in a pass
+    passes_at_once: int  # each in a thread of its own
+    decoder: Network
+
+    def network(self) -> Network | None:
+        """The U-Net, an image under one condition in each row; None while it has hooks."""
 
 
 def make_backend(name: str, model: nn.Module, device: torch.device) -> Backend:

@@ -8,6 +8,7 @@ from functools import partial
 from operator import is_
 from threading import Lock
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ class OnnxRuntimeBackend:
             lambda: [model.vae, *model.vae.decoder.modules()], lambda: (decoder_graph(model.vae),)
         )
         self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        self.passes_at_once, self.rows_at_once = threads, self.CHUNK
+        self.decoder = _Decoder(self._decoder, self._modules)
 
     def predictor(self, context: Tensor) -> Predict:
         _check_cpu(context)
@@ -90,6 +93,10 @@ class OnnxRuntimeBackend:
         parts = [z.numpy()[columns] for columns in self._slices(len(z))]
         return torch.from_numpy(np.concatenate(self._together([partial(run, p) for p in parts])))
 
+    def network(self) -> "_Network | None":
+        sessions = self._unet.current()
+        return None if sessions is None else _Network(*sessions)
+
     def _slices(self, images: int) -> list[slice]:
         """Parts of about the same size, as many for each thread, of CHUNK images at most."""
         parts = self.threads * math.ceil(images / (self.threads * self.CHUNK))
@@ -108,6 +115,35 @@ class OnnxRuntimeBackend:
         for job, future in zip(reversed(others), reversed(futures)):
             results.append(job() if future.cancel() else future.result())
         return results[::-1]
+
+
+class _Network(NamedTuple):
+    """The U-Net for rows, each an image under one condition; see `backends.Network`."""
+
+    context_session: Any
+    unet_session: Any
+
+    def prepare(self, context: Tensor) -> dict[str, Tensor]:
+        names = [output.name for output in self.context_session.get_outputs()]
+        found = self.context_session.run(None, {"context": context.numpy()})
+        return {name: torch.from_numpy(array) for name, array in zip(names, found)}
+
+    def run(self, rows: dict[str, Tensor]) -> Tensor:
+        given = {name: array.numpy() for name, array in rows.items()}
+        return torch.from_numpy(self.unet_session.run(None, given)[0])
+
+
+class _Decoder(NamedTuple):
+    """The VAE's decoder for rows."""
+
+    sessions: "_Sessions"
+    modules: TorchBackend
+
+    def run(self, rows: dict[str, Tensor]) -> Tensor:
+        sessions = self.sessions.current()
+        if sessions is None:
+            return self.modules.decode(rows["z"])
+        return torch.from_numpy(sessions[0].run(None, {"z": rows["z"].numpy()})[0])
 
 
 class _Sessions:

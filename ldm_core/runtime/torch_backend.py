@@ -1,5 +1,7 @@
 """Sampling with the modules themselves, in PyTorch."""
 
+from typing import NamedTuple
+
 from torch import Tensor, nn
 
 from ..diffusion.guidance import Predict
@@ -7,6 +9,8 @@ from ..diffusion.guidance import Predict
 
 class TorchBackend:
     """The modules themselves, on any device: the reference."""
+
+    passes_at_once, rows_at_once = 1, 64
 
     def __init__(self, model: nn.Module):
         self.model = model
@@ -22,3 +26,32 @@ class TorchBackend:
 
     def decode(self, z: Tensor) -> Tensor:
         return self.model.vae.decode(z)
+
+    def network(self) -> "_Network | None":
+        hooked = any(m._forward_hooks or m._forward_pre_hooks for m in self.model.unet.modules())
+        return None if hooked else _Network(self.model)
+
+    @property
+    def decoder(self) -> "_Decoder":
+        return _Decoder(self.model)
+
+
+class _Network(NamedTuple):
+    """The U-Net for rows, each an image under one condition; see `backends.Network`."""
+
+    model: nn.Module
+
+    def prepare(self, context: Tensor) -> dict[str, Tensor]:
+        return {"context": context}
+
+    def run(self, rows: dict[str, Tensor]) -> Tensor:
+        return self.model.unet(rows["x_t"], rows["t"], rows["context"])
+
+
+class _Decoder(NamedTuple):
+    """The VAE's decoder for rows."""
+
+    model: nn.Module
+
+    def run(self, rows: dict[str, Tensor]) -> Tensor:
+        return self.model.vae.decode(rows["z"])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from demo import api as page_api
-from demo import lines
 from demo.about import example
 from demo.api import Api
 from demo.models import Models
@@ -104,14 +103,13 @@ def test_closing_a_stream_ends_its_run_within_a_step(api, address, monkeypatch):
             if '"pictures"' in line:
                 break
     ends_at = time.monotonic() + 20
-    while api.lines.runs._inside and time.monotonic() < ends_at:
+    while api.lines.runs.inside and time.monotonic() < ends_at:
         time.sleep(0.01)
-    assert not api.lines.runs._inside and len(made) <= 4
+    assert not api.lines.runs.inside and len(made) <= 4
 
 
-def test_a_full_line_is_busy_and_the_others_are_not(api, address, monkeypatch):
-    monkeypatch.setattr(lines, "MAX_WAITING", -api.lines.grids.at_once)
-    api.lines.runs.at_once = api.lines.previews.at_once = 100
+def test_a_full_line_is_busy_and_the_others_are_not(api, address):
+    api.lines.grids.max_waiting = -api.lines.grids.at_once
     refused = ask(address, "grid", {"across": "seed", "across_values": [1]}, 503)
     assert refused["name"] == "BusyError" and refused["message"].startswith("The server is busy")
     assert messages(address, "denoise", GOOD)[-1]["done"]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -158,6 +160,35 @@ def test_it_ends_when_it_is_told_to_and_leaves_no_file(start, tmp_path, sent, st
     _, said = process.communicate(timeout=60)
     assert process.returncode == status
     assert said.endswith(says) and not ours()
+
+
+def test_it_ends_within_seconds_whatever_is_open(start, tmp_path):
+    port = free_port()
+    process = start("--port", str(port))
+    wait_for(f"http://127.0.0.1:{port}/", process)
+    at = lambda path: f"http://127.0.0.1:{port}/{path}"
+    run = {"steps": 100}
+    grid = {"across": "seed", "across_values": list(range(20)), "fixed": run}
+
+    def call(path, body):
+        with suppress(httpx.HTTPError):  # the server has ended
+            answer = httpx.post(at(path), json=body, trust_env=False, timeout=60)
+            assert "done" not in answer.text
+            if event := answer.json().get("event_id"):
+                httpx.get(at(f"gradio_api/call/compare/{event}"), trust_env=False, timeout=60)
+
+    calls = [("engine/denoise", run), ("engine/grid", grid), ("gradio_api/call/v2/compare", grid)]
+    calls += [("engine/file", {"request": grid, "format": "gif"})]
+    with ThreadPoolExecutor(20) as pool:
+        for path, body in calls * 5:
+            pool.submit(call, path, body)
+        time.sleep(0.5)
+        began = time.monotonic()
+        process.terminate()
+        process.communicate(timeout=60)
+        took = time.monotonic() - began
+    assert process.returncode == 143 and took < 5
+    assert not list(tmp_path.glob("miniature-stable-diffusion-*"))
 
 
 def wait_for(url: str, process: subprocess.Popen) -> None:

@@ -2,28 +2,14 @@
 
 import asyncio
 import contextvars
-import os
-import sys
 import threading
 import time
 
 import pytest
 
 from demo import lines
-from demo.lines import BusyError, Line, Lines, Stream, cores
-
-
-@pytest.mark.parametrize(
-    ("allowed", "quota", "wanted"),
-    [(4, "max 100000", 4), (4, "150000 100000", 2), (1, "400000 100000", 1), (4, "5 100000", 1)],
-)
-def test_as_many_runs_at_once_as_cores_may_be_used(allowed, quota, wanted, monkeypatch, tmp_path):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(lines, "CPU_MAX", tmp_path / "cpu.max")
-    assert cores() == allowed
-    (tmp_path / "cpu.max").write_text(quota)
-    assert cores() == wanted
+from demo.lines import BusyError, Line, Lines, Stream
+from ldm_core.runtime import shared
 
 
 @pytest.fixture
@@ -34,54 +20,67 @@ def gate():
     gate.set()
 
 
-def test_a_full_line_refuses_and_others_do_not(gate, monkeypatch):
-    monkeypatch.setattr(lines, "MAX_WAITING", 2)
-    all_lines = Lines()
-    inside = [all_lines.grids.enter(gate.wait) for _ in range(3)]
-    assert all_lines.grids.waiting == 2
-    with pytest.raises(BusyError, match="The server is busy"):
-        all_lines.grids.enter(gate.wait)
-    for other in (all_lines.runs, all_lines.files, all_lines.previews):
-        assert other.enter(lambda: 7).result(5) == 7
+def test_a_full_line_refuses_at_once_and_others_do_not(gate):
+    full, other = Line(1, 2, "grids"), Line(1, 0, "runs")
+    inside = [full.enter(gate.wait) for _ in range(3)]
+    assert (full.waiting, full.inside) == (2, 3)
+    said = "The server is busy with 3 grids. Try again in 1 second."
+    with pytest.raises(BusyError, match=f"^{said}$"):
+        full.enter(gate.wait)
+    assert other.enter(lambda: 7).result(5) == 7
     inside[-1].cancel()  # who goes away leaves a place
-    assert all_lines.grids.waiting == 1
+    assert full.waiting == 1
     gate.set()
-    assert all_lines.grids.enter(lambda: 8).result(5) == 8
+    assert full.enter(lambda: 8).result(5) == 8
 
 
-def test_an_error_leaves_the_line(monkeypatch):
-    monkeypatch.setattr(lines, "MAX_WAITING", 0)
-    line = Line(1, "busy")
+def test_when_to_try_again_is_how_long_work_takes_of_late(monkeypatch):
+    clock = iter(range(0, 10_000, 4))
+    monkeypatch.setattr(lines.time, "monotonic", lambda: next(clock))
+    line = Line(1, -1, "runs")
+    for _ in range(50):
+        line._timed(lambda: None)
+    with pytest.raises(BusyError, match="Try again in 4 seconds."):
+        line.enter(lambda: None)
+
+
+def test_fifty_runs_go_on_at_once():
+    together = threading.Barrier(50)
+    runs = Lines().runs
+    for one in [runs.enter(lambda: together.wait(10)) for _ in range(50)]:
+        one.result(20)
+
+
+def test_an_error_leaves_the_line():
+    line = Line(1, 0, "runs")
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             line.enter(lambda: 1 / 0).result(5)
-        while line._inside:
+        while line.inside:
             time.sleep(0.001)
 
 
 def test_work_knows_the_visitor_who_asked_for_it():
     visitor = contextvars.ContextVar("visitor")
     visitor.set("somebody")
-    assert Line(1, "busy").enter(visitor.get).result(5) == "somebody"
+    assert Line(1, 20, "runs").enter(visitor.get).result(5) == "somebody"
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority")
 def test_previews_give_way_to_runs():
-    niceness = lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    gives_way = lambda: getattr(shared._thread, "gives_way", False)
     found = Lines()
-    before = found.runs.enter(niceness).result(5)
-    assert found.previews.enter(niceness).result(5) == max(before, 10)
-    assert found.grids.enter(niceness).result(5) == before
+    assert found.previews.enter(gives_way).result(5)
+    assert not found.runs.enter(gives_way).result(5)
 
 
 def awaited(coroutine):
     """In a thread: in this one, a browser that is driven may have its loop."""
-    return Line(1, "busy").enter(lambda: asyncio.run(coroutine)).result(20)
+    return Line(1, 20, "runs").enter(lambda: asyncio.run(coroutine)).result(20)
 
 
 def test_a_stream_brings_everything_in_order_and_ends():
     async def read():
-        stream = Stream(Line(1, "busy"), lambda: (i for i in range(1000)))
+        stream = Stream(Line(1, 20, "runs"), lambda: (i for i in range(1000)))
         return [item async for batch in stream.batches() for item in batch]
 
     assert awaited(read()) == list(range(1000))
@@ -89,7 +88,7 @@ def test_a_stream_brings_everything_in_order_and_ends():
 
 def test_who_reads_slowly_gets_more_at_once():
     async def read():
-        stream = Stream(Line(1, "busy"), lambda: (i for i in range(100)))
+        stream = Stream(Line(1, 20, "runs"), lambda: (i for i in range(100)))
         sizes = []
         async for batch in stream.batches():
             sizes.append(len(batch))
@@ -108,7 +107,7 @@ def test_what_the_generator_raises_comes_after_what_it_has_made():
     async def read():
         found = []
         with pytest.raises(ValueError, match="no more"):
-            async for batch in Stream(Line(1, "busy"), work).batches():
+            async for batch in Stream(Line(1, 20, "runs"), work).batches():
                 found += batch
         return found
 
@@ -119,7 +118,7 @@ def test_a_stream_that_waits_says_that_it_is_there(gate, monkeypatch):
     monkeypatch.setattr(lines, "HEARTBEAT_S", 0.01)
 
     async def read():
-        line = Line(1, "busy")
+        line = Line(1, 20, "runs")
         line.enter(gate.wait)
         batches = Stream(line, lambda: (i for i in [1])).batches()
         first = await anext(batches)
@@ -142,13 +141,13 @@ def test_a_stopped_stream_ends_after_the_step_under_way(gate):
             closed.set()
 
     async def read():
-        line = Line(1, "busy")
+        line = Line(1, 20, "runs")
         stream = Stream(line, work)
         await anext(stream.batches())
         stream.stop()
-        assert line._inside == 1  # its thread is not free before the step is over
+        assert line.inside == 1  # its thread is not free before the step is over
         gate.set()
-        while line._inside:
+        while line.inside:
             await asyncio.sleep(0.001)
 
     awaited(read())
@@ -157,12 +156,32 @@ def test_a_stopped_stream_ends_after_the_step_under_way(gate):
 
 def test_who_waits_and_goes_away_never_begins(gate):
     async def read():
-        line = Line(1, "busy")
+        line = Line(1, 20, "runs")
         line.enter(gate.wait)
         stream = Stream(line, lambda: pytest.fail("it began"))
         stream.stop()
-        assert line._inside == 1
+        assert line.inside == 1
         gate.set()
         assert line.enter(lambda: 7).result(5) == 7
 
     awaited(read())
+
+
+def test_steps_ride_together_where_many_read_and_come_one_by_one_where_one_does(monkeypatch):
+    monkeypatch.setattr(lines, "MESSAGES_PER_S", 20)
+
+    def slowly():
+        for i in range(10):
+            yield i
+            time.sleep(0.01)
+
+    async def read(line):
+        return [batch async for batch in Stream(line, slowly).batches()]
+
+    line, gate = Line(5, 0, "runs"), threading.Event()
+    assert awaited(read(line)) == [[i] for i in range(10)]
+    waiting = [line.enter(gate.wait) for _ in range(4)]
+    batches = awaited(read(line))
+    gate.set()
+    assert sum(batches, []) == list(range(10)) and len(batches) <= 3
+    assert all(one.result(5) for one in waiting)

@@ -1,0 +1,227 @@
+"""Runs that share passes draw what they draw alone, and do not wait for each other's size."""
+
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+
+from ldm_core import UserError
+from ldm_core.runtime import shared
+from ldm_core.runtime.onnx_backend import OnnxRuntimeBackend
+from ldm_core.runtime.shared import PATIENCE, SharedBackend, give_way
+from ldm_core.runtime.torch_backend import TorchBackend
+
+from ..conftest import SMALL
+from .test_backends import PATHS, assert_same, final, perturbed, with_backend
+
+
+class Gated:
+    """A backend whose network waits at each pass until it is let through, and tells who rode: row
+    i of a request has the value that its run gave to x_t."""
+
+    passes_at_once, rows_at_once = 1, 4
+
+    def __init__(self):
+        self.passes: list[list[float]] = []
+        self._began, self._may_go = threading.Semaphore(0), threading.Semaphore(0)
+        self.decoder = self
+
+    def run(self, rows):
+        self._began.release()
+        assert self._may_go.acquire(timeout=20)
+        self.passes.append(rows["z"].flatten().tolist())
+        if (rows["z"] < 0).any():
+            raise ZeroDivisionError
+        return rows["z"] * 10
+
+    def wait(self):
+        assert self._began.acquire(timeout=20)
+
+    def let_go(self, passes=1):
+        for _ in range(passes):
+            self._may_go.release()
+
+
+@pytest.fixture
+def gated():
+    return Gated()
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def ask(backend, pool, *values, gives_way=False, waiting=None):
+    """Ask for rows in a thread; returns when the request waits with so many others."""
+
+    def work():
+        shared._thread.gives_way = gives_way
+        return backend.decode(torch.tensor(values)[:, None]).flatten().tolist()
+
+    future = pool.submit(work)
+    while waiting is not None and len(backend._waiting) < waiting:
+        pass
+    return future
+
+
+def test_what_waits_at_the_same_moment_rides_in_one_pass(gated, pool):
+    backend = SharedBackend(gated)
+    first = ask(backend, pool, 1.0)
+    gated.wait()
+    others = [ask(backend, pool, value, waiting=n) for n, value in enumerate((2.0, 3.0), start=1)]
+    gated.let_go(2)
+    assert [one.result(20) for one in (first, *others)] == [[10], [20], [30]]
+    assert gated.passes == [[1], [2, 3]]
+
+
+def test_small_requests_ride_first_and_a_large_one_takes_the_places_that_are_left(gated, pool):
+    backend = SharedBackend(gated)
+    first = ask(backend, pool, 1.0)
+    gated.wait()
+    large = ask(backend, pool, *[7.0] * 6, waiting=1)
+    small = [ask(backend, pool, value, waiting=n) for n, value in enumerate((2.0, 3.0), start=2)]
+    gated.let_go(3)
+    assert large.result(20) == [70] * 6 and [one.result(20) for one in small] == [[20], [30]]
+    assert gated.passes == [[1], [2, 3, 7, 7], [7, 7, 7, 7]] and first.result(20) == [10]
+
+
+def test_who_gives_way_rides_last_but_is_not_forgotten(gated, pool):
+    backend = SharedBackend(gated)
+    results = [ask(backend, pool, 1.0)]
+    gated.wait()
+    results.append(ask(backend, pool, 2.0, gives_way=True, waiting=1))
+    for n in range(PATIENCE + 2):  # as many as ride in a pass, at each pass
+        left = len(backend._waiting)
+        results += [ask(backend, pool, 10.0 + n, waiting=left + i) for i in range(1, 5)]
+        gated.let_go()
+        gated.wait()
+    gated.let_go(10)
+    assert all(one.result(20) for one in results)
+    (when,) = [n for n, values in enumerate(gated.passes) if 2.0 in values]
+    assert when == PATIENCE + 1
+
+
+def test_an_error_is_told_to_those_who_rode_and_others_go_on(gated, pool):
+    backend = SharedBackend(gated)
+    bad = ask(backend, pool, -1.0)
+    gated.wait()
+    good = ask(backend, pool, 2.0, waiting=1)
+    gated.let_go(2)
+    assert good.result(20) == [20]
+    with pytest.raises(ZeroDivisionError):
+        bad.result(20)
+    gated.let_go()
+    assert ask(backend, pool, 3.0).result(20) == [30]
+
+
+def test_after_closing_every_run_ends_at_its_next_pass(gated, pool):
+    backend = SharedBackend(gated)
+    first = ask(backend, pool, 1.0)
+    gated.wait()
+    waits = ask(backend, pool, 2.0, waiting=1)
+    backend.close()
+    gated.let_go(2)
+    assert (first.result(20), waits.result(20)) == ([10], [20])
+    with pytest.raises(UserError, match="is being stopped"):
+        backend.decode(torch.zeros(1, 1))
+
+
+@pytest.fixture(scope="module")
+def alone():
+    return with_backend(perturbed(SMALL), "onnxruntime")
+
+
+def sharing(model, threads=2):
+    twin = with_backend(model, "torch")
+    twin.backend = SharedBackend(OnnxRuntimeBackend(model, threads))
+    return twin
+
+
+MANY = [{"labels": [n % 10], "seeds": [n], **options} for n, options in enumerate(PATHS * 2)]
+MANY = [{k: (v[:1] if k == "labels" else v) for k, v in one.items()} for one in MANY]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_runs_with_any_settings_are_the_same_together_as_alone(alone, pool, threads):
+    model = sharing(alone, threads)
+    together = list(pool.map(lambda options: final(model, **options), MANY))
+    for options, x_t in zip(MANY, together):
+        assert_same(x_t, final(alone, **options))
+    backend = model.backend
+    while backend._idle < threads or backend._free < threads:
+        pass
+    assert not backend._waiting
+
+
+def test_pytorch_s_passes_are_shared_too(alone, pool):
+    model = with_backend(alone, "torch")
+    model.backend = SharedBackend(TorchBackend(alone))
+    together = list(pool.map(lambda options: final(model, **options), MANY))
+    for options, x_t in zip(MANY, together):
+        assert_same(x_t, final(alone, **options))
+
+
+def test_a_shape_that_does_not_fit_fails_alone(alone, pool):
+    backend = sharing(alone).backend
+    z = torch.randn(20, 1, 4, 8, 8)
+    wrong = [pool.submit(backend.decode, torch.zeros(1, 5, 8, 8)) for _ in range(4)]
+    right = list(pool.map(backend.decode, z))
+    for one, image in zip(z, right):
+        assert_same(image, alone.backend.decode(one))
+    for one in wrong:
+        with pytest.raises(Exception, match="(?i)dimension"):
+            one.result(20)
+
+
+def test_nan_stays_in_its_own_run(alone, pool):
+    backend = sharing(alone).backend
+    z = torch.randn(20, 1, 4, 8, 8)
+    z[::5] = torch.nan
+    for one, image in zip(z, pool.map(backend.decode, z)):
+        assert image.isfinite().all() == one.isfinite().all()
+
+
+def test_a_run_that_is_closed_leaves_nothing(alone):
+    model = sharing(alone)
+    before = len(kept())
+    runs = [model.denoise([1], seeds=[seed], steps=50) for seed in range(5)]
+    for steps in runs:
+        next(steps), next(steps)
+    assert len(kept()) == before + 5  # what each computed from its context
+    for steps in runs:
+        steps.close()
+    del runs, steps
+    assert len(kept()) == before and not model.backend._waiting
+    assert_same(final(model), final(alone))
+
+
+def kept():
+    """The tensors in memory that hold keys of cross-attention."""
+    gc.collect()
+    return [x for x in gc.get_objects() if type(x) is dict and "keys_0" in x]
+
+
+def test_hooks_see_the_images_of_their_own_run_only(alone):
+    model, seen = sharing(alone), []
+    wanted = final(alone, guidance_scale=1.0)
+    hook = lambda _, args, output: seen.append(len(output))
+    handle = model.unet.conv_out.register_forward_hook(hook)
+    try:
+        assert_same(final(model, guidance_scale=1.0), wanted)
+    finally:
+        handle.remove()
+    assert seen == [3, 3, 3]
+
+
+def test_a_thread_gives_way_from_now_on():
+    def asked():
+        give_way()
+        return shared._Request(None, {"x": torch.zeros(1)}).gives_way
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(asked).result()
+    assert not shared._Request(None, {"x": torch.zeros(1)}).gives_way
