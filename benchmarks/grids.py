@@ -6,8 +6,8 @@ import statistics
 import time
 from pathlib import Path
 
-from demo.compare import Grid, messages
-from demo.compare_picture import drawn
+from demo.grid import Grid, messages
+from demo.grid_picture import drawn
 from demo.run import Runner
 from ldm_core import LatentDiffusion
 

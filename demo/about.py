@@ -4,44 +4,43 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from ldm_core import InputError
+from ldm_core import InputError, LatentDiffusion
 from ldm_core.files.weights import weights_of
 from ldm_core.inputs import MAX_SEED
-from ldm_core.output.file_settings import SCALE, picture_text, stored_settings
+from ldm_core.output.file_settings import SCALE, STRENGTH, picture_text, stored_settings
 
-from .compare import Grid, compares_of, draw_grid, lessons_of, values_of
-from .controls import names_of, starts_of
-from .draw import draw_request_type, look
+from .draw import look
+from .grid import AXES, Grid, axes_of, draw_grid, lessons_of
 from .lines import Line
-from .morph import MorphRequest, header_of_morph
-from .morph import messages as morph_messages
-from .reproduce import LARGE, formats
-from .request import Request, class_label, labels, request_type
-from .run import Runner, draw, header_of
+from .reproduce import LARGE, checked, formats
+from .request import (
+    FIRST_POINTS,
+    Request,
+    class_label,
+    labels,
+    left_out,
+    start_of,
+    values_of,
+)
+from .run import Runner, draw
 from .train_page import train_page
-from .values import MAX_PROMPT, OF_WORDS, Choice, Number, Value
+from .values import MAX_PROMPT, OF_WORDS
 
 MORE = 8  # pictures of "More like this"
+POINTS = 4  # of the tab Morph; scripts may have more
 DRAWN_LABEL, ASKED_LABEL = 3, 8  # what the tab Draw opens with, and what becomes of it
 
 
 def about(runner: Runner, several: bool = False) -> dict[str, Any]:
     """Describe the model and its values, for JSON. several: there is a menu of models."""
     model = runner.model
-    asks, cells = request_type(model), compares_of(request_type(model))
-    drawn = draw_request_type(model)
-    values = cells.values() | drawn.values() | MorphRequest.values()
-    start = cells.start(model) | drawn.start(model) | MorphRequest.start(model)
-    stored = asks.check(model, {}).shown(scale=SCALE)
+    first, starts = Request.check(model, start_of(model, "denoise")), starts_of(model)
+    known = values_of(model, "cell", "draw", "morph")
+    kinds = ("denoise", "draw", "morph")
     return {
-        "values": [_described(name, value, runner, start) for name, value in values.items()],
-        "requests": {
-            "denoise": list(asks.values()),
-            "draw": list(drawn.values()),
-            "grid": list(values_of(model)),
-            "morph": list(MorphRequest.values()),
-        },
-        "left_out": asks.left_out(model),
+        "values": [{"name": name} | value.to_dict() for name, value in known.items()],
+        "requests": {k: list(values_of(model, k)) for k in kinds} | {"grid": list(axes_of(model))},
+        "left_out": start_of(model, "denoise") | left_out(model),
         "of_words": OF_WORDS,
         "labels": list(labels(model)),
         "max_prompt": MAX_PROMPT,
@@ -50,38 +49,51 @@ def about(runner: Runner, several: bool = False) -> dict[str, Any]:
         "vocabulary": model.vocabulary and model.vocabulary.to_dict(),
         "defaults": model.defaults.to_dict(),
         "noise_schedule": model.config.to_dict()["noise_schedule"],
-        "stored": stored_settings(stored, weights_of(model)),
+        "stored": stored_settings(first.shown(scale=SCALE), weights_of(model)),
         "scales": {"gif": SCALE, "png": LARGE},
         "formats": formats(),
-        "controls": names_of(model),
-        "starts": starts_of(model),
+        "controls": {tab: list(start) for tab, start in starts.items()},
+        "starts": starts,
         "lessons": lessons_of(model),
-        "examples": {"watch": _run(runner, asks.check(model, asks.start(model)))},
+        "examples": {"watch": _run(runner, first)},
         "model": runner.name,
         "several_models": several,
     }
 
 
-def _described(name: str, value: Value, runner: Runner, start: dict) -> dict[str, Any]:
-    kind = value.kind
-    said = {"name": name, "title": value.title, "info": value.info, "kind": kind.word}
-    said |= {"start": start[name], "in_line": value.in_line, "says_what": value.says_what}
-    if isinstance(kind, Number):
-        said |= {"low": kind.low, "high": kind.high, "step": kind.step}
-    if isinstance(kind, Choice):
-        said |= {"choices": list(kind.titles(runner.model).items()), "keys": kind.keys}
-    return said
+def starts_of(model: LatentDiffusion) -> dict[str, dict[str, Any]]:
+    """For each tab its controls, in order, with the values with which they begin."""
+    start, words = start_of(model, "cell"), model.vocabulary is not None
+    shown = {name: start[name] for name in axes_of(model)}
+    _, _, *axes = lessons_of(model)[0]
+    drawn = {
+        "prompt" if words else "label": class_label(model, ASKED_LABEL),
+        "strength": STRENGTH,
+        "invert": "" if words else list(labels(model))[-1],
+    }
+    points, morph = {}, start_of(model, "morph")
+    for i in range(1, POINTS + 1):
+        index, seed = FIRST_POINTS[i - 1] if i <= len(FIRST_POINTS) else (None, i)
+        points[f"what_{i}"] = "" if index is None else class_label(model, index)
+        points[f"seed_{i}"] = seed
+    return {
+        "watch": {name: value for name, value in shown.items() if name != "eta"},
+        "draw": drawn | {name: start[name] for name in ("guidance_scale", "steps", "seed")},
+        # Of the fixed values the label says what to draw, so that prompts on an axis can add to it.
+        "compare": dict(zip(AXES, axes)) | shown | ({"prompt": ""} if words else {}),
+        "morph": points | {n: morph[n] for n in ("frames", "loop", "guidance_scale", "steps")},
+    }
 
 
 def _run(runner: Runner, request: Request) -> dict[str, Any]:
     """A whole run, as its messages would bring it; never on the GPU that a visitor is lent."""
     pictures = [step.to_list() for step in draw(runner.model, request, runner.deadline_s)]
-    return header_of(request, len(pictures) - 1) | {"pictures": pictures}
+    return request.header() | {"steps": len(pictures) - 1, "pictures": pictures}
 
 
 def example_of_more(runner: Runner) -> dict[str, Any]:
-    request = _first(runner)
-    seeds = [request.seed + i for i in range(1, MORE + 1)]
+    request = Request.check(runner.model, start_of(runner.model, "denoise"))
+    seeds = [request.values["seed"] + i for i in range(1, MORE + 1)]
     images = map(picture_text, runner.images(request, seeds))
     return {"settings": request.settings(), "pictures": list(zip(seeds, images))}
 
@@ -99,23 +111,22 @@ def example_of_compare(runner: Runner) -> dict[str, Any]:
 
 def example_of_draw(runner: Runner) -> dict[str, Any]:
     """A digit that the model has drawn, and a run that re-imagines it."""
-    model, asks = runner.model, draw_request_type(runner.model)
-    first = request_type(model).check(model, {"label": class_label(model, DRAWN_LABEL)})
+    model = runner.model
+    first = Request.check(model, {"label": class_label(model, DRAWN_LABEL)})
     picture = picture_text(runner.preview(first, None).x_t)
     try:
         seen = look(model, picture)
-        label = class_label(model, ASKED_LABEL)
-        request = asks.check(model, {"start_from": seen["digit"], "label": label})
+        given = {"start_from": seen["digit"], "label": class_label(model, ASKED_LABEL)}
+        return seen | {"run": _run(runner, checked(model, "draw", given))}
     except InputError:  # weights of little training may draw nothing that stands out
         return {}
-    return seen | {"run": _run(runner, request)}
 
 
 def example_of_morph(runner: Runner) -> dict[str, Any]:
-    request = MorphRequest.check(runner.model, {})
-    *_, last = morph_messages(runner, request)
+    request = checked(runner.model, "morph", {})
+    *_, last = runner.morph(request)
     pictures = [[i, *pair] for i, pair in enumerate(zip(last["images"], last["noises"]))]
-    return header_of_morph(request) | {"pictures": pictures}
+    return request.header() | {"pictures": pictures}
 
 
 DATA: dict[str, Callable[[Runner], dict[str, Any]]] = {
@@ -151,8 +162,3 @@ class Examples:
         if drawn is None or (drawn.done() and drawn.exception()):  # a busy server may have given up
             drawn = self._drawn[key] = self.line.enter(lambda: example(name, runner))
         return drawn
-
-
-def _first(runner: Runner) -> Request:
-    asks = request_type(runner.model)
-    return asks.check(runner.model, asks.start(runner.model))

@@ -24,17 +24,15 @@ from starlette.types import Receive, Scope, Send
 
 from ldm_core import InputError, UserError
 
-from . import compare, morph
+from . import grid
 from .about import Examples, about
-from .compare import Grid
-from .draw import look, remark
+from .draw import look
+from .grid import Grid
 from .lines import BusyError, Line, Lines, Stream
 from .models import Models
-from .morph import MorphRequest, header_of_morph
 from .reproduce import Wanted, checked, opened
 from .request import Request
-from .run import Runner, header_of
-from .values import Values
+from .run import Runner
 from .web_files import WEB
 
 MAX_BODY = 6_000_000  # bytes of a call: a file to be opened has at most 4 MB, and 4/3 of it here
@@ -46,52 +44,36 @@ Message = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
-def header(runner: Runner, request: Values | Grid) -> Message:
-    """What is known of a request before any work. Of several models, the name is a setting."""
-    if isinstance(request, Grid):
-        said = request.header()
-    elif isinstance(request, MorphRequest):
-        said = header_of_morph(request)
-    else:
-        said = header_of(request, request.steps)
-    if runner.name:
-        said["settings"] |= {"model": runner.name}
-    return said
-
-
 def denoise(runner: Runner, request: Request) -> Iterator[Message]:
     for step in runner.steps(request):
         yield {"steps": step.steps, "pictures": [step.to_list()]}
-    yield {"done": True, "remark": remark(runner.model, request)}
+    yield {"done": True, "remark": runner.remark(request)}
 
 
 def glance(runner: Runner, body: Message) -> Message:
     request, at = checked(runner.model, "denoise", body.get("request")), body.get("at")
     step = runner.preview(request, at if isinstance(at, int) else None)
-    return header(runner, request) | {"steps": step.steps, "pictures": [step.to_list()]}
+    said = {"steps": step.steps, "pictures": [step.to_list()]}
+    return runner.named(request.header() | said)
 
 
-def check(runner: Runner, body: Message) -> Message:
-    return header(runner, checked(runner.model, body.get("kind"), body.get("request")))
+def _check(runner: Runner, body: Message) -> Message:
+    return runner.named(checked(runner.model, body.get("kind"), body.get("request")).header())
 
 
-def _look(runner: Runner, body: Message) -> Message:
-    return look(runner.model, body.get("picture"))
-
-
-def _open(runner: Runner, body: Message) -> Message:
-    found = opened(runner, body.get("data"), body.get("name"))
-    if runner.name:
-        found["settings"] |= {"model": runner.name}
-    return found
+def _file(runner: Runner, body: Message) -> Response:
+    how = {name: body[name] for name in ("show", "scale", "frame_ms") if name in body}
+    wanted = Wanted.check(runner.model, body.get("request"), body.get("format"), **how)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(wanted.name())}"}
+    return Response(wanted.content(runner), media_type=wanted.media_type(), headers=headers)
 
 
 def _refusable(handler: Callable) -> Callable:
     """Answer errors with a status and {"error": {"name", "message"}}."""
 
-    async def answer(self: "Api", call: Call) -> Response:
+    async def answer(call: Call) -> Response:
         try:
-            return await handler(self, call)
+            return await handler(call)
         except Exception as error:
             status = next((s for type_, s in STATUS.items() if isinstance(error, type_)), 500)
             return JSONResponse({"error": _said_of(error)}, status)
@@ -166,92 +148,83 @@ class Api:
         self.lines = lines = Lines()
         self.examples = Examples(lines.previews)
         self.streams = {
-            "denoise": (lines.runs, "denoise", denoise),
-            "grid": (lines.grids, "grid", compare.messages),
-            "morph": (lines.runs, "morph", morph.messages),
+            "denoise": (lines.runs, denoise),
+            "grid": (lines.grids, grid.messages),
+            "morph": (lines.runs, Runner.morph),
         }
         self.answers = {
             "glance": (lines.previews, glance),
-            "look": (lines.previews, _look),
-            "check": (lines.previews, check),
-            "open": (lines.files, _open),
+            "look": (lines.previews, lambda runner, body: look(runner.model, body.get("picture"))),
+            "check": (lines.previews, _check),
+            "file": (lines.files, _file),
+            "open": (lines.files, lambda runner, b: opened(runner, b.get("data"), b.get("name"))),
         }
 
     def routes(self) -> list[BaseRoute]:
         """The routes beside Gradio's."""
         return [
             Mount("/web", WebFiles(directory=WEB)),
-            Route("/about.json", self.about),
-            Route("/data/{name}.json", self.data),
-            Route("/engine/models", self.menu, methods=["POST"]),
-            Route("/engine/file", self.file, methods=["POST"]),
-            Route("/engine/{name}", self.call, methods=["POST"]),
+            Route("/about.json", _refusable(self._about)),
+            Route("/data/{name}.json", _refusable(self._data)),
+            Route("/engine/models", _refusable(self._menu), methods=["POST"]),
+            Route("/engine/{name}", _refusable(self._call), methods=["POST"]),
         ]
 
-    @_refusable
-    async def call(self, call: Call) -> Response:
-        name = call.path_params["name"]
-        body, runner = await self._asked(call)
-        if name in self.streams:
-            line, kind, messages = self.streams[name]
-            request = await asyncio.to_thread(checked, runner.model, kind, body)
-            first = header(runner, request) | {"waiting": line.waiting}
-            return _Events(first, Stream(line, partial(messages, runner, request)))
-        if name not in self.answers:
-            names = ", ".join((*self.streams, *self.answers, "file", "models"))
-            raise InputError(f"There is no engine/{name:.80}, only {names}.")
-        line, answer = self.answers[name]
-        return JSONResponse(await done(line, partial(answer, runner, body)))
-
-    @_refusable
-    async def file(self, call: Call) -> Response:
-        body, runner = await self._asked(call)
-        how = {name: body.get(name) for name in ("show", "scale", "frame_ms") if name in body}
-        check = partial(Wanted.check, runner.model, body.get("request"), body.get("format"), **how)
-        wanted = await asyncio.to_thread(check)
-        content = await done(self.lines.files, partial(wanted.content, runner))
-        name = quote(wanted.name())
-        headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
-        return Response(content, media_type=wanted.media_type(), headers=headers)
-
-    @_refusable
-    async def menu(self, call: Call) -> Response:
-        return JSONResponse(await asyncio.to_thread(self.models.menu))
-
-    @_refusable
-    async def about(self, call: Call) -> Response:
-        runner = await self.runner(call.query_params.get("model"))
-        known = await done(self.lines.previews, partial(about, runner, self.models.several))
-        # Escaped, as the name of a class may be no text.
-        return Response(json.dumps(known), media_type="application/json", headers=NOT_KEPT)
-
-    @_refusable
-    async def data(self, call: Call) -> Response:
-        runner = await self.runner(call.query_params.get("model"))
-        drawn = self.examples.get(call.path_params["name"], runner)
-        return JSONResponse(await asyncio.wrap_future(drawn), headers=NOT_KEPT)
-
-    async def _asked(self, call: Call) -> tuple[Message, Runner]:
-        """The body of a call, and the model that it is about. Raises InputError."""
-        content = bytearray()
-        async for part in call.stream():
-            content += part
-            if len(content) > MAX_BODY:
-                raise InputError(f"A call has at most {MAX_BODY:,} bytes.")
-        try:
-            body = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"A call must be JSON: {error}") from error
-        if not isinstance(body, dict):
-            raise InputError("A call must be a JSON object.")
-        # `spaces` looks here for the visitor, whose quota it uses.
-        LocalContext.request.set(gr.Request(call))
-        return body, await self.runner(take_model(body))
+    async def asked(self, kind: str, given: Message) -> tuple[Runner, Request | Grid]:
+        """The model that a call is about, and its request. Raises InputError."""
+        runner = await self.runner(take_model(given))
+        return runner, await asyncio.to_thread(checked, runner.model, kind, given)
 
     async def runner(self, name: Any) -> Runner:
         if not name or name == self.models.first.name:
             return self.models.first
         return await asyncio.to_thread(self.models.runner, str(name))
+
+    async def _call(self, call: Call) -> Response:
+        name, body = call.path_params["name"], await _body(call)
+        # `spaces` looks here for the visitor, whose quota it uses.
+        LocalContext.request.set(gr.Request(call))
+        if name in self.streams:
+            line, messages = self.streams[name]
+            runner, request = await self.asked(name, body)
+            first = runner.named(request.header()) | {"waiting": line.waiting}
+            return _Events(first, Stream(line, partial(messages, runner, request)))
+        if name not in self.answers:
+            names = ", ".join((*self.streams, *self.answers, "models"))
+            raise InputError(f"There is no engine/{name:.80}, only {names}.")
+        line, answer = self.answers[name]
+        found = await done(line, partial(answer, await self.runner(take_model(body)), body))
+        return found if isinstance(found, Response) else JSONResponse(found)
+
+    async def _menu(self, call: Call) -> Response:
+        return JSONResponse(await asyncio.to_thread(self.models.menu))
+
+    async def _about(self, call: Call) -> Response:
+        runner = await self.runner(call.query_params.get("model"))
+        known = await done(self.lines.previews, partial(about, runner, self.models.several))
+        # Escaped, as the name of a class may be no text.
+        return Response(json.dumps(known), media_type="application/json", headers=NOT_KEPT)
+
+    async def _data(self, call: Call) -> Response:
+        runner = await self.runner(call.query_params.get("model"))
+        drawn = self.examples.get(call.path_params["name"], runner)
+        return JSONResponse(await asyncio.wrap_future(drawn), headers=NOT_KEPT)
+
+
+async def _body(call: Call) -> Message:
+    """The JSON object of a call; raises InputError."""
+    content = bytearray()
+    async for part in call.stream():
+        content += part
+        if len(content) > MAX_BODY:
+            raise InputError(f"A call has at most {MAX_BODY:,} bytes.")
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"A call must be JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise InputError("A call must be a JSON object.")
+    return body
 
 
 async def done(line: Line, work: Callable[[], Any]) -> Any:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import gradio as gr
 from fastapi import Depends, HTTPException
@@ -19,30 +19,28 @@ from starlette.types import Receive, Scope, Send
 from ldm_core import InputError, UserError, write_animation, write_png
 from ldm_core.output.file_settings import SCALE, stored_settings
 
-from .api import AT_FAULT, Api, done, header, take_model
-from .compare import NOTHING, Grid
-from .compare_picture import drawn, write_grid
-from .draw import draw_request_type
-from .morph import MorphRequest
+from .api import AT_FAULT, Api, done, take_model
+from .grid import NOTHING, Grid
+from .grid_picture import drawn, write_grid
 from .reproduce import ENDINGS, FRAME_MS, Wanted
-from .request import request_type
+from .request import MorphRequest, Request, left_out, values_of
 from .run import Runner
 from .serving import tidy
-from .values import Values, refuse_unknown
+from .values import OF_WORDS, refuse_unknown
 
 RETURNS = (
     "Returns it as a PNG of 28x28 pixels, the animation of all its steps as a GIF, and the "
     "settings, which draw the same image again."
 )
-OF_REQUESTS = {  # what may be asked of a model, and what scripts read of it
-    "generate": (request_type, f"Draw one image. {RETURNS}"),
+OF_REQUESTS = {  # the kind of what is asked, and what scripts read of it
+    "generate": ("denoise", f"Draw one image. {RETURNS}"),
     "draw": (
-        draw_request_type,
+        "draw",
         "Draw one image from a picture of a digit, start_from, a data URI: re-imagine it "
         f"(strength), complete it (mask) or edit it (invert: what it shows). {RETURNS}",
     ),
     "morph": (
-        lambda model: MorphRequest,
+        "morph",
         "Morph from point to point (morph: a list of what to draw and its seed, as “3:7”). "
         "Returns a filmstrip as a PNG, the animation as a GIF, and the settings, which draw the "
         "same again.",
@@ -97,8 +95,7 @@ def add_endpoints(api: Api) -> None:
         with shown_to_people():
             given = {"across": across, "across_values": across_values, "down": down}
             given |= {"down_values": down_values, "fixed": fixed and dict(fixed)}
-            runner = await api.runner(take_model(given))
-            grid = Grid.check(runner.model, given)
+            runner, grid = await api.asked("grid", given)
             files = await done(api.lines.grids, lambda: _files(api, runner, grid))
             return *files, [cell.settings() for cell in grid.cells]
 
@@ -121,33 +118,33 @@ def add_endpoints(api: Api) -> None:
             await done(api.lines.files, lambda: wanted.write(runner, path))
             return _file_data(path)
 
-    for name, (type_of, about) in OF_REQUESTS.items():
-        gr.api(_of_request(api, type_of, about), api_name=name, concurrency_limit=None)
+    for name, (kind, about) in OF_REQUESTS.items():
+        gr.api(_of_request(api, kind, about), api_name=name, concurrency_limit=None)
     for endpoint in (compare, animation):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
 
 
-def _of_request(api: Api, type_of: Callable, about: str) -> Callable:
+def _of_request(api: Api, kind: str, about: str) -> Callable:
     """An endpoint that takes the values of a request, and `model` where there are several."""
-    first = api.models.first.model
-    asks = type_of(first)
+    model = api.models.first.model
 
-    async def endpoint(*values):
+    async def endpoint(*given):
         with shown_to_people():
-            given = dict(zip(parameters, values))
-            runner = await api.runner(given.pop("model", ""))
-            request = type_of(runner.model).check(runner.model, given)
+            # Another model may know no words: those that say nothing are left out.
+            said = {n: v for n, v in zip(parameters, given) if v or n not in OF_WORDS}
+            runner, request = await api.asked(kind, said)
             files = await done(api.lines.runs, lambda: _files(api, runner, request))
-            return *files, header(runner, request)["settings"]
+            return *files, runner.named(request.header())["settings"]
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
-    of_fields, defaults = get_type_hints(asks), asks.left_out(first)
-    hints = {name: of_fields[name] for name in asks.values()}
-    if api.models.several:
-        hints, defaults = hints | {"model": str}, defaults | {"model": ""}
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    hints, defaults = {}, left_out(model) | ({"model": ""} if api.models.several else {})
+    for name, value in values_of(model, kind).items():
+        hints[name] = value.kind.type | None if value.is_optional else value.kind.type
+        defaults = {name: value.start} | defaults
+    hints |= {"model": str} if api.models.several else {}
+    of_name = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = {
-        name: inspect.Parameter(name, kind, default=defaults[name], annotation=hint)
+        name: inspect.Parameter(name, of_name, default=defaults[name], annotation=hint)
         for name, hint in hints.items()
     }
     result = tuple[gr.FileData, gr.FileData, dict]
@@ -157,7 +154,7 @@ def _of_request(api: Api, type_of: Callable, about: str) -> Callable:
     return endpoint
 
 
-def _files(api: Api, runner: Runner, request: Values | Grid) -> tuple[dict, dict]:
+def _files(api: Api, runner: Runner, request: Request | Grid) -> tuple[dict, dict]:
     """Draw a request into a PNG and a GIF."""
     png, gif = (_new_file(api, request, ending) for ending in (".png", ".gif"))
     if isinstance(request, Grid):
@@ -175,7 +172,7 @@ def _files(api: Api, runner: Runner, request: Values | Grid) -> tuple[dict, dict
     return _file_data(png), _file_data(gif)
 
 
-def _new_file(api: Api, request: Values | Grid, ending: str) -> Path:
+def _new_file(api: Api, request: Request | Grid, ending: str) -> Path:
     """A new file in a folder that never holds more than it may."""
     api.files.mkdir(parents=True, exist_ok=True)
     tidy(api.files)

@@ -19,16 +19,15 @@ from ldm_core.model.class_names import label_text
 from ldm_core.output.file_settings import FileSettings, Morph
 from ldm_core.output.sample_files import write_samples
 
-from .compare import Grid
-from .compare_picture import drawn, write_grid
-from .draw import draw_request_type
-from .morph import MorphRequest
-from .request import request_type
+from .grid import Grid
+from .grid_picture import drawn, write_grid
+from .request import NAMES, MorphRequest, Request, values_of
 from .run import Runner, in_time
-from .values import OF_WORDS, Values, refuse_unknown
+from .values import OF_WORDS, refuse_unknown
 
 ENDINGS = {f: f".{f}" for f in ("gif", "png", "mp4", "webp", "apng")} | {"strip": ".png"}
 MEDIA_TYPES = {"mp4": "video/mp4", "strip": "image/png"}
+KINDS = ("denoise", "morph", "grid", "draw")
 OF_KIND = {  # the formats of what is drawn
     "denoise": tuple(ENDINGS),
     "morph": ("gif", "png", "mp4", "webp", "apng"),
@@ -44,17 +43,18 @@ def formats() -> dict[str, list[str]]:
     return {kind: [f for f in all_ if f != "mp4" or has_ffmpeg] for kind, all_ in OF_KIND.items()}
 
 
-def checked(model: LatentDiffusion, kind: str, given: Any) -> Values | Grid:
+def checked(model: LatentDiffusion, kind: str, given: Any) -> Request | Grid:
     """Check a request of any kind; raises InputError.
 
-    kind: "denoise" for one image, from a picture if there is a `start_from`, "morph" or "grid".
+    kind: "denoise" for one image, from a picture if there is a `start_from`, "draw" where there
+    must be one, "morph" or "grid".
     """
-    if check_choice("kind", kind, OF_KIND) == "grid":
+    if check_choice("kind", kind, KINDS) == "grid":
         return Grid.check(model, given)
     if kind == "morph":
-        return MorphRequest.check(model, given)
+        return MorphRequest.check(model, given, kind)
     from_picture = isinstance(given, Mapping) and "start_from" in given
-    return (draw_request_type if from_picture else request_type)(model).check(model, given)
+    return Request.check(model, given, "draw" if from_picture else kind)
 
 
 def kind_of(given: Any) -> str:
@@ -67,7 +67,7 @@ def kind_of(given: Any) -> str:
 class Wanted:
     """A file that somebody wants. request: what is drawn; settings: how, None for a grid."""
 
-    request: Values | Grid
+    request: Request | Grid
     format: str
     settings: FileSettings | None
 
@@ -153,26 +153,25 @@ def opened(runner: Runner, data: Any, name: Any) -> dict[str, Any]:
         raise InputError(f"{name} cannot be opened here. {error}") from error
     if weights not in (None, runner.weights):
         said.append("It was made with other weights, so the picture is not the same.")
-    return {"tab": tab, "settings": settings, "show": show, "said": " ".join(said)}
+    found = {"tab": tab, "settings": settings, "show": show, "said": " ".join(said)}
+    return runner.named(found)
 
 
-def _request_of(model: LatentDiffusion, made: FileSettings) -> tuple[str, Values]:
+def _request_of(model: LatentDiffusion, made: FileSettings) -> tuple[str, Request]:
     """The tab and the request for a file: of its images, for the first; raises InputError."""
     given = made.to_dict()
     if isinstance(made.images, Morph):
-        names = MorphRequest.values()
-        return "morph", MorphRequest.check(model, {name: given[name] for name in names})
-    is_drawn = made.images.start is not None
-    type_ = draw_request_type(model) if is_drawn else request_type(model)
-    values = type_.values()
-    refuse_unknown({name: given[name] for name in OF_WORDS if given[name]}, values)
+        return "morph", checked(model, "morph", {name: given[name] for name in NAMES["morph"]})
+    kind = "denoise" if made.images.start is None else "draw"
+    known = values_of(model, kind)
+    refuse_unknown({name: given[name] for name in OF_WORDS if given[name]}, known)
     first = made.images.prompts(model.class_names)[0]
     if isinstance(first, str) and not model.vocabulary.read(first).rows:  # it says nothing
         given["prompt"] = first = None
     if not isinstance(first, str):
         given["label"] = label_text(first, model.class_names)
-    request = type_.check(model, {name: given[name] for name in values})
-    return "draw" if is_drawn else "watch", request
+    request = checked(model, kind, {name: given[name] for name in known})
+    return "watch" if kind == "denoise" else kind, request
 
 
 def _shown_by(made: FileSettings, ending: str) -> dict[str, Any]:
@@ -182,12 +181,12 @@ def _shown_by(made: FileSettings, ending: str) -> dict[str, Any]:
     return show | ({"format": format} if format in formats()["denoise"] else {})
 
 
-def _without_control(model: LatentDiffusion, made: FileSettings, request: Values) -> str:
+def _without_control(model: LatentDiffusion, made: FileSettings, request: Request) -> str:
     """Options of a file that make its picture, but that the page has no control for, in words."""
     changed = [
         name
         for name, usual in model.defaults.to_dict().items()
-        if name not in request.values() and getattr(made.sampling, name) != usual
+        if name not in request.values and getattr(made.sampling, name) != usual
     ]
     text = lambda v: " to ".join(f"{x:g}" for x in v) if isinstance(v, tuple) else str(v)
     values = [(name.replace("_", " "), getattr(made.sampling, name)) for name in changed]

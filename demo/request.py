@@ -1,22 +1,44 @@
-"""Requests for one image: a label or a prompt, a style, and how it is drawn."""
+"""Requests: what may be asked of a model, and how it is told once it is checked.
+
+A request is values by name. A new value is a new line in WORDS, NAMES and `_allowed`; its name is
+that of a field of `FileSettings`, which says what the value does.
+"""
 
 import dataclasses
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from ldm_core import SAMPLERS, DenoisingStep, InputError, LatentDiffusion
 from ldm_core.inputs import MAX_SEED
-from ldm_core.model.class_names import ANY, find_label, label_text
+from ldm_core.model.class_names import ANY, label_text
 from ldm_core.model.conditioning import Prompt
-from ldm_core.output.steps import steps_of
+from ldm_core.model.vocabulary import STYLES
+from ldm_core.output.file_settings import STRENGTH, FileSettings, Look
+from ldm_core.output.steps import steps_of, steps_of_morph
 
-from .values import OF_WORDS, Amount, Choice, Number, Values, Whole, Words, described
+from .draw import Mask, Picture
+from .values import (
+    OF_WORDS,
+    Amount,
+    Boolean,
+    Choice,
+    Kind,
+    Label,
+    Number,
+    Points,
+    Shown,
+    Value,
+    Whole,
+    Words,
+    refuse_unknown,
+)
 
 MAX_NAME_BYTES = 80  # of a label or a prompt in the name of a file; file systems take 255 in all
 FIRST_LABEL, FIRST_SEED = 7, 6  # what the page starts with; labels by their index
+FIRST_POINTS = ((3, 1), (8, 2))  # of a morph: class and seed
+MAX_FRAMES = 24  # from a point to the next: at most 144 pictures, which are drawn at once
 SAMPLER_TITLES = {
     "ddpm": "DDPM",
     "ddim": "DDIM",
@@ -25,6 +47,38 @@ SAMPLER_TITLES = {
     "dpmpp_2m": "DPM-Solver++ (2M)",
     "dpmpp_2m_sde": "DPM-Solver++ (2M, SDE)",
     "unipc": "UniPC",
+}
+WORDS = {  # of each value its title, what it does to the picture, and its words in the line
+    "label": ("Label", "The last key leaves it to the model.", "label {}"),
+    "guidance_scale": (
+        *("Guidance scale", "How strongly the prompt pulls; 0 ignores it.", "guidance {}"),
+    ),
+    "steps": ("Steps", "More steps take longer and give cleaner strokes.", "{} step{s}"),
+    "sampler": ("Sampler", "The rule that takes each step towards the picture.", "{}"),
+    "seed": ("Seed", "The same seed and settings draw the same picture.", "seed {}"),
+    "prompt": ("Prompt", "", "“{}”"),
+    "negative_prompt": ("Negative prompt", "What guidance leads away from.", "not “{}”"),
+    "stroke": ("Stroke", "thin to bold", "stroke {}"),
+    "lean": ("Lean", "left to right", "lean {}"),
+    "width": ("Width", "narrow to wide", "width {}"),
+    "eta": ("Eta", "Fresh noise in each step, with DDIM and DPM-Solver++ (2M).", "eta {}"),
+    "start_from": ("Picture", "The digit to start from.", ""),
+    "strength": (
+        *("Strength", "How much noise the digit gets: 0 keeps it, 1 forgets it.", "strength {}"),
+    ),
+    "mask": ("Mask", "White is kept, black is redrawn.", ""),
+    "invert": ("It shows", "What the digit is now; empty leaves it open.", ""),
+    "morph": ("Points", "What to draw and its seed.", ""),
+    "frames": ("In-between frames", "Pictures from each point to the next.", "{} frames"),
+    "loop": ("Loop", "Go back to the first point at the end.", ""),
+}
+SAYS_WHAT = ("label", *OF_WORDS, "morph")  # and not how; people read such values first
+OF_IMAGE = ("label", "guidance_scale", "steps", "sampler", "seed", *OF_WORDS)
+NAMES = {  # of the values of each kind of request, in the order of controls and endpoints
+    "denoise": OF_IMAGE,
+    "draw": (*OF_IMAGE, "start_from", "strength", "mask", "invert"),
+    "cell": (*OF_IMAGE, "eta"),  # of a grid
+    "morph": ("morph", "frames", "loop", "guidance_scale", "steps", "sampler"),
 }
 
 
@@ -40,178 +94,211 @@ def class_label(model: LatentDiffusion, index: int) -> str:
     return label_text(index % len(model.class_names), model.class_names)
 
 
-@dataclass(frozen=True)
-class Label(Choice):
-    """A class, written as the command line takes it too, or no label.
+def values_of(model: LatentDiffusion, *kinds: str) -> dict[str, Value]:
+    """All that may be asked of a model in these kinds of requests, by name."""
+    known = _allowed(model)
+    optional = ("strength", "mask", "invert", *(["label"] if model.vocabulary else []))
+    return {
+        name: Value(*WORDS[name], *known[name], name in SAYS_WHAT, name in optional)
+        for name in dict.fromkeys(name for kind in kinds for name in NAMES[kind])
+        if name in known
+    }
 
-    may_be_left_out: None is allowed, since a prompt says it too.
+
+def _allowed(model: LatentDiffusion) -> dict[str, tuple[Kind, Any]]:
+    """What each value may be, and what the page starts with: what suits the model, within the
+    limits of the page."""
+    defaults, words = model.defaults, model.vocabulary
+    label = Label(labels(model), class_names=model.class_names)
+    what = Words(words) if words else label
+    guidance, steps, eta = Number(0, 10, 0.1), Whole(1, 100), Number(0, 1, 0.05)
+    samplers = {name: SAMPLER_TITLES.get(name, name) for name in SAMPLERS}
+    known = {
+        "label": (dataclasses.replace(label, keys=True), class_label(model, FIRST_LABEL)),
+        "guidance_scale": (guidance, guidance.nearest(defaults.guidance_scale)),
+        "steps": (steps, steps.nearest(defaults.steps)),
+        "sampler": (Choice(samplers), defaults.sampler),
+        "seed": (Whole(0, MAX_SEED), FIRST_SEED),
+        "eta": (eta, eta.nearest(defaults.eta)),
+        "start_from": (Picture(), ""),
+        "strength": (Number(0, 1, 0.05), None),
+        "mask": (Mask(), None),
+        "invert": (Shown(what), None),
+        "morph": (Points(what), [f"{class_label(model, i)}:{seed}" for i, seed in FIRST_POINTS]),
+        "frames": (Whole(2, MAX_FRAMES), 12),
+        "loop": (Boolean(), True),
+    }
+    if words:
+        row = words.class_row(FIRST_LABEL % len(model.class_names))
+        known |= {"prompt": (what, words.write((row,))), "negative_prompt": (what, "")}
+        known |= dict.fromkeys(STYLES, (Amount(), 0.0))
+    return known
+
+
+def start_of(model: LatentDiffusion, kind: str) -> dict[str, Any]:
+    """The values with which the page starts."""
+    return {name: value.start for name, value in values_of(model, kind).items()}
+
+
+def left_out(model: LatentDiffusion) -> dict[str, Any]:
+    """What is meant by values that are not given, where it is not what the page starts with: a
+    prompt says the label, too."""
+    return {"label": None, "prompt": ""} if model.vocabulary else {}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request for one image, checked for one model.
+
+    kind: of NAMES. values: by name, written in one way. label is the class that the prompt names.
+    prompt is empty where the label says all of it; so a request for a label is stored in the same
+    way by all models. A property of style is 0 where the prompt says the same. file: the same as
+    settings of a file, which check them once and are then passed on.
     """
 
-    word = "label"
-    may_be_left_out: bool = False
+    kind: str
+    values: dict[str, Any]
+    known: dict[str, Value] = dataclasses.field(repr=False, compare=False)
+    file: FileSettings = FileSettings()
 
-    def check(self, title: str, value: Any, model: LatentDiffusion) -> str | None:
-        if value is None and self.may_be_left_out:
-            return None
-        if isinstance(value, int) and not isinstance(value, bool):  # scripts say 7, too
-            value = str(value)
-        if isinstance(value, str):
-            with suppress(InputError):  # refused below, where all labels are named
-                return label_text(find_label(value, model.class_names), model.class_names)
-        return super().check(title, value, model)
+    @classmethod
+    def check(cls, model: LatentDiffusion, given: Any, kind: str = "denoise") -> "Request":
+        """Check values by name, of any type, and make the request of them; raises InputError.
 
+        What is left out is as the page starts. No network runs.
+        """
+        known = values_of(model, kind)
+        if not isinstance(given, Mapping):
+            raise InputError("Settings must be values by their names, as /generate returns them.")
+        refuse_unknown(given, known)
+        given = start_of(model, kind) | left_out(model) | dict(given)
+        values = {name: value.check(given[name]) for name, value in known.items()}
+        request = cls(kind, cls._settled(model, values), known)
+        said = model.defaults.to_dict() | request.settings() | cls._of_file()
+        request = dataclasses.replace(request, file=FileSettings.from_dict(said))
+        request._check_together(model)
+        return request
 
-@dataclass(frozen=True)
-class Request(Values):
-    """A request for one image, checked for one model, which knows labels only."""
+    @staticmethod
+    def _settled(model: LatentDiffusion, values: dict[str, Any]) -> dict[str, Any]:
+        """The same values, written in one way; raises InputError where label and prompt differ."""
+        if model.vocabulary:
+            reading = model.vocabulary.read(values["prompt"])
+            label = label_text(reading.label, model.class_names)
+            if not reading.rows:
+                given = values["label"]
+                label = class_label(model, FIRST_LABEL) if given is None else given
+            elif values["label"] not in (None, label):
+                raise InputError(
+                    f"Label and Prompt must say the same, not {values['label']} and {label}: "
+                    "leave one of them out."
+                )
+            names_only = reading.label is not None and len(reading.rows) == 1
+            said = {n: 0.0 for n, third in reading.style.items() if values[n] == third}
+            prompt = "" if names_only else values["prompt"]
+            values = values | said | {"label": label, "prompt": prompt}
+        if all(values.get(name, 0) is None for name in ("strength", "mask", "invert")):
+            values = values | {"strength": STRENGTH}
+        return values
 
-    label: str = described(
-        title="Label",
-        info="What to draw; the last key leaves it to the model.",
-        kind=Label(labels, keys=True),
-        start=lambda model: class_label(model, FIRST_LABEL),
-        in_line="label {}",
-        says_what=True,
-    )
-    guidance_scale: float = described(
-        title="Guidance scale",
-        info="How strongly the prompt pulls; 0 ignores it.",
-        kind=Number(0, 10, step=0.1),
-        start=lambda model: model.defaults.guidance_scale,
-        in_line="guidance {}",
-    )
-    steps: int = described(
-        title="Steps",
-        info="More steps take longer and give cleaner strokes.",
-        kind=Whole(1, 100),
-        start=lambda model: model.defaults.steps,
-        in_line="{} step{s}",
-    )
-    sampler: str = described(
-        title="Sampler",
-        info="The rule that takes each step towards the picture.",
-        kind=Choice(lambda model: {name: SAMPLER_TITLES.get(name, name) for name in SAMPLERS}),
-        start=lambda model: model.defaults.sampler,
-        in_line="{}",
-    )
-    seed: int = described(
-        title="Seed",
-        info="The same seed and settings draw the same picture.",
-        kind=Whole(0, MAX_SEED),
-        start=lambda model: FIRST_SEED,
-        in_line="seed {}",
-    )
+    @staticmethod
+    def _of_file() -> dict[str, Any]:
+        """Settings of a file that are no values of a request."""
+        return {"count": 1}
 
-    of_file: ClassVar[dict[str, Any]] = {"count": 1}
-
-    def check_together(self, model: LatentDiffusion) -> None:
-        model.denoise([self.prompted(model)], seeds=[self.seed], **self.file.options)
+    def _check_together(self, model: LatentDiffusion) -> None:
+        """Raise InputError where values are allowed, but not together."""
+        prompts, seeds = [self.prompted(model)], [self.values["seed"]]
+        model.denoise(prompts, seeds=seeds, **self.file.options)
 
     def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
-        return steps_of(model, self.file, [self.prompted(model)], [self.seed])
+        """Begin to draw: yield the start, then each step."""
+        return steps_of(model, self.file, [self.prompted(model)], [self.values["seed"]])
 
     def prompted(self, model: LatentDiffusion) -> Prompt:
         """The prompt for `model.denoise`: the index of a class, None for no label, or words."""
         return self.file.images.prompts(model.class_names)[0]
 
-    def file_name(self) -> str:
-        return f"{name_part(self.what())}-seed-{self.seed}"
-
     def what(self) -> str:
         """What to draw, in words."""
-        return self.label
-
-
-def _amount(name: str, ends: str) -> Any:
-    return described(
-        title=name.capitalize(),
-        info=ends,
-        kind=Amount(),
-        start=lambda model: 0.0,
-        in_line=f"{name} {{}}",
-        says_what=True,
-    )
-
-
-@dataclass(frozen=True)
-class PromptRequest(Request):
-    """A request to a model that knows words.
-
-    Once checked, it is written in one way. label is the class that the prompt names. prompt is
-    empty where the label says all of it; so a request for a label is stored as ever. A property of
-    style is 0 where the prompt says the same.
-    """
-
-    label: str | None = described(
-        title="Label",
-        info="The last key leaves it to the model.",
-        kind=Label(labels, keys=True, may_be_left_out=True),
-        start=lambda model: class_label(model, FIRST_LABEL),
-        in_line="label {}",
-        says_what=True,
-    )
-    prompt: str = described(
-        title="Prompt",
-        info="",
-        kind=Words(),
-        start=lambda model: _class_word(model, FIRST_LABEL),
-        in_line="“{}”",
-        says_what=True,
-    )
-    negative_prompt: str = described(
-        title="Negative prompt",
-        info="What guidance leads away from.",
-        kind=Words(),
-        start=lambda model: "",
-        in_line="not “{}”",
-        says_what=True,
-    )
-    stroke: float = _amount("stroke", "thin to bold")
-    lean: float = _amount("lean", "left to right")
-    width: float = _amount("width", "narrow to wide")
-
-    @classmethod
-    def left_out(cls, model: LatentDiffusion) -> dict[str, Any]:
-        return cls.start(model) | {"label": None, "prompt": ""}
-
-    def settled(self, model: LatentDiffusion) -> Request:
-        """Raises InputError where label and prompt differ."""
-        reading = model.vocabulary.read(self.prompt)
-        label = label_text(reading.label, model.class_names)
-        if not reading.rows:
-            label = class_label(model, FIRST_LABEL) if self.label is None else self.label
-        elif self.label not in (None, label):
-            raise InputError(
-                f"Label and Prompt must say the same, not {self.label} and {label}: "
-                "leave one of them out."
-            )
-        names_only = reading.label is not None and len(reading.rows) == 1
-        said = {n: 0.0 for n, third in reading.style.items() if getattr(self, n) == third}
-        prompt = "" if names_only else self.prompt
-        return dataclasses.replace(self, label=label, prompt=prompt, **said)
+        return self.values.get("prompt") or self.values["label"]
 
     def settings(self) -> dict[str, Any]:
-        """Without words that say nothing, so that a label alone is stored as without words."""
-        said = super().settings()
-        if self.prompt:
-            del said["label"]
-        return {name: value for name, value in said.items() if value or name not in OF_WORDS}
+        """The values that make this request again, in the order in which people read them, but for
+        those that say nothing, and a label that the prompt says."""
+        says = lambda n, v: v is not None and (v or n not in OF_WORDS)
+        names = sorted(self.values, key=lambda name: not self.known[name].says_what)
+        said = {name: self.values[name] for name in names if says(name, self.values[name])}
+        return {n: v for n, v in said.items() if n != "label" or "prompt" not in said}
 
-    def what(self) -> str:
-        return self.prompt or self.label
+    def shown(self, **look: Any) -> FileSettings:
+        """The settings of a file that shows this request. look: fields of `Look`."""
+        return dataclasses.replace(self.file, look=Look(**look))
+
+    def line(self) -> str:
+        """The values as one line of text."""
+        words = [self.known[name].words(v) for name, v in self.settings().items()]
+        return " · ".join([*self._first_words(), *filter(None, words)])
+
+    def _first_words(self) -> list[str]:
+        if self.kind != "draw":
+            return []
+        way = "edited" if self.values["invert"] is not None else "re-imagined"
+        return [f"a digit {'completed' if self.values['mask'] else way}"]
+
+    def file_name(self) -> str:
+        """A name for files, without an ending."""
+        return f"{_name_part(self.what())}-seed-{self.values['seed']}"
+
+    def header(self) -> dict[str, Any]:
+        """What is known before any work: what links and files hold, and what people read."""
+        return {
+            "settings": self.settings(),
+            "line": self.line(),
+            "name": self.file_name(),
+            "steps": self.values["steps"],
+        }
 
 
-def request_type(model: LatentDiffusion) -> type[Request]:
-    """What may be asked of this model."""
-    return PromptRequest if model.vocabulary else Request
+class MorphRequest(Request):
+    """A request for the images on a way through points. Its steps are its images."""
+
+    @staticmethod
+    def _settled(model: LatentDiffusion, values: dict[str, Any]) -> dict[str, Any]:
+        return values
+
+    @staticmethod
+    def _of_file() -> dict[str, Any]:
+        return {}
+
+    def _check_together(self, model: LatentDiffusion) -> None:
+        self.begin(model)
+
+    def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
+        return steps_of_morph(model, self.file)
+
+    def _first_words(self) -> list[str]:
+        points = self.values["morph"]
+        return [" → ".join([*points, *points[:1]] if self.values["loop"] else points)]
+
+    def file_name(self) -> str:
+        return f"morph-{_name_part('-'.join(self.values['morph']))}"
+
+    def header(self) -> dict[str, Any]:
+        count = self.file.images.count
+        captions = [self._caption(i) for i in range(count)]
+        return super().header() | {"steps": count - 1, "captions": captions}
+
+    def _caption(self, i: int) -> str:
+        """Where an image lies: at a point "3:1", or between two, "3:1 → 8:2, 25%"."""
+        points, frames = self.values["morph"], self.values["frames"]
+        before, rest = divmod(i, frames)
+        if rest == 0:
+            return points[before]
+        after = points[(before + 1) % len(points)]
+        return f"{points[before]} → {after}, {100 * rest / frames:.0f}%"
 
 
-def name_part(text: str) -> str:
+def _name_part(text: str) -> str:
     """Text as a part of a file's name. A class may have a name that no file can have."""
     return re.sub(r"\W+", "-", text).encode()[:MAX_NAME_BYTES].decode(errors="ignore")
-
-
-def _class_word(model: LatentDiffusion, index: int) -> str:
-    """A class as a prompt writes it; after the last class comes the first again."""
-    row = model.vocabulary.class_row(index % len(model.class_names))
-    return model.vocabulary.write((row,))

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,12 +16,15 @@ import torch
 from ldm_core import DenoisingStep, LatentDiffusion, UserError
 from ldm_core.files.weights import weights_of
 from ldm_core.output.file_settings import picture_text
+from ldm_core.output.steps import round_trip_error
 from ldm_core.output.views import latent_greys
 from ldm_core.runtime.shared import SharedBackend
 
-from .request import Request
+from .request import MorphRequest, Request
 
 DEADLINE_S = 60.0  # several times what the slowest allowed run takes on two busy cores
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -71,29 +74,22 @@ class StepPictures:
 Draw = Callable[[Request], Iterator[StepPictures]]
 
 
-def denoise(model: LatentDiffusion, request: Request, deadline_s: float) -> Iterator[DenoisingStep]:
-    """Yield the start and every step of a request, each as soon as the model has made it.
-
-    Raises UserError when that takes too long.
-    """
-    yield from in_time(request.begin(model), deadline_s)
-
-
-def in_time(steps: Iterable[DenoisingStep], deadline_s: float) -> Iterator[DenoisingStep]:
+def in_time(steps: Iterable[T], deadline_s: float) -> Iterator[T]:
     """Yield the same steps. Raises UserError when they take too long."""
     ends_at = time.monotonic() + deadline_s
-    for step in steps:
-        if step.index and time.monotonic() > ends_at:
+    for i, step in enumerate(steps):
+        if i and time.monotonic() > ends_at:
             raise UserError(
-                f"This was ended at step {step.index} of {step.steps}, after {deadline_s:g} "
-                "seconds: the server is too busy. Try again with fewer steps or pictures."
+                f"This was ended after {deadline_s:g} seconds: the server is too busy. Try again "
+                "with fewer steps or pictures."
             )
         yield step
 
 
 def draw(model: LatentDiffusion, request: Request, deadline_s: float) -> Iterator[StepPictures]:
-    """Yield what is seen of each step of `denoise`."""
-    for step in denoise(model, request, deadline_s):
+    """Yield what is seen of the start and of every step of a request, each as soon as the model has
+    made it. Raises UserError when that takes too long."""
+    for step in in_time(request.begin(model), deadline_s):
         yield StepPictures.of(model, step)
 
 
@@ -141,7 +137,7 @@ class Runner:
 
     def preview(self, request: Request, at: int | None) -> StepPictures:
         """Draw the step with index `at`, or the last; no step after it is made."""
-        for step in denoise(self.model, request, self.deadline_s):
+        for step in in_time(request.begin(self.model), self.deadline_s):
             if step.index in (at, step.steps):
                 break
         return StepPictures.of(self.model, step)
@@ -153,12 +149,28 @@ class Runner:
         steps = in_time(steps, self.deadline_s)
         return self.model.decode(deque(steps, maxlen=1).pop().x_t).cpu().numpy()
 
+    def morph(self, request: MorphRequest) -> Iterator[dict[str, Any]]:
+        """Yield how far the morph is after each step, last all images, and the noise that each
+        began with: its latent, since noise that is decoded does not look like noise. They come
+        together, because they are drawn at once. Raises UserError when that takes too long.
+        """
+        noise = None
+        for step in in_time(request.begin(self.model), self.deadline_s):
+            noise = latent_greys(step.x_t.float().cpu().numpy()) if step.index == 0 else noise
+            yield {"index": step.index, "steps": step.steps}
+        images = self.model.decode(step.x_t).cpu().numpy()
+        texts = lambda pictures: list(map(picture_text, pictures))
+        yield {"images": texts(images), "noises": texts(noise), "done": True}
 
-def header_of(request: Any, steps: int) -> dict[str, Any]:
-    """What is known of a run before any work: what links and files hold, and what people read."""
-    return {
-        "settings": request.settings(),
-        "line": request.line(),
-        "name": request.file_name(),
-        "steps": steps,
-    }
+    def remark(self, request: Request) -> str:
+        """What there is to say when the run is over."""
+        if request.values.get("invert") is None:
+            return ""
+        error = round_trip_error(self.model, request.file)
+        return f"The round trip is off by {error:.1f} grey levels on average."
+
+    def named(self, said: dict[str, Any]) -> dict[str, Any]:
+        """The same with the name of the model among the settings, where there are several."""
+        if self.name:
+            said["settings"] |= {"model": self.name}
+        return said

@@ -12,11 +12,9 @@ from gradio.components import Component
 
 from ldm_core import LatentDiffusion
 
-from .compare import values_of
-from .controls import AXES, POINTS, axis_names, starts_of
-from .draw import draw_request_type
-from .morph import MorphRequest
-from .request import labels, request_type
+from .about import POINTS, starts_of
+from .grid import AXES, NOTHING, axes_of
+from .request import labels, values_of
 from .values import MAX_PROMPT, Amount, Boolean, Choice, Value, Whole, Words
 from .web_files import render
 
@@ -56,7 +54,7 @@ class Form:
         about |= {} if is_small else {"info": value.info or None}
         is_number = isinstance(kind, Whole) and kind.high - kind.low > MAX_SLIDER
         if isinstance(kind, Choice):
-            choices = [(title, text) for text, title in kind.titles(self.model).items()]
+            choices = [(title, text) for text, title in kind.titles.items()]
             if kind.keys and not is_small:
                 self.add(name, gr.Radio, choices=choices, elem_classes="keys", **about)
             else:
@@ -147,7 +145,7 @@ def build_tabs(model: LatentDiffusion, several: bool) -> None:
 
 def _watch(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form = Form("watch", model)
-    values = {n: v for n, v in request_type(model).values().items() if n in form.start}
+    values = {n: v for n, v in values_of(model, "denoise").items() if n in form.start}
     with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
             form.stage = form.part("player")
@@ -175,7 +173,7 @@ def _watch(model: LatentDiffusion, words: dict[str, Any]) -> None:
 
 
 def _compare(model: LatentDiffusion, words: dict[str, Any]) -> None:
-    form, values = Form("compare", model), values_of(model)
+    form, values = Form("compare", model), axes_of(model)
     form.part("questions")
     with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
@@ -183,7 +181,8 @@ def _compare(model: LatentDiffusion, words: dict[str, Any]) -> None:
         with gr.Column(elem_classes="controls"):
             with gr.Column(elem_classes="axes"):
                 for axis in (AXES[:2], AXES[2:]):
-                    choices = axis_names(model, with_nothing=axis[0] == "down")
+                    choices = [(value.title, name) for name, value in values.items()]
+                    choices += [(NOTHING, NOTHING)] if axis[0] == "down" else []
                     title = axis[0].capitalize()
                     form.add(axis[0], gr.Dropdown, choices=choices, label=title, filterable=False)
                     about = {
@@ -202,7 +201,7 @@ def _compare(model: LatentDiffusion, words: dict[str, Any]) -> None:
 
 def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form = Form("draw", model)
-    values = draw_request_type(model).values()
+    values = values_of(model, "draw")
     with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
             form.stage = form.part("player")
@@ -223,7 +222,7 @@ def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
 
 def _morph(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form = Form("morph", model)
-    values, seed = MorphRequest.values(), request_type(model).values()["seed"].kind
+    values, seed = values_of(model, "morph"), values_of(model, "denoise")["seed"].kind
     with gr.Row(elem_classes="desk"):
         with gr.Column(elem_classes="stage"):
             form.stage = form.part("player")

@@ -29,18 +29,16 @@ WIDTH, HEIGHT, LEFT, BOTTOM = 400, 230, 52, 40  # of a curve; beside and below i
 
 
 def story_of(model: LatentDiffusion, weights: str, folder: Path | None) -> dict[str, Any]:
-    """Read what `folder` says of a model, for JSON: `records` of the checkpoints, `samples`: pairs
-    of a step and a row of samples as a data URI, `evaluation` or None, and `lacks`: for each the
-    sentence that says what is missing, or "". weights: `weights_of` the model.
+    """What the template shows of a model: the `stages` of its training, `samples`: pairs of a step
+    and a row of samples as a data URI, `evaluation` or None, and `lacks`: for each the sentence
+    that says what is missing, or "". weights: `weights_of` the model.
 
     It always comes to an end: what cannot be read is missing.
     """
-    records = {name: model.records.get(name) for name in TITLES}
-    records = {name: r if isinstance(r, dict) else {} for name, r in records.items()}
-    lacks = dict.fromkeys(("records", "samples", "evaluation"), "")
-    story = {"weights": weights, "records": records, "samples": [], "evaluation": None}
-    story["lacks"] = lacks
-    if silent := [f"{name}.safetensors" for name, record in records.items() if not record]:
+    stages = [_stage(name, model.records.get(name)) for name in TITLES]
+    story = {"stages": stages, "samples": [], "evaluation": None}
+    lacks = story["lacks"] = dict.fromkeys(("records", "samples", "evaluation"), "")
+    if silent := [stage["file"] for stage in stages if not stage["all"]]:
         how = "do not say how they were" if silent[1:] else "does not say how it was"
         lacks["records"] = f"{' and '.join(silent)} {how} trained."
     for name, read in (("samples", _samples), ("evaluation", _evaluation)):
@@ -54,13 +52,12 @@ def story_of(model: LatentDiffusion, weights: str, folder: Path | None) -> dict[
 def train_page(model: LatentDiffusion, weights: str, folder: Path | None) -> str:
     """The tab's HTML; arguments as of `story_of`."""
     story = story_of(model, weights, folder)
-    known = {"stages": [_stage(name, record) for name, record in story["records"].items()]}
     try:
-        return render("training.html", **story, **known)
+        return render("training.html", **story)
     except (TemplateError, KeyError, TypeError, ValueError, AttributeError):
         # A report that lacks figures; all else has been checked.
         lacks = story["lacks"] | {"evaluation": f"{EVALUATION} is damaged."}
-        return render("training.html", **story | known | {"evaluation": None, "lacks": lacks})
+        return render("training.html", **story | {"evaluation": None, "lacks": lacks})
 
 
 def _file(folder: Path | None, name: str, remedy: str) -> Path:
@@ -116,16 +113,22 @@ def _evaluation(folder: Path | None, weights: str) -> dict[str, Any]:
     return report
 
 
-def _stage(name: str, record: dict[str, Any]) -> dict[str, Any]:
-    """What the template shows of one of the two trainings."""
-    losses = record.get("losses") if isinstance(record.get("losses"), list) else []
-    steps = _number(record.get("steps")) or len(losses)
-    points = [(i * steps / len(losses), _number(loss)) for i, loss in enumerate(losses)]
-    points = [(step, loss) for step, loss in points if loss is not None]
-    last = _number(record.get("loss")) or (points[-1][1] if points else 0)
+def _stage(name: str, record: Any) -> dict[str, Any]:
+    """What the template shows of one of the two trainings; nothing of a foreign record."""
+    blank = {"title": TITLES[name], "file": f"{name}.safetensors", "all": [], "curve": None}
+    try:
+        return blank | _told(name, record or {})
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return blank | {"facts": {}, "command": "", "says": ""}
+
+
+def _told(name: str, record: dict[str, Any]) -> dict[str, Any]:
+    losses = record.get("losses", [])
+    steps = record.get("steps", len(losses))
+    points = [(i * steps / len(losses), loss) for i, loss in enumerate(losses)]
+    points = [(step, loss) for step, loss in points if 0 < loss < math.inf]
+    last = record.get("loss", points[-1][1] if points else 0)
     return {
-        "title": TITLES[name],
-        "file": f"{name}.safetensors",
         "facts": _facts(record),
         "all": list(_flat({n: v for n, v in record.items() if n != "losses"})),
         "command": _command(name, record),
@@ -135,55 +138,39 @@ def _stage(name: str, record: dict[str, Any]) -> dict[str, Any]:
 
 
 def curve(points: list[tuple[float, float]]) -> dict[str, Any]:
-    """What an SVG of (step, loss) needs: the `line`, and `ticks`: (x, y, text), with three losses,
-    those at the ends and between them, and the steps at the end. The scale is logarithmic, as
-    losses fall far at first; only where one is not above zero it is linear."""
-    losses = [loss for _, loss in points]
-    scale, back = (np.log10, lambda y: 10.0**y) if min(losses) > 0 else (float, float)
-    low, high = scale(min(losses)), scale(max(losses))
+    """What an SVG of (step, loss) needs: the `line`, the `losses` at its ends and between them with
+    their y, and the `steps`. The scale is logarithmic, as losses fall far at first."""
+    logs = [math.log10(loss) for _, loss in points]
+    low, high = min(logs), max(logs)
     last = max(step for step, _ in points) or 1
-    height = HEIGHT - BOTTOM - 20
-
-    def y(value: float) -> float:
-        return round(10 + height * float(high - value) / (float(high - low) or 1), 1)
-
     x = lambda step: round(LEFT + (WIDTH - LEFT - 12) * step / last, 1)
+    y = lambda log: round(10 + (HEIGHT - BOTTOM - 20) * (high - log) / (high - low or 1), 1)
     marks = [low + (high - low) * share for share in ((0, 0.5, 1) if high > low else (0,))]
     return {
-        "line": " ".join(f"{x(step)},{y(scale(loss))}" for step, loss in points),
-        "losses": [(y(mark), f"{back(mark):.2g}") for mark in marks],
+        "line": " ".join(f"{x(step)},{y(log)}" for (step, _), log in zip(points, logs)),
+        "losses": [(y(mark), f"{10**mark:.2g}") for mark in marks],
         "steps": f"{last:,.0f}",
         "size": (WIDTH, HEIGHT, LEFT),
     }
 
 
-def _number(value: Any) -> float | None:
-    """A finite number, or None for anything else that a file may hold."""
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if good else None
-
-
 def _facts(record: dict[str, Any]) -> dict[str, str]:
     """What most people want to know of a training: titles and texts."""
-    found = {}
-    for name, title in (("dataset", "Data set"), ("date", "Date")):
-        if isinstance(record.get(name), str):
-            found[title] = record[name]
-    if (steps := _number(record.get("steps"))) is not None:
-        found["Steps"] = f"{steps:,.0f}"
-    if (seconds := _number(record.get("seconds"))) is not None:
+    found = {"Data set": record.get("dataset"), "Date": record.get("date")}
+    if "steps" in record:
+        found["Steps"] = f"{record['steps']:,.0f}"
+    if seconds := record.get("seconds"):
         hours, minutes = divmod(round(seconds / 60), 60)
         long = f"{hours} h {minutes} min" if hours else f"{minutes} min"
         found["Time"] = long if seconds >= 90 else f"{seconds:.0f} s"
     for name, title in (("loss", "Loss at the end"), ("test_psnr_db", "PSNR on test digits")):
-        if (value := _number(record.get(name))) is not None:
-            found[title] = f"{value:g}{' dB' * name.endswith('db')}"
-    if isinstance(around := record.get("environment"), dict):
+        if name in record:
+            found[title] = f"{record[name]:g}{' dB' * name.endswith('db')}"
+    if around := record.get("environment"):
         said = [str(around[name]) for name in ("device", "machine", "precision") if name in around]
         found["Machine"] = ", ".join([*said, f"PyTorch {around.get('torch', '?')}"])
-    if record.get("interrupted") is True:
-        found["Stopped early"] = "yes"
-    return found
+    found["Stopped early"] = "yes" if record.get("interrupted") else None
+    return {title: text for title, text in found.items() if text is not None}
 
 
 def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
@@ -195,15 +182,12 @@ def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _command(name: str, record: dict[str, Any]) -> str:
-    """The command line that trained it, as far as its record says; empty if it does not."""
-    try:
-        settings = record["settings"]
-        amount, unit = str(settings["length"]).split(" ")
-        seed = int(settings["training"]["seed"])
-    except (KeyError, TypeError, ValueError):
+    """The command line that trained it; empty if its record does not say it."""
+    if not (settings := record.get("settings")):
         return ""
+    amount, unit = settings["length"].split(" ")
     line = ["python", "train.py", "--stage", name, f"--{unit}", amount]
+    seed, dataset = settings["training"]["seed"], record.get("dataset", "mnist")
     line += ["--seed", str(seed)] if seed else []
-    dataset = record.get("dataset")
-    line += ["--dataset", str(dataset)] if dataset not in ("mnist", None) else []
-    return shlex.join(line + ["--compile"] * (settings.get("compiled") is True))
+    line += ["--dataset", dataset] if dataset != "mnist" else []
+    return shlex.join(line + ["--compile"] * settings.get("compiled", False))

@@ -1,49 +1,43 @@
 """Values that people may ask for: what is allowed, and how each is shown.
 
 Controls, links, HTTP endpoints, the settings in files and the line of text under the player are
-all made from the fields of a `Values`. A new value is a new field; its name is that of a field of
-`FileSettings`, which says what the value does.
+all made from the values in `request.py`.
 """
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ldm_core import DenoisingStep, InputError, LatentDiffusion
+from ldm_core import InputError
 from ldm_core.checks import check_bool, check_choice, check_number, check_whole
-from ldm_core.model.class_names import one_line
-from ldm_core.model.vocabulary import STYLES
-from ldm_core.output.file_settings import FileSettings, Look
+from ldm_core.inputs import MAX_SEED
+from ldm_core.model.class_names import find_label, label_text, one_line
+from ldm_core.model.vocabulary import STYLES, Vocabulary
 
 MAX_PROMPT = 500  # characters; a prompt has room for about a dozen words
+MAX_POINTS = 6  # of a morph
 OF_WORDS = ("prompt", "negative_prompt", *STYLES)  # only models that know words have these
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What a value may be. word: the name of the kind in the page's JavaScript."""
+    """What a value may be. word: the name of the kind in the page's JavaScript. type: what scripts
+    are told of it."""
 
     word: ClassVar[str]
+    type: ClassVar[type] = str
 
-    def check(self, title: str, value: Any, model: LatentDiffusion) -> Any:
-        """Check what `FileSettings` cannot, as it knows no model; return what it takes.
+    def check(self, title: str, value: Any) -> Any:
+        """Return what a request holds for a value of any type that JSON has.
 
-        value: of any type that JSON has. Raises InputError, which calls it by title.
+        Raises InputError, which calls it by title.
         """
-        return value
-
-    def refuse(self, title: str, value: Any) -> None:
-        """Raise InputError for a value that is not allowed, in the page's words."""
+        raise NotImplementedError
 
     def read(self, text: str) -> Any:
         """Read a value from text, such as that of a link. Unreadable text is left to `check`."""
         return text
-
-    def nearest(self, value: Any) -> Any:
-        """The allowed value nearest to a model's default."""
-        return value
 
 
 @dataclass(frozen=True)
@@ -51,20 +45,24 @@ class Number(Kind):
     """A number from low to high. step: the smallest move of its slider."""
 
     word = "number"
+    type = float
     low: float
     high: float
     step: float
+
+    def check(self, title: str, value: Any) -> float:
+        if type(value) not in (int, float) or not self.low <= value <= self.high:
+            value = check_number(title, value, self.low, self.high)
+        return float(value)
 
     def read(self, text: str) -> float | str:
         with suppress(ValueError):
             return float(text)
         return text
 
-    def refuse(self, title: str, value: Any) -> None:
-        check_number(title, value, self.low, self.high)
-
-    def nearest(self, value: float | None) -> float | None:
-        return None if value is None else min(max(value, self.low), self.high)
+    def nearest(self, value: float) -> float:
+        """The allowed value nearest to a model's default."""
+        return min(max(value, self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -72,65 +70,17 @@ class Whole(Number):
     """A whole number from low to high."""
 
     word = "whole"
+    type = int
     low: int
     high: int
     step: int = 1
 
-    def check(self, title: str, value: Any, model: LatentDiffusion) -> int:
-        is_whole = isinstance(value, float) and value.is_integer()
-        return int(value) if is_whole else value  # JSON does not tell 20.0 from 20
-
-    def refuse(self, title: str, value: Any) -> None:
-        check_whole(title, value, self.low, self.high)
-
-
-@dataclass(frozen=True)
-class Boolean(Kind):
-    """Yes or no."""
-
-    word = "boolean"
-
-    def read(self, text: str) -> bool | str:
-        return {"true": True, "false": False}.get(text.lower(), text)
-
-    def refuse(self, title: str, value: Any) -> None:
-        check_bool(title, value)
-
-
-@dataclass(frozen=True)
-class Choice(Kind):
-    """One of several texts. titles: for a model, each text and the title that people see.
-
-    keys: the control shows all of them, each as a key; otherwise it is a list that opens.
-    """
-
-    word = "choice"
-    titles: Callable[[LatentDiffusion], Mapping[str, str]]
-    keys: bool = False
-
-    def check(self, title: str, value: Any, model: LatentDiffusion) -> str:
-        return check_choice(title, value, self.titles(model))
-
-
-@dataclass(frozen=True)
-class Words(Kind):
-    """A prompt, in words that the model knows; an empty one says nothing."""
-
-    word = "words"
-
-    def check(self, title: str, value: Any, model: LatentDiffusion) -> str:
-        if value is None:  # as files store it
-            return ""
-        if not isinstance(value, str) or len(value) > MAX_PROMPT:
-            found = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
-            raise InputError(
-                f"{title} must be text of at most {MAX_PROMPT} characters, not {found}."
-            )
-        try:
-            rows = model.vocabulary.read(value).rows
-        except InputError as error:
-            raise InputError(f"{title}: {error}") from error
-        return one_line(value).strip() if rows else ""
+    def check(self, title: str, value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # JSON does not tell 20.0 from 20
+        if type(value) is int and self.low <= value <= self.high:
+            return value
+        return check_whole(title, value, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -144,122 +94,145 @@ class Amount(Number):
 
 
 @dataclass(frozen=True)
+class Boolean(Kind):
+    """Yes or no."""
+
+    word = "boolean"
+    type = bool
+
+    def check(self, title: str, value: Any) -> bool:
+        return check_bool(title, value)
+
+    def read(self, text: str) -> bool | str:
+        return {"true": True, "false": False}.get(text.lower(), text)
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of several texts. titles: each text and the title that people see.
+
+    keys: the control shows all of them, each as a key; otherwise it is a list that opens.
+    """
+
+    word = "choice"
+    titles: Mapping[str, str]
+    keys: bool = False
+
+    def check(self, title: str, value: Any) -> str:
+        return check_choice(title, value, self.titles)
+
+
+@dataclass(frozen=True)
+class Label(Choice):
+    """A class, written as the command line takes it too, or no label."""
+
+    word = "label"
+    class_names: tuple[str, ...] = ()
+
+    def check(self, title: str, value: Any) -> str:
+        text = _as_text(value)
+        if isinstance(text, str):
+            with suppress(InputError):  # refused below, where all labels are named
+                return label_text(find_label(text, self.class_names), self.class_names)
+        return super().check(title, value)
+
+
+@dataclass(frozen=True)
+class Words(Kind):
+    """A prompt, in words that the model knows; an empty one says nothing."""
+
+    word = "words"
+    vocabulary: Vocabulary
+
+    def check(self, title: str, value: Any) -> str:
+        if value is None:  # as files store it
+            return ""
+        if not isinstance(value, str) or len(value) > MAX_PROMPT:
+            found = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
+            raise InputError(
+                f"{title} must be text of at most {MAX_PROMPT} characters, not {found}."
+            )
+        try:
+            rows = self.vocabulary.read(value).rows
+        except InputError as error:
+            raise InputError(f"{title}: {error}") from error
+        return one_line(value).strip() if rows else ""
+
+
+@dataclass(frozen=True)
+class Shown(Kind):
+    """What a picture shows: a label, or a prompt where the model knows words."""
+
+    word = "shown"
+    what: Label | Words
+
+    def check(self, title: str, value: Any) -> str:
+        return self.what.check(title, _as_text(value))
+
+
+@dataclass(frozen=True)
+class Points(Kind):
+    """What to draw and its seed, as "a bold seven:11", from two to MAX_POINTS times."""
+
+    word = "points"
+    type = list[str]
+    what: Label | Words
+
+    def check(self, title: str, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, (list, tuple)) or not 2 <= len(value) <= MAX_POINTS:
+            found = len(value) if isinstance(value, (list, tuple)) else type(value).__name__
+            raise InputError(f"{title} must be a list of 2 to {MAX_POINTS} points, not {found}.")
+        return tuple(self._point(i, point) for i, point in enumerate(value, start=1))
+
+    def _point(self, i: int, point: Any) -> str:
+        what, colon, seed = point.rpartition(":") if isinstance(point, str) else ("", "", "")
+        if not (colon and seed.isascii() and seed.isdigit()):
+            raise InputError(f"Point {i} must be what to draw, a colon and a seed, as 3:7.")
+        what = self.what.check(f"Point {i}", what.strip())
+        return f"{what}:{check_whole(f'Seed {i}', int(seed), 0, MAX_SEED)}"
+
+
+@dataclass(frozen=True)
 class Value:
     """What the page knows about one value.
 
-    title: its name for people. info: what it does to the picture. kind: what is allowed.
-    start: gives, for a model, the value with which the page starts. in_line: the words in the line
-    under the player: {} is the value, {s} the ending of a plural. says_what: it says what to draw,
-    and not how; people read such values first.
+    title: its name for people. info: what it does to the picture. in_line: the words in the line
+    under the player: {} is the value, {s} the ending of a plural. kind: what is allowed. start: the
+    value with which the page starts. says_what: it says what to draw. is_optional: it may be None.
     """
 
     title: str
     info: str
+    in_line: str
     kind: Kind
-    start: Callable[[LatentDiffusion], Any]
-    in_line: str = ""
-    says_what: bool = False
+    start: Any
+    says_what: bool
+    is_optional: bool
+
+    def check(self, value: Any) -> Any:
+        """Return what a request holds; raises InputError."""
+        if value is None and self.is_optional:
+            return None
+        return self.kind.check(self.title, value)
 
     def words(self, value: Any) -> str:
         text = f"{value:g}" if isinstance(value, float) else str(value)
         return self.in_line.format(text, s="" if value == 1 else "s")
 
+    def to_dict(self) -> dict[str, Any]:
+        """What the page's JavaScript knows of it."""
+        said = {"title": self.title, "info": self.info, "kind": self.kind.word}
+        said |= {"start": self.start, "in_line": self.in_line, "says_what": self.says_what}
+        if isinstance(self.kind, Number):
+            said |= {"low": self.kind.low, "high": self.kind.high, "step": self.kind.step}
+        if isinstance(self.kind, Choice):
+            said |= {"choices": list(self.kind.titles.items()), "keys": self.kind.keys}
+        return said
 
-def described(**description) -> Any:
-    """A field of a request, with its `Value`."""
-    return dataclasses.field(metadata={Value: Value(**description)})
 
-
-@dataclass(frozen=True)
-class Values:
-    """A request: values for one model, as `check` makes it.
-
-    file: the same values as settings of a file, which check them once and are then passed on.
-    """
-
-    file: FileSettings = dataclasses.field(kw_only=True, default=FileSettings(), repr=False)
-
-    of_file: ClassVar[dict[str, Any]] = {}  # settings of a file that are no values of a request
-
-    @classmethod
-    def values(cls) -> dict[str, Value]:
-        """All values that can be asked for, by name, in the order of controls and endpoint."""
-        described = {field.name: field.metadata.get(Value) for field in dataclasses.fields(cls)}
-        return {name: value for name, value in described.items() if value}
-
-    @classmethod
-    def start(cls, model: LatentDiffusion) -> dict[str, Any]:
-        """What the page starts with: the defaults of the model, within the limits of the page."""
-        return {n: value.kind.nearest(value.start(model)) for n, value in cls.values().items()}
-
-    @classmethod
-    def left_out(cls, model: LatentDiffusion) -> dict[str, Any]:
-        """The values that are meant where none are given."""
-        return cls.start(model)
-
-    @classmethod
-    def check(cls, model: LatentDiffusion, given: Any) -> "Values":
-        """Check values by name, of any type, and make the request of them; raises InputError.
-
-        What is left out is as the page starts.
-        """
-        values = cls.values()
-        if not isinstance(given, Mapping):
-            raise InputError("Settings must be values by their names, as /generate returns them.")
-        refuse_unknown(given, values)
-        given = cls.left_out(model) | dict(given)
-        asked = {n: value.kind.check(value.title, given[n], model) for n, value in values.items()}
-        request = cls(**asked).settled(model)
-        said = model.defaults.to_dict() | request.settings() | cls.of_file
-        try:
-            file = FileSettings.from_dict(said)
-        except InputError:
-            for name, value in values.items():
-                if name in said:
-                    value.kind.refuse(value.title, said[name])
-            raise
-        flat, numbers = file.to_dict(), {}
-        for name, value in values.items():
-            if isinstance(value.kind, Number) and getattr(request, name) is not None:
-                numbers[name] = flat[name]
-                if not value.kind.low <= flat[name] <= value.kind.high:
-                    value.kind.refuse(value.title, flat[name])
-            elif isinstance(value.kind, Number) and value.start(model) is not None:
-                value.kind.refuse(value.title, None)
-        request = dataclasses.replace(request, file=file, **numbers)
-        request.check_together(model)
-        return request
-
-    def settled(self, model: LatentDiffusion) -> "Values":
-        """The same request, written in the one way in which it is stored; raises InputError."""
-        return self
-
-    def check_together(self, model: LatentDiffusion) -> None:
-        """Raise InputError where values are allowed, but not together; no network runs."""
-        raise NotImplementedError
-
-    def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
-        """Begin to draw: yield the start, then each step."""
-        raise NotImplementedError
-
-    def settings(self) -> dict[str, Any]:
-        """The values that make this request again, in the order in which people read them."""
-        values = sorted(self.values().items(), key=lambda item: not item[1].says_what)
-        return {name: getattr(self, name) for name, _ in values}
-
-    def shown(self, **look: Any) -> FileSettings:
-        """The settings of a file that shows this request. look: fields of `Look`."""
-        return dataclasses.replace(self.file, look=Look(**look))
-
-    def line(self) -> str:
-        """The values as one line of text."""
-        values = self.values()
-        words = (values[n].words(v) for n, v in self.settings().items() if values[n].in_line)
-        return " · ".join(words)
-
-    def file_name(self) -> str:
-        """A name for files, without an ending."""
-        raise NotImplementedError
+def _as_text(value: Any) -> Any:
+    """Scripts say 7 for the label "7", too."""
+    return str(value) if type(value) is int else value
 
 
 def refuse_unknown(given: Mapping, known: Mapping) -> None:

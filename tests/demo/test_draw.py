@@ -8,7 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from demo.draw import EMPTY, draw_request_type, look, remark
+from demo.draw import EMPTY, look
+from demo.reproduce import checked
 from demo.run import Runner
 from ldm_core import InputError
 from ldm_core.files.drawings import as_digit
@@ -52,23 +53,23 @@ def ask(model):
 
     def ask(**given):
         given = {"start_from": file_of(drawing()), "label": "7"} | SETTINGS | given
-        return draw_request_type(model).check(model, given)
+        return checked(model, "draw", given)
 
     return ask
 
 
 def test_a_drawing_is_centred_as_mnist_is(ask):
-    assert (greys(ask(strength=0.5).start_from) == as_digit(drawing())).all()
+    assert (greys(ask(strength=0.5).values["start_from"]) == as_digit(drawing())).all()
 
 
 def test_what_the_settings_say_makes_the_same_request(ask, model):
     for given in ({"strength": 0.5}, {"mask": picture_text(half_mask())}, {"invert": "7"}):
         request = ask(**given)
         settings = request.settings()
-        assert draw_request_type(model).check(model, settings) == request
+        assert checked(model, "draw", settings) == request
         assert settings.keys() >= given.keys() | {"start_from"}
         assert not settings.keys() & ({"strength", "mask", "invert"} - given.keys())
-    assert ask().strength == 0.7  # where nothing says how, it is re-imagined
+    assert ask().values["strength"] == 0.7  # where nothing says how, it is re-imagined
 
 
 def test_strength_0_gives_what_the_vae_makes_of_the_drawing(ask, model):
@@ -89,8 +90,8 @@ def test_a_re_imagined_drawing_has_fewer_steps(ask, model):
 def test_an_edit_says_how_exact_the_way_back_is(ask, model):
     request = ask(invert="7", sampler="ddim")
     assert request.line().startswith("a digit edited")
-    assert " grey levels on average." in remark(model, request)
-    assert remark(model, ask()) == ""
+    assert " grey levels on average." in Runner(model).remark(request)
+    assert Runner(model).remark(ask()) == ""
 
 
 def test_a_request_is_checked_without_any_network(ask, model, monkeypatch):
@@ -137,8 +138,8 @@ def test_a_photograph_is_read(model):
         ({"start_from": ""}, EMPTY),
         ({"start_from": file_of(np.zeros((90, 90), np.uint8))}, "^The picture is blank"),
         ({"start_from": "data:image/png;base64,aGVsbG8="}, "^The file cannot be read as a picture"),
-        ({"start_from": "a,b"}, "Picture must be a picture in base64"),
-        ({"start_from": "aGVsbG8="}, "Picture must be 28 x 28 greys"),
+        ({"start_from": "a,b"}, "Picture must be a picture of 28 x 28 greys in base64"),
+        ({"start_from": "aGVsbG8="}, "Picture must be a picture of 28 x 28 greys"),
         ({"start_from": 7}, "Picture must be text of at most 1,400,000 characters"),
         ({"start_from": "A" * 1_400_001}, "Picture must be text of at most"),
         ({"strength": 1.5}, "Strength must be a number from 0 to 1, not 1.5"),

@@ -14,7 +14,7 @@ from gradio_client import Client
 from PIL import Image
 
 from demo import app
-from demo.request import PromptRequest, Request
+from demo.request import Request, left_out, start_of
 from demo.run import Runner
 from demo.serving import forget_calls
 from ldm_core import read_settings
@@ -59,7 +59,7 @@ def image(path):
 def test_generate_draws_what_the_page_draws(client, model):
     png, gif, settings = client.predict(api_name="/generate", **GOOD)
     assert settings == GOOD
-    *_, last = Runner(model).steps(PromptRequest.check(model, GOOD))
+    *_, last = Runner(model).steps(Request.check(model, GOOD))
     assert (image(png) == last.x_t).all()
     assert Image.open(gif).n_frames == 4
     for file in (png, gif):
@@ -151,7 +151,7 @@ def call(server, path, body, kind="application/json"):
 def test_what_is_left_out_is_as_the_page_starts(server, model, path, body, asked):
     event, (png, gif, settings) = call(server, path, body)
     assert event == "complete"
-    assert settings == PromptRequest.check(model, asked).settings()
+    assert settings == Request.check(model, asked).settings()
 
 
 @pytest.mark.parametrize(
@@ -183,8 +183,8 @@ def test_the_endpoint_takes_the_values_of_a_request(page, model):
     named = page.get_api_info()["named_endpoints"]
     assert named.keys() == {f"/{n}" for n in ("generate", "draw", "morph", "compare", "animation")}
     taken = {p["parameter_name"]: p["parameter_default"] for p in named["/generate"]["parameters"]}
-    assert taken == PromptRequest.left_out(model)
-    assert list(taken)[:5] == list(Request.values())
+    assert taken == start_of(model, "denoise") | left_out(model)
+    assert list(taken)[:5] == ["label", "guidance_scale", "steps", "sampler", "seed"]
 
 
 def test_pages_are_packed_and_streams_are_not(server):

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from demo.morph import MorphRequest, header_of_morph, messages
+from demo.reproduce import checked
 from demo.run import Runner
 from ldm_core import InputError, UserError
 from ldm_core.runtime.backends import make_backend
@@ -22,8 +22,8 @@ def model(request, label_model):
 
 @pytest.fixture
 def ask(model):
-    return lambda *points, **given: MorphRequest.check(
-        model, {"morph": list(points)} | SETTINGS | given
+    return lambda *points, **given: checked(
+        model, "morph", {"morph": list(points)} | SETTINGS | given
     )
 
 
@@ -32,7 +32,7 @@ def test_a_point_is_the_picture_of_its_own_request(model, ask, backend, levels):
     """To the bit with ONNX Runtime; with PyTorch, a grey may round to the next one in a batch."""
     model = copy.copy(model)
     model.backend = make_backend(backend, model, model.device)
-    *_, last = messages(Runner(model), ask("3:1", "8:2", loop=False))
+    *_, last = Runner(model).morph(ask("3:1", "8:2", loop=False))
     assert len(last["images"]) == len(last["noises"]) == 4
     options = {name: SETTINGS[name] for name in ("steps", "guidance_scale", "sampler")}
     for at, label, seed in ((0, 3, 1), (3, 8, 2)):
@@ -42,14 +42,14 @@ def test_a_point_is_the_picture_of_its_own_request(model, ask, backend, levels):
 
 def test_messages(model, ask):
     request = ask("3:1", "8:2", loop=True)
-    *between, last = messages(Runner(model), request)
+    *between, last = Runner(model).morph(request)
     assert between == [{"index": index, "steps": 2} for index in range(3)]
     assert len(last["images"]) == 6 and last["done"]
     assert greys(last["noises"][0], 4, 8, 8).std() > 20
 
 
 def test_what_is_known_before_any_work(ask):
-    header = header_of_morph(ask("3:1", "8:2", loop=True))
+    header = ask("3:1", "8:2", loop=True).header()
     assert header["steps"] == 5 and header["name"] == "morph-3-1-8-2"
     assert header["line"].startswith("3:1 → 8:2 → 3:1 · 3 frames · ")
     captions = header["captions"]
@@ -59,12 +59,12 @@ def test_what_is_known_before_any_work(ask):
 
 def test_what_the_settings_say_makes_the_same_request(ask, model):
     request = ask("3:1", "8:2", "0:7")
-    assert MorphRequest.check(model, request.settings()) == request
+    assert checked(model, "morph", request.settings()) == request
 
 
 def test_a_run_that_takes_too_long_is_ended(model, ask):
-    with pytest.raises(UserError, match="ended at step 1 of 2"):
-        list(messages(Runner(model, deadline_s=-1), ask("3:1", "8:2")))
+    with pytest.raises(UserError, match="ended after -1 seconds"):
+        list(Runner(model, deadline_s=-1).morph(ask("3:1", "8:2")))
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from demo import app
-from demo.about import about
-from demo.controls import starts_of
-from demo.request import PromptRequest, Request, request_type
+from demo.about import about, starts_of
+from demo.request import values_of
 from demo.run import Runner
+from demo.values import OF_WORDS
 from demo.web_files import WEB, modules, script_json
 from ldm_core import LatentDiffusion
 
@@ -47,7 +47,7 @@ def test_a_tab_has_a_control_for_each_of_its_values(model):
     for tab, start in starts_of(model).items():
         for name, value in start.items():
             assert found[element_id(tab, name)]["value"] == value, (tab, name)
-    for name, value in request_type(model).values().items():
+    for name, value in values_of(model, "denoise").items():
         assert found[name]["label"] == value.title
         assert (found[name].get("info") or "") == value.info
     assert found["generate"]["value"] == "Generate" and found["stop"]["value"] == "Stop"
@@ -63,7 +63,7 @@ def test_labels_are_offered_by_the_names_of_classes():
 
 def test_a_model_of_labels_has_no_control_for_words(label_model):
     found = components(built(label_model)[0])
-    assert not found.keys() & (PromptRequest.values().keys() - Request.values().keys())
+    assert not found.keys() & set(OF_WORDS)
 
 
 def test_a_property_that_the_model_has_no_words_for_has_no_slider():

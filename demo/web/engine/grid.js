@@ -1,5 +1,5 @@
 // Comparisons: grids of images that differ in one or two values of a request, all else the same; as
-// in demo/compare.py.
+// in demo/grid.py.
 
 import { InputError, brief, check_choice, number_in } from "./checks.js";
 import { one_line, typed } from "./vocabulary.js";

@@ -1,4 +1,4 @@
-// The labelled picture of a grid; as in demo/compare_picture.py, with this browser's letters.
+// The labelled picture of a grid; as in demo/grid_picture.py, with this browser's letters.
 
 import { PICTURE_SIDE as SIDE } from "./config.js";
 

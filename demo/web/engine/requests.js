@@ -1,5 +1,5 @@
-// What people may ask for, and what is wrong with it: as in demo/values.py, request.py, draw.py and
-// morph.py, which say what each value means.
+// What people may ask for, and what is wrong with it: as in demo/values.py, request.py and draw.py,
+// which say what each value means.
 
 import { InputError, brief, check_choice, check_number, check_whole } from "./checks.js";
 import { find_label } from "./class_names.js";

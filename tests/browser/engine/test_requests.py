@@ -8,10 +8,7 @@ import re
 import pytest
 
 from demo.about import about
-from demo.compare import Grid
-from demo.draw import draw_request_type
-from demo.morph import MorphRequest
-from demo.request import request_type
+from demo.reproduce import checked, kind_of
 from demo.run import Runner
 from ldm_core import InputError, LatentDiffusion
 from ldm_core.files.weights import weights_of
@@ -118,13 +115,12 @@ def random_case(draw):
 def answer(model, given):
     """As ANSWERS, by Python."""
     try:
-        if "across" in given:
-            return Grid.check(model, given).header()
-        kind = MorphRequest if "morph" in given else request_type(model)
-        request = (draw_request_type(model) if "start_from" in given else kind).check(model, given)
+        request = checked(model, kind_of(given), given)
     except InputError as error:
         # In JavaScript 11.0 is 11, and a list is shown for its type.
         return "InputError: " + re.sub(r"not (-?\d+)\.0\.$", r"not \1.", str(error))
+    if "across" in given:
+        return request.header()
     return {
         "settings": request.settings(),
         "line": request.line(),

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from ldm_core import write_animation, write_png
 from ldm_core.files.pictures import enlarge
 
-from .compare import Grid, draw_grid
+from .grid import Grid, draw_grid
 from .run import Runner
 
 SIDE, GAP = 28, 2  # pixels

@@ -5,62 +5,40 @@ batch.
 """
 
 import csv
-import dataclasses
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ldm_core import InputError, LatentDiffusion, UserError
+from ldm_core import InputError, LatentDiffusion
 from ldm_core.checks import brief
 from ldm_core.model.class_names import find_label, one_line, typed
 from ldm_core.output.file_settings import picture_text
 
-from .request import Request, labels, request_type
-from .run import Runner
-from .values import OF_WORDS, Amount, Choice, Number, Value, Whole, Words, described, refuse_unknown
+from .request import Request, labels, values_of
+from .run import Runner, in_time
+from .values import OF_WORDS, Amount, Choice, Number, Value, Whole, Words, refuse_unknown
 
 MAX_CELLS = 100
 MAX_IMAGE_STEPS = 2000  # cells x steps: single runs of that many take about 10 s on a quiet core
-ASKED = dict.fromkeys(("across", "across_values", "down", "down_values", "fixed"))
 MAX_TEXT = 5000  # characters of all the values of an axis
 # "1,5, 3,5": every part that could be a decimal in other languages is one in this text.
 DECIMAL_COMMAS = re.compile(r"\s*[0-9]+,[0-9]+\s*(,\s+[0-9]+(,[0-9]+)?\s*)*,?\s*")
 NO_WORD = "no word"  # over a column whose prompt says nothing
 NOTHING = "nothing"  # the second axis of a grid that is one row
-ACROSS, DOWN = ("across", "across_values"), ("down", "down_values")  # of a link
+AXES = ("across", "across_values", "down", "down_values")  # of a link
+ASKED = dict.fromkeys((*AXES, "fixed"))
 FIXED = "fixed_"  # before the names of values of all cells: without it they are Watch's
 
 
-@cache
-def compares_of(asks: type[Request]) -> type[Request]:
-    """What can differ between cells: the values of a request, and eta."""
-
-    @dataclass(frozen=True)
-    class CellRequest(asks):
-        eta: float = described(
-            title="Eta",
-            info="Fresh noise in each step, with DDIM and DPM-Solver++ (2M).",
-            kind=Number(0, 1, step=0.05),
-            start=lambda model: model.defaults.eta,
-            in_line="eta {}",
-        )
-
-    return CellRequest
-
-
-def values_of(model: LatentDiffusion) -> dict[str, Value]:
-    """All values that a cell has, by name: each can be an axis."""
+def axes_of(model: LatentDiffusion) -> dict[str, Value]:
+    """The values that can differ between cells, by name: without styles that the model has no words
+    for."""
     styles = model.vocabulary.styles if model.vocabulary else ()
-    return {
-        name: value
-        for name, value in compares_of(request_type(model)).values().items()
-        if not isinstance(value.kind, Amount) or name in styles
-    }
+    known = values_of(model, "cell")
+    return {n: v for n, v in known.items() if not isinstance(v.kind, Amount) or n in styles}
 
 
 @dataclass(frozen=True)
@@ -73,17 +51,14 @@ class Axis:
     titles: tuple[str, ...]
 
     @classmethod
-    def check(cls, model: LatentDiffusion, name: Any, given: Any) -> "Axis":
-        """Check one side. given: a list of values, or a text that `split_values` reads. Raises
-        InputError."""
-        values = values_of(model)
-        if not isinstance(name, str) or name not in values:
-            raise InputError(f"What differs must be one of {', '.join(values)}, not {name!r:.80}.")
-        value = values[name]
-        checked = [value.kind.check(value.title, v, model) for v in _listed(value, given)]
-        return cls(
-            name, value.title, tuple(checked), tuple(_title(value, one, model) for one in checked)
-        )
+    def check(cls, known: Mapping[str, Value], name: Any, given: Any) -> "Axis":
+        """Check one side. known: from `axes_of`. given: a list of values, or a text that
+        `split_values` reads. Raises InputError."""
+        if not isinstance(name, str) or name not in known:
+            raise InputError(f"What differs must be one of {', '.join(known)}, not {name!r:.80}.")
+        value = known[name]
+        checked = tuple(value.check(one) for one in _listed(value, given))
+        return cls(name, value.title, checked, tuple(_title(value, one) for one in checked))
 
 
 def _listed(value: Value, given: Any) -> list:
@@ -92,9 +67,10 @@ def _listed(value: Value, given: Any) -> list:
             raise InputError(f"{value.title}: at most {MAX_TEXT} characters, not {len(given)}.")
         is_decimal = isinstance(value.kind, Number) and not isinstance(value.kind, Whole)
         if is_decimal and DECIMAL_COMMAS.fullmatch(given):
+            decimals = re.sub(r"([0-9]),([0-9])", r"\1.\2", given.strip())
             raise InputError(
-                f"{value.title}: commas separate values, so write {_decimals(given)!r} for "
-                f"decimals, or {', '.join(split_values(given))!r} with a space after each comma."
+                f"{value.title}: commas separate values, so write {decimals!r} for decimals, or "
+                f"{', '.join(split_values(given))!r} with a space after each comma."
             )
         given = [value.kind.read(text) for text in split_values(given)]
     if not isinstance(given, list | tuple) or not given:
@@ -130,15 +106,11 @@ def join_values(values: Sequence[str]) -> str:
     return ", ".join(value if is_plain(value) else quoted(value) for value in values)
 
 
-def _decimals(text: str) -> str:
-    return re.sub(r"([0-9]),([0-9])", r"\1.\2", text.strip())
-
-
-def _title(value: Value, one: Any, model: LatentDiffusion) -> str:
+def _title(value: Value, one: Any) -> str:
     if isinstance(value.kind, Choice):
-        return value.kind.titles(model).get(one, NO_WORD)  # a label may be left out
+        return value.kind.titles.get(one, NO_WORD)  # a label may be left out
     if isinstance(value.kind, Words):
-        reading = model.vocabulary.read(one)
+        reading = value.kind.vocabulary.read(one)
         return one if reading.style or reading.label is not None else NO_WORD
     return _text(one)
 
@@ -167,22 +139,20 @@ class Grid:
         if not isinstance(given, Mapping):
             raise InputError(f"A grid is asked for by {', '.join(ASKED)}.")
         refuse_unknown(given, ASKED)
-        known, fixed = values_of(model), given.get("fixed") or {}
+        known, fixed = axes_of(model), given.get("fixed") or {}
         if not isinstance(fixed, Mapping):
             raise InputError("Fixed values must be given by their names.")
         refuse_unknown(fixed, known)
-        fixed = {k: known[k].kind.check(known[k].title, v, model) for k, v in fixed.items()}
-        axes = [Axis.check(model, given.get("across"), given.get("across_values"))]
-        if (down := given.get("down")) not in (NOTHING, None, ""):
-            axes.append(Axis.check(model, down, given.get("down_values")))
-        if len(axes) == 2 and axes[0].name == axes[1].name:
-            raise InputError(f"{axes[0].title} is on both sides: choose another for one of them.")
-        rows = len(axes[1].values) if len(axes) == 2 else 1
-        if (cells := rows * len(axes[0].values)) > MAX_CELLS:
+        fixed = {name: known[name].check(value) for name, value in fixed.items()}
+        across, down = Axis.check(known, given.get("across"), given.get("across_values")), None
+        if given.get("down") not in (NOTHING, None, ""):
+            down = Axis.check(known, given["down"], given.get("down_values"))
+        if down and down.name == across.name:
+            raise InputError(f"{across.title} is on both sides: choose another for one of them.")
+        if (cells := len(across.values) * len(down.values if down else [0])) > MAX_CELLS:
             raise InputError(f"A grid has at most {MAX_CELLS} cells, not {cells}.")
-        fixed = {k: v for k, v in fixed.items() if k not in [axis.name for axis in axes]}
-        grid = cls(axes[0], axes[1] if len(axes) == 2 else None, (), fixed)
-        grid = dataclasses.replace(grid, cells=tuple(grid._requests(model)))
+        fixed = {n: v for n, v in fixed.items() if n not in (across.name, down and down.name)}
+        grid = cls(across, down, tuple(_cells(model, across, down, fixed)), fixed)
         if grid.image_steps > MAX_IMAGE_STEPS:
             raise InputError(
                 f"{grid.cost()}, but at most {MAX_IMAGE_STEPS} are allowed: take fewer cells or "
@@ -193,19 +163,11 @@ class Grid:
     def link(self) -> dict[str, str]:
         """The query string of a link to this grid."""
         query = {}
-        for names, axis in ((ACROSS, self.across), (DOWN, self.down)):
+        for names, axis in ((AXES[:2], self.across), (AXES[2:], self.down)):
             if axis:
                 query |= dict(zip(names, (axis.name, join_values(list(map(_text, axis.values))))))
         said = {n: v for n, v in self.fixed.items() if v is not None and (v or n not in OF_WORDS)}
         return query | {FIXED + name: _text(value) for name, value in said.items()}
-
-    def _requests(self, model: LatentDiffusion) -> Iterator[Request]:
-        asks = compares_of(request_type(model))
-        down = [(self.down.name, value) for value in self.down.values] if self.down else [None]
-        for row in down:
-            for value in self.across.values:
-                varied = {self.across.name: value} | dict([row] if row else [])
-                yield asks.check(model, _said(model, self.fixed | varied, varied))
 
     @property
     def columns(self) -> int:
@@ -213,21 +175,21 @@ class Grid:
 
     @property
     def image_steps(self) -> int:
-        return sum(cell.steps for cell in self.cells)
+        return sum(cell.values["steps"] for cell in self.cells)
 
     @property
     def steps(self) -> int:
         """Steps of the whole grid: those of the cell that has the most."""
-        return max(cell.steps for cell in self.cells)
+        return max(cell.values["steps"] for cell in self.cells)
 
     def step_of(self, cell: int, step: int) -> int:
         """The step that a cell shows when the grid is at `step`: all begin and end together."""
-        return step * self.cells[cell].steps // self.steps
+        return step * self.cells[cell].values["steps"] // self.steps
 
     def cost(self) -> str:
         """What the grid costs, in words."""
         cells = len(self.cells)
-        counts = {cell.steps for cell in self.cells}
+        counts = {cell.values["steps"] for cell in self.cells}
         each = f" × {counts.pop()} steps" if len(counts) == 1 else ""
         return f"{cells} cell{'s' * (cells != 1)}{each}: {self.image_steps} steps in all"
 
@@ -248,10 +210,8 @@ class Grid:
     def header(self) -> dict[str, Any]:
         """What is known of the grid before any work, for JSON. link: the query of a link to it."""
         axis = lambda a: a and {"name": a.name, "title": a.title, "titles": list(a.titles)}
-        cells = [
-            {"line": cell.line(), "settings": cell.settings(), "steps": cell.steps}
-            for cell in self.cells
-        ]
+        said = ("line", "settings", "steps")
+        cells = [{n: v for n, v in cell.header().items() if n in said} for cell in self.cells]
         return {
             "across": axis(self.across),
             "down": axis(self.down),
@@ -264,6 +224,15 @@ class Grid:
             "link": self.link(),
             "settings": self.to_dict(),
         }
+
+
+def _cells(
+    model: LatentDiffusion, across: Axis, down: Axis | None, fixed: dict[str, Any]
+) -> Iterator[Request]:
+    for row in down.values if down else [None]:
+        for value in across.values:
+            varied = ({down.name: row} if down else {}) | {across.name: value}
+            yield Request.check(model, _said(model, fixed | varied, varied), "cell")
 
 
 def _said(model: LatentDiffusion, given: dict[str, Any], varied: Mapping) -> dict[str, Any]:
@@ -287,22 +256,17 @@ def draw_grid(runner: Runner, grid: Grid) -> Iterator[tuple[list[int], int, np.n
     Cells of other steps share nothing: n steps are not the first of more, nor is an estimate on
     the way what fewer steps draw. Raises UserError when that takes too long.
     """
-    model, done = runner.model, 0
-    ends_at = time.monotonic() + runner.deadline_s
-    for cells, options in _batches(model, grid.cells):
+    yield from in_time(_steps(runner.model, grid), runner.deadline_s)
+
+
+def _steps(model: LatentDiffusion, grid: Grid) -> Iterator[tuple[list[int], int, np.ndarray]]:
+    for cells, options in _batches(grid.cells):
         requests = [grid.cells[cell] for cell in cells]
         prompts = [request.prompted(model) for request in requests]
         negative = [request.file.words.negative_prompt for request in requests]
-        seeds = [request.seed for request in requests]
+        seeds = [request.values["seed"] for request in requests]
         for step in model.denoise(prompts, seeds=seeds, negative=negative, **options):
-            if time.monotonic() > ends_at:
-                raise UserError(
-                    f"The grid was ended after {done} of {len(grid.cells)} cells and "
-                    f"{runner.deadline_s:g} seconds: the server is too busy. Try again with fewer "
-                    "cells."
-                )
             yield cells, step.index, model.decode(step.x_t).cpu().numpy()
-        done += len(cells)
 
 
 def messages(runner: Runner, grid: Grid) -> Iterator[dict[str, Any]]:
@@ -313,9 +277,7 @@ def messages(runner: Runner, grid: Grid) -> Iterator[dict[str, Any]]:
     yield {"done": True}
 
 
-def _batches(
-    model: LatentDiffusion, cells: Sequence[Request]
-) -> list[tuple[list[int], dict[str, Any]]]:
+def _batches(cells: Sequence[Request]) -> list[tuple[list[int], dict[str, Any]]]:
     """The cells that can be drawn together, and the options that they share."""
     batches: dict[str, tuple[list[int], dict[str, Any]]] = {}
     for cell, request in enumerate(cells):
@@ -328,7 +290,7 @@ def _batches(
 def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, str]]:
     """Questions that a grid answers: its title, what to look at, and the values of the axes."""
     texts = list(labels(model))[:-1]
-    samplers = ", ".join(values_of(model)["sampler"].kind.titles(model))
+    samplers = ", ".join(values_of(model, "cell")["sampler"].kind.titles)
     found = [
         (
             "What guidance does",

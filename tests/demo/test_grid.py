@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.compare import (
+from demo.grid import (
     MAX_CELLS,
     Grid,
     draw_grid,
@@ -15,7 +15,7 @@ from demo.compare import (
     messages,
     split_values,
 )
-from demo.compare_picture import grid_frames, write_grid
+from demo.grid_picture import grid_frames, write_grid
 from demo.run import Runner
 from ldm_core import InputError, UserError, read_settings
 from ldm_core.runtime.backends import make_backend
@@ -81,9 +81,9 @@ def test_with_onnx_runtime_a_cell_is_the_very_image_of_a_single_run(words):
 
 def test_cells_differ_in_what_was_asked_and_lie_row_by_row(words):
     grid = asked(words, "seed", "1,2,", "guidance_scale", [0, 4.5], FIXED)
-    found = [(cell.seed, cell.guidance_scale) for cell in grid.cells]
+    found = [(cell.values["seed"], cell.values["guidance_scale"]) for cell in grid.cells]
     assert found == [(1, 0), (2, 0), (1, 4.5), (2, 4.5)]
-    assert {(cell.label, cell.steps, cell.sampler) for cell in grid.cells} == {("7", 3, "ddim")}
+    assert all(cell.settings().items() >= {"label": "7", "steps": 3}.items() for cell in grid.cells)
     assert Grid.check(words, grid.to_dict()).cells == grid.cells
 
 
@@ -129,7 +129,7 @@ def test_what_is_known_before_any_work(words):
 
 def test_a_prompt_without_a_class_is_about_the_label(words):
     grid = asked(words, "prompt", "a, thin", "label", "1, any")
-    assert [cell.prompt for cell in grid.cells] == ["a one", "thin one", "a", "thin"]
+    assert [cell.values["prompt"] for cell in grid.cells] == ["a one", "thin one", "a", "thin"]
     assert grid.across.titles == ("no word", "thin")
     grid = asked(words, "prompt", ["a thin two", ""], None, None, {"label": "1"})
     assert [cell.what() for cell in grid.cells] == ["a thin two", "1"]
@@ -189,7 +189,7 @@ def test_every_question_is_allowed(words, label_model):
 
 def test_a_grid_that_takes_too_long_is_ended(words):
     grid = asked(words, "seed", "1, 2", None, None, FIXED)
-    with pytest.raises(UserError, match="ended after 0 of 2 cells and -1 seconds"):
+    with pytest.raises(UserError, match="ended after -1 seconds"):
         list(draw_grid(Runner(words, deadline_s=-1), grid))
 
 
