@@ -13,4 +13,4 @@ def add_options(parser: ArgumentParser) -> None:
 def write(model: LatentDiffusion, folder: Path, args: Namespace) -> None:
     from demo.static_page import write_web  # only where it is asked for: the others need no page
 
-    write_web(model, folder, args.runtime, args.weights)
+    write_web(model, folder, args.runtime, model.folder)

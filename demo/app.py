@@ -41,7 +41,8 @@ from demo.tabs import build_tabs  # noqa: E402
 from demo.web_files import STYLES, modules, read, script_json  # noqa: E402
 from demo.zero_gpu import drawn_on_lent_gpu  # noqa: E402
 from ldm_core import BACKENDS, LatentDiffusion  # noqa: E402
-from ldm_core.command_line import Parser, complain, exit_status  # noqa: E402
+from ldm_core.command_line import WEIGHTS, Parser, complain, exit_status  # noqa: E402
+from ldm_core.files.hub import weights_folder  # noqa: E402
 
 PROGRAM = "python -m demo"
 ENTRY = "gradio.js"  # of demo/web; its one global is `page`, a promise
@@ -102,7 +103,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def _serve(args: argparse.Namespace) -> None:
     check_address(args.host, args.port)  # before the model is loaded, which takes seconds
-    models = Models(Path(args.weights), partial(_load, args))
+    models = Models(weights_folder(args.weights), partial(_load, args))
     for name, problem in models.left_out.items():
         complain(PROGRAM, f"{name} is left out. {problem}")
     # After loading, because ONNX Runtime makes good use of all cores. In PyTorch a second thread
@@ -125,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default=HOST, type=_host, help="address to listen on (%(default)s)")
     add("--port", default=PORT, type=_port, help="port to listen on (%(default)s)")
-    add("--weights", default=ROOT / "weights", help="folder of the checkpoints (%(default)s)")
+    add("--weights", **WEIGHTS | {"default": ROOT / "weights"})
     add("--device", default="cpu", help="auto (a GPU if there is one), cpu, cuda or cuda:N (cpu)")
     add("--backend", choices=BACKENDS, default="auto", help="what runs the model (%(default)s)")
     add("--share", action="store_true", help="also open a public link, by Gradio")

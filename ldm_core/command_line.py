@@ -16,6 +16,10 @@ from .runtime.backends import BACKENDS
 
 SAMPLING_OPTIONS = tuple(f.name for f in fields(SamplingSettings))
 ONLY_GIVEN = {"argument_default": argparse.SUPPRESS}  # options have no default: see `given_options`
+WEIGHTS = {
+    "default": "weights",
+    "help": 'folder of the checkpoints, or "user/name" on the Hugging Face Hub (weights)',
+}
 DONE, REFUSED, INTERRUPTED = 0, 2, 130  # exit statuses; REFUSED is argparse's own, too
 
 
@@ -71,7 +75,7 @@ def complain(program: str, message: str) -> None:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for the weights and for what runs them."""
     add = parser.add_argument
-    add("--weights", help="folder of the checkpoints (weights)", type=Path, default=Path("weights"))
+    add("--weights", **WEIGHTS)
     add("--device", help="auto (a GPU if there is one), cpu, cuda or cuda:N (auto)", default="auto")
     names = ", ".join(BACKENDS)
     add("--backend", help=f"what runs the model: {names} (auto)", metavar="NAME", default="auto")

@@ -25,6 +25,7 @@ from .evaluation.judge import Judge
 from .evaluation.metrics import check_installed
 from .evaluation.report import evaluate
 from .evaluation.tables import tables
+from .files.hub import weights_folder
 from .files.weights import weights_of
 from .files.whole_file import whole_file
 from .inputs import MAX_SEED
@@ -46,9 +47,12 @@ def _evaluate(args: argparse.Namespace) -> None:
     check_whole("--count", args.count, 100, 60_000)
     check_whole("--words-count", args.words_count, 0, 60_000)
     check_whole("--seed", args.seed, 0, MAX_SEED)
-    model = LatentDiffusion.load(args.weights, args.device, args.backend)
+    folder = weights_folder(args.weights)
+    if args.save and folder != Path(args.weights):
+        raise InputError(f"--save needs a folder to write to; {args.weights} is a name of the Hub.")
+    model = LatentDiffusion.load(folder, args.device, args.backend)
     settings = model.settings(**given)
-    classifier = load_classifier(args.weights / "classifier.safetensors").to(model.device)
+    classifier = load_classifier(folder / "classifier.safetensors").to(model.device)
     judge = Judge(
         classifier, *(load_dataset(args.dataset, args.data_dir, train=t) for t in (True, False))
     )
@@ -65,7 +69,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     report["weights"] = weights_of(model)
     say(json.dumps(report) if args.json else tables(report))
     if args.save:
-        with whole_file(args.weights / EVALUATION) as partial:
+        with whole_file(folder / EVALUATION) as partial:
             partial.write_text(json.dumps(report) + "\n")
 
 

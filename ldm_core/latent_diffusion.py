@@ -27,6 +27,7 @@ from .diffusion.starts import (
     noised_start,
     slerp,
 )
+from .files.hub import UNET_FILE, VAE_FILE, check_installed, weights_folder
 from .files.weights import load_unet, load_vae
 from .inputs import Keep, check_keep, check_negative, check_pictures, check_points, check_seeds
 from .model.conditioning import Context, LabelConditioning, Prompt, Style
@@ -75,7 +76,8 @@ class LatentDiffusion(nn.Module):
     """A whole model.
 
     defaults: the sampling settings that suit these weights. records: for "vae" and "unet", what the
-    checkpoint says about its training; empty for a model that was not loaded.
+    checkpoint says about its training; empty for a model that was not loaded. folder: where it was
+    loaded from, or None.
     """
 
     def __init__(self, config: ModelConfig = ModelConfig()):
@@ -88,6 +90,7 @@ class LatentDiffusion(nn.Module):
         self.schedule = NoiseSchedule(config.noise_schedule)
         self.defaults = SamplingSettings()
         self.records: dict[str, Any] = {}
+        self.folder: Path | None = None
         self.backend = TorchBackend(self)  # what runs the networks while sampling
 
     @classmethod
@@ -104,11 +107,45 @@ class LatentDiffusion(nn.Module):
         backend that is unknown or not available here.
         """
         place = choose_device(str(device))
-        vae = load_vae(Path(folder) / "vae.safetensors")
-        model = load_unet(Path(folder) / "unet.safetensors", vae, cls.around)
+        folder = Path(folder)
+        vae = load_vae(folder / VAE_FILE)
+        model = load_unet(folder / UNET_FILE, vae, cls.around)
+        model.folder = folder
         model.eval().requires_grad_(False).to(place)
         model.backend = make_backend(backend, model, place)
         return model
+
+    @classmethod
+    def from_pretrained(
+        cls, weights: str | Path, device: str = "cpu", backend: str = "auto", **options: Any
+    ) -> "LatentDiffusion":
+        """`load` from a folder, or from the Hugging Face Hub, as "user/name".
+
+        options, such as `revision` and `token`, and errors: see `weights_folder`.
+        """
+        return cls.load(weights_folder(weights, **options), device, backend)
+
+    def save_pretrained(self, folder: str | Path, **options: Any) -> None:
+        """Write the files that `load` reads into a folder, with what else lies beside them where
+        they were loaded, and a model card. Checkpoints that are there are replaced; other files
+        stay. options: of `huggingface_hub.ModelHubMixin.save_pretrained`.
+        """
+        self._for_hub(Path(folder).resolve().name).save_pretrained(folder, **options)
+
+    def push_to_hub(self, name: str, **options: Any) -> str:
+        """Make the model "user/name" on the Hugging Face Hub, or a new version of it, of the files
+        of `save_pretrained`; returns its address.
+
+        options: of `huggingface_hub.ModelHubMixin.push_to_hub`, such as `private`, `token` and
+        `commit_message`. Raises UserError if the Hub refuses it or cannot be reached.
+        """
+        return self._for_hub(name).push(**options)
+
+    def _for_hub(self, name: str) -> Any:
+        check_installed("To save a model as the Hub has them")
+        from .files.hub_model import HubModel  # slow to import
+
+        return HubModel(self, name)
 
     @classmethod
     def around(cls, vae: VAE, config: dict) -> "LatentDiffusion":

@@ -89,7 +89,7 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
     values = {name: value for name, value in stored.items() if name not in replaced}
     if "invert" in given:
         values |= {name: getattr(INVERSION, name) for name in SUITS_INVERSION}
-    model = LatentDiffusion.load(args.weights, args.device, args.backend)
+    model = LatentDiffusion.from_pretrained(args.weights, args.device, args.backend)
     settings = FileSettings.from_dict(model.defaults.to_dict() | values | given)
     _check_effect(out.suffix.lower(), given, settings)
     if weights not in (None, weights_of(model)):

@@ -164,7 +164,8 @@ def test_the_library_loads_without_what_only_training_needs():
     """torchvision alone would double the time that `import ldm_core` takes beside torch."""
     code = (
         "import sys, ldm_core; "
-        "print(*{'torchvision', 'torchmetrics', 'imageio_ffmpeg', 'onnxruntime', 'gradio', 'tqdm'}"
+        "print(*{'torchvision', 'torchmetrics', 'imageio_ffmpeg', 'onnxruntime', 'gradio', "
+        "'huggingface_hub', 'tqdm'}"
         " & sys.modules.keys())"
     )
     command = [sys.executable, "-c", code]

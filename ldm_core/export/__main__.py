@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from ..command_line import Parser, exit_status, say
+from ..command_line import WEIGHTS, Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
 from .diffusers_format import write_diffusers
 from .folder import whole_folder
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _export(write: Format, args: argparse.Namespace) -> None:
-    model = LatentDiffusion.load(args.weights, backend="torch")
+    model = LatentDiffusion.from_pretrained(args.weights, backend="torch")
     with whole_folder(args.out, may_replace=args.force) as folder:
         write(model, folder, args)
     say(f"wrote {args.out}")
@@ -53,7 +53,7 @@ def _parser(others: Mapping[str, ModuleType]) -> argparse.ArgumentParser:
     names = (*FORMATS, *others)
     add("--format", required=True, choices=names, help="web needs a copy of the repository")
     add("--out", required=True, type=Path, help="folder to write to")
-    add("--weights", type=Path, default=Path("weights"), help="folder of the checkpoints (weights)")
+    add("--weights", **WEIGHTS)
     add("--force", action="store_true", help="replace files of the same name in the folder")
     for module in others.values():
         module.add_options(parser)

@@ -6,16 +6,11 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 from torch import nn
 
+from ...files.hub_model import ABOUT, TAGS, example_prompt, known_words
 from ...latent_diffusion import LatentDiffusion
-from ...model.vocabulary import HIGH
 from .networks import N_TIMES
 
-DATA = ModelCardData(
-    license="mit",
-    library_name="diffusers",
-    pipeline_tag="text-to-image",
-    tags=["latent-diffusion", "stable-diffusion", "education"],
-)
+DATA = ModelCardData(library_name="diffusers", tags=[*TAGS], **ABOUT)
 CARD = """\
 ---
 {{ card_data }}
@@ -34,10 +29,10 @@ pipe = DiffusionPipeline.from_pretrained("this-folder", trust_remote_code=True)
 {% endif %}pictures = pipe(label=[0, None], num_inference_steps=16).images
 ```
 {% if words %}
-`prompt` takes at most {{ words.n_positions }} words out of these:
-{% for row in words.rows if row %}{{ row | join("/") }}{{ ", " if not loop.last }}{% endfor %}.
+`prompt` takes at most {{ model.vocabulary.n_positions }} words out of these:
+{{ words }}.
 `negative_prompt` takes the same. `style` takes a number from -1 to 1 for each of
-{{ words.styles | join(", ") or "nothing" }}.
+{{ model.vocabulary.styles | join(", ") or "nothing" }}.
 {% else %}
 `prompt` takes nothing here: these weights know labels only.
 {% endif %}
@@ -99,8 +94,8 @@ def model_card(
         DATA,
         template_str=CARD,
         model=model,
-        words=model.vocabulary,
-        prompt=_prompt(model),
+        words=known_words(model.vocabulary),
+        prompt=example_prompt(model.vocabulary),
         settings=settings,
         missing=[name for name, is_missing in missing.items() if is_missing],
         scheduler=type(parts["scheduler"]).__name__,
@@ -111,15 +106,6 @@ def model_card(
         n_times=N_TIMES,
     )
     return str(card)
-
-
-def _prompt(model: LatentDiffusion) -> str | None:
-    """An example, such as "bold zero"; None for a model that knows labels only."""
-    vocabulary = model.vocabulary
-    if vocabulary is None:
-        return None
-    phrases = [vocabulary.phrases(name, HIGH)[0] for name in vocabulary.styles[:1]]
-    return " ".join(map(vocabulary.write, [*phrases, (vocabulary.class_row(0),)]))
 
 
 def _row(name: str, part: Any, code: str | None) -> tuple[str, str, str, str]:

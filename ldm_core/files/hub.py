@@ -1,0 +1,77 @@
+"""Where the files of a model are: in a folder, or on the Hugging Face Hub.
+
+huggingface_hub is imported when a name of the Hub is met: most programs never need it.
+"""
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+from ..checks import InputError, UserError
+from .checkpoint import CheckpointError
+
+VAE_FILE, UNET_FILE = "vae.safetensors", "unet.safetensors"
+COMPANIONS = ("classifier.safetensors", "evaluation.json", "training.gif")  # may lie beside them
+HUB_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")  # user/name
+
+
+def weights_folder(weights: str | Path, **options: Any) -> Path:
+    """Return the folder of a model: `weights` itself, or its download from the Hub.
+
+    What exists is a folder; "user/name" is otherwise a model of the Hub; all else is a folder that
+    is missing, such as "./user/name". options: of `huggingface_hub.snapshot_download`, for the Hub
+    only: `revision`, `token`, `cache_dir`, `local_files_only`, `force_download`. Raises UserError
+    if the Hub has no such model, does not let us read it, or cannot be reached.
+    """
+    if Path(weights).exists() or not HUB_NAME.fullmatch(str(weights)):
+        return Path(weights)
+    return _download(str(weights), options)
+
+
+def check_installed(why: str) -> None:
+    """Raise UserError if the package is not installed that `why` needs."""
+    try:
+        importlib.import_module("huggingface_hub")
+    except ModuleNotFoundError as error:
+        raise UserError(f"{why} needs one more package: pip install huggingface_hub") from error
+
+
+def _download(name: str, options: dict[str, Any]) -> Path:
+    missing = f"There is no folder {name}, and"
+    check_installed(f"{missing} to look for a model of that name on the Hub")
+    from huggingface_hub import constants, errors, snapshot_download
+
+    log_in = "log in with: hf auth login"
+    try:
+        folder = Path(
+            snapshot_download(name, allow_patterns=[VAE_FILE, UNET_FILE, *COMPANIONS], **options)
+        )
+    except errors.GatedRepoError as error:
+        raise UserError(
+            f"The model {name} on the Hub is gated: ask for access on its page, "
+            f"{constants.ENDPOINT}/{name}, and {log_in}."
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise UserError(
+            f"{missing} the Hub has no model {name} that you may read; for a private one, {log_in}."
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise InputError(
+            f"The model {name} on the Hub has no revision {options.get('revision')}."
+        ) from error
+    except (errors.HFValidationError, errors.HTTPError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
+        raise UserError(
+            f"{missing} the Hub could not be asked for a model of that name "
+            f"({one_line(cause or error)})."
+        ) from error
+    for file in (VAE_FILE, UNET_FILE):
+        if not (folder / file).is_file():
+            raise CheckpointError(f"The model {name} on the Hub has no {file}, as ours have.")
+    return folder
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, whose message may have many lines."""
+    return " ".join(str(error).split()).rstrip(".")

@@ -1,0 +1,177 @@
+"""Models on the Hub, whose requests a stand-in answers over HTTP. The real Hub was not asked."""
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from huggingface_hub import ModelCard, constants
+
+from ldm_core import LatentDiffusion, UserError, evaluate, sample
+from ldm_core.files.hub import COMPANIONS, UNET_FILE, VAE_FILE, weights_folder
+
+from ..conftest import LABELS_ONLY, ROOT
+from ..hub_stand_in import TOKEN, stand_in
+
+NAME = "somebody/digits"
+NOBODY = "http://127.0.0.1:9"  # answers here
+OURS = (VAE_FILE, UNET_FILE, *COMPANIONS)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A Hub to which the user has logged in. They know each other by the environment, which
+    huggingface_hub reads when it is imported."""
+    with stand_in() as hub:
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setenv("HF_TOKEN", TOKEN.removeprefix("Bearer "))
+        yield hub
+
+
+def load():
+    return LatentDiffusion.load(ROOT / "weights")
+
+
+def test_a_model_that_was_pushed_draws_the_same_pictures(hub):
+    ours = load()
+    ours.push_to_hub(NAME)
+    assert hub.models[NAME].keys() == {*OURS, "README.md"}
+    theirs = LatentDiffusion.from_pretrained(NAME)
+    asked = [7, "a bold seven", None]
+    assert torch.equal(
+        theirs.generate(asked, seeds=[1, 2, 3]), ours.generate(asked, seeds=[1, 2, 3])
+    )
+    assert (theirs.defaults, theirs.records) == (ours.defaults, ours.records)
+
+
+def test_saved_files_are_byte_for_byte_those_that_were_loaded(tmp_path):
+    LatentDiffusion.from_pretrained(ROOT / "weights").save_pretrained(tmp_path / "saved")
+    saved = {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
+    assert saved.keys() == {*OURS, "README.md"}
+    for name in OURS:
+        assert saved[name] == (ROOT / "weights" / name).read_bytes(), name
+
+
+def test_the_card_says_what_the_record_says(tmp_path):
+    load().save_pretrained(tmp_path / "saved")
+    card = ModelCard.load(tmp_path / "saved" / "README.md")
+    assert card.data.library_name == "miniature-stable-diffusion"
+    assert 'from_pretrained("saved")' in card.text  # and no path of this machine
+    assert str(tmp_path) not in card.content
+    for fact in (
+        "18,000 | 133 min | 0.73716 |",
+        "| accuracy | 0.9983 | 0.9957 |",
+        "| `steps` | 16 |",
+    ):
+        assert fact in card.text, fact
+
+
+def test_a_model_that_was_never_trained_can_be_saved(tmp_path):
+    model = LatentDiffusion(LABELS_ONLY)
+    model.save_pretrained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", UNET_FILE, VAE_FILE]
+    assert "know labels only" in (tmp_path / "README.md").read_text()
+    again = LatentDiffusion.from_pretrained(tmp_path)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters()))
+
+
+def test_another_evaluation_is_not_in_the_card(tmp_path):
+    model = load()
+    with torch.no_grad():
+        model.unet.conv_in.weight.mul_(1.01)
+    model.save_pretrained(tmp_path)
+    assert "accuracy" not in (tmp_path / "README.md").read_text()
+
+
+def test_what_was_downloaded_serves_without_a_network(hub, monkeypatch):
+    load().push_to_hub(NAME)
+    folder = weights_folder(NAME)
+    hub.asked.clear()
+    assert weights_folder(NAME) == folder
+    assert len(hub.asked) == 1  # is it still the newest?
+    monkeypatch.setattr(constants, "ENDPOINT", NOBODY)
+    assert weights_folder(NAME) == folder
+
+
+def test_a_folder_goes_before_a_name_of_the_hub(hub, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / NAME).mkdir(parents=True)
+    for name in (NAME, tmp_path, "weights", "./a/b", "../a/b", "a/b/c", "a/b/"):
+        assert str(weights_folder(name)) == str(name).removeprefix("./").rstrip("/")
+    assert not hub.asked
+
+
+def refusal(name=NAME, **options):
+    with pytest.raises(UserError) as caught:
+        weights_folder(name, **options)
+    return str(caught.value)
+
+
+def test_refusals_are_one_sentence(hub, monkeypatch):
+    assert refusal() == (
+        f"There is no folder {NAME}, and the Hub has no model {NAME} that you may read; for a "
+        "private one, log in with: hf auth login."
+    )
+    hub.models[NAME] = {VAE_FILE: b"..."}
+    assert refusal() == f"The model {NAME} on the Hub has no {UNET_FILE}, as ours have."
+    assert refusal(revision="v2") == f"The model {NAME} on the Hub has no revision v2."
+    assert "there--is" in refusal("there--is/none")
+    hub.models[NAME] = {UNET_FILE: b"..."}
+    hub.gated.add(NAME)
+    page = f"{hub.url}/{NAME}"
+    assert f"is gated: ask for access on its page, {page}, and log in" in refusal()
+    monkeypatch.setattr(constants, "ENDPOINT", NOBODY)
+    said = refusal("somebody/else")
+    assert said.startswith("There is no folder somebody/else, and the Hub could not be asked")
+    assert "refused" in said and "\n" not in said
+
+
+def test_pushing_without_a_login_is_one_sentence(hub, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_another")
+    with pytest.raises(UserError, match=r"could not be pushed to the Hub .*: hf auth login\.$"):
+        load().push_to_hub(NAME)
+    assert not hub.models
+
+
+def test_a_command_line_takes_a_name_of_the_hub(hub, tmp_path, capsys):
+    load().push_to_hub(NAME)
+    ours, theirs = str(tmp_path / "ours.npz"), str(tmp_path / "theirs.npz")
+    options = ["--count", "2", "--seed", "5", "--steps", "3"]
+    assert sample.main([*options, "--weights", str(ROOT / "weights"), "--out", ours]) == 0
+    done = subprocess.run(
+        [sys.executable, "-m", "ldm_core.sample", *options, "--weights", NAME, "--out", theirs],
+        env={"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0, done.stderr
+    assert Path(theirs).read_bytes() == Path(ours).read_bytes()
+    assert evaluate.main(["--weights", NAME, "--save"]) == 2
+    assert "--save needs a folder" in capsys.readouterr().err
+
+
+def test_without_huggingface_hub_folders_still_work():
+    code = """import sys
+sys.modules["huggingface_hub"] = None  # as if it were not there
+from ldm_core import LatentDiffusion, UserError
+LatentDiffusion.from_pretrained("weights")
+try:
+    LatentDiffusion.from_pretrained("somebody/digits")
+except UserError as error:
+    print(error)"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip().endswith(
+        "on the Hub needs one more package: pip install huggingface_hub"
+    )
+
+
+def test_the_hub_leaves_pickling_alone():
+    model = LatentDiffusion(LABELS_ONLY)
+    again = pickle.loads(pickle.dumps(model))
+    assert vars(again).keys() == vars(model).keys()
