@@ -25,7 +25,6 @@ from .grid_picture import drawn, write_grid
 from .reproduce import ENDINGS, FRAME_MS, Wanted
 from .request import MorphRequest, Request, left_out, values_of
 from .run import Runner
-from .serving import tidy
 from .values import OF_WORDS, refuse_unknown
 
 RETURNS = (
@@ -165,7 +164,7 @@ def _files(api: Api, runner: Runner, request: Request | Grid) -> tuple[dict, dic
         for path in (png, gif):
             Wanted(request, path.suffix, request.file).write(runner, path)
     else:
-        frames = [step.x_t for step in runner.steps(request)]
+        frames = runner.frames(request)
         stored = lambda scale: stored_settings(request.shown(scale=scale), runner.weights)
         write_animation(gif, frames, settings=stored(SCALE), scale=SCALE)
         write_png(png, frames[-1], settings=stored(1), scale=1)
@@ -173,9 +172,7 @@ def _files(api: Api, runner: Runner, request: Request | Grid) -> tuple[dict, dic
 
 
 def _new_file(api: Api, request: Request | Grid, ending: str) -> Path:
-    """A new file in a folder that never holds more than it may."""
     api.files.mkdir(parents=True, exist_ok=True)
-    tidy(api.files)
     return api.files / f"{request.file_name()}-{uuid.uuid4().hex[:8]}{ending}"
 
 

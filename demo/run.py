@@ -135,6 +135,14 @@ class Runner:
                 if step.index > done:
                     yield step
 
+    def frames(self, request: Request) -> np.ndarray:
+        """What `StepPictures.x_t` is for every step, uint8 (steps + 1, 28, 28); errors as of
+        `steps`. They are decoded together, and nothing else is."""
+        if self.elsewhere:
+            return np.stack([step.x_t for step in self.steps(request)])
+        steps = in_time(request.begin(self.model), self.deadline_s)
+        return self.model.decode(torch.cat([step.x_t[:1] for step in steps])).cpu().numpy()
+
     def preview(self, request: Request, at: int | None) -> StepPictures:
         """Draw the step with index `at`, or the last; no step after it is made."""
         for step in in_time(request.begin(self.model), self.deadline_s):

@@ -8,10 +8,12 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 
 import gradio as gr
 import httpx
+from gradio.state_holder import SessionState, StateHolder
 
 from ldm_core import UserError
 
@@ -94,6 +96,7 @@ def serve(
                 prevent_thread_lock=True,  # or Gradio would keep Ctrl-C to itself
                 **options,
             )
+        page.app.state_holder = Sessions(page)
         next_look, finished = time.monotonic() + TIDY_S, set()
         while page.is_running:
             if time.monotonic() > next_look:
@@ -110,6 +113,27 @@ def serve(
         models.close()  # and Python waits for the threads of all the rest
         page.close(verbose=False)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Sessions(StateHolder):
+    """Gradio's memory of the scripts that call it.
+
+    Of itself it copies the configuration of all components for each call. None of ours changes, and
+    what would change is looked up then.
+    """
+
+    def __init__(self, page: gr.Blocks):
+        super().__init__()
+        self.set_blocks(page)
+        self._new = SessionState(page)
+
+    def __getitem__(self, session: str) -> SessionState:
+        if session not in self.session_data:
+            state = copy(self._new)
+            state.blocks_config, state.config_values = copy(state.blocks_config), {}
+            state.state_data, state._state_ttl = {}, {}
+            self.session_data[session] = state
+        return super().__getitem__(session)
 
 
 def forget_calls(page: gr.Blocks, finished: set[str]) -> set[str]:

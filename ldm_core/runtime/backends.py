@@ -43,10 +43,12 @@ class Network(Protocol):
 class Shareable(Backend, Protocol):
     rows_at_once: int  # in a pass
     passes_at_once: int  # each in a thread of its own
-    decoder: Network
 
-    def network(self) -> Network | None:
+    def unet(self) -> Network | None:
         """The U-Net, an image under one condition in each row; None while it has hooks."""
+
+    def decoder(self) -> Network | None:
+        """The VAE's decoder; None while it has hooks."""
 
 
 def make_backend(name: str, model: nn.Module, device: torch.device) -> Backend:

@@ -45,7 +45,6 @@ class OnnxRuntimeBackend:
         )
         self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         self.passes_at_once, self.rows_at_once = threads, self.CHUNK
-        self.decoder = _Decoder(self._decoder, self._modules)
 
     def predictor(self, context: Tensor) -> Predict:
         _check_cpu(context)
@@ -93,9 +92,13 @@ class OnnxRuntimeBackend:
         parts = [z.numpy()[columns] for columns in self._slices(len(z))]
         return torch.from_numpy(np.concatenate(self._together([partial(run, p) for p in parts])))
 
-    def network(self) -> "_Network | None":
+    def unet(self) -> "_UNet | None":
         sessions = self._unet.current()
-        return None if sessions is None else _Network(*sessions)
+        return None if sessions is None else _UNet(*sessions)
+
+    def decoder(self) -> "_Decoder | None":
+        sessions = self._decoder.current()
+        return None if sessions is None else _Decoder(*sessions)
 
     def _slices(self, images: int) -> list[slice]:
         """Parts of about the same size, as many for each thread, of CHUNK images at most."""
@@ -117,7 +120,7 @@ class OnnxRuntimeBackend:
         return results[::-1]
 
 
-class _Network(NamedTuple):
+class _UNet(NamedTuple):
     """The U-Net for rows, each an image under one condition; see `backends.Network`."""
 
     context_session: Any
@@ -136,14 +139,10 @@ class _Network(NamedTuple):
 class _Decoder(NamedTuple):
     """The VAE's decoder for rows."""
 
-    sessions: "_Sessions"
-    modules: TorchBackend
+    session: Any
 
     def run(self, rows: dict[str, Tensor]) -> Tensor:
-        sessions = self.sessions.current()
-        if sessions is None:
-            return self.modules.decode(rows["z"])
-        return torch.from_numpy(sessions[0].run(None, {"z": rows["z"].numpy()})[0])
+        return torch.from_numpy(self.session.run(None, {"z": rows["z"].numpy()})[0])
 
 
 class _Sessions:

@@ -48,22 +48,25 @@ class SharedBackend:
         self._idle = backend.passes_at_once  # those, and the ones that are about to begin
         self._pool = ThreadPoolExecutor(backend.passes_at_once, "pass")
         self._is_closed = False
+        self._decoder = backend.decoder()  # as the last run found it
 
     def predictor(self, context: Tensor) -> Predict:
-        network = self.backend.network()
+        network, self._decoder = self.backend.unet(), self.backend.decoder()
         if network is None:
             return self.backend.predictor(context)
         conditions = len(context)
         fixed = network.prepare(context.flatten(0, 1))
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
-            rows = {"x_t": x_t.repeat(conditions, 1, 1, 1), "t": t.to(x_t).repeat(conditions)}
+            rows = {"x_t": _joined([x_t] * conditions), "t": _joined([t.to(x_t)] * conditions)}
             return self._ask(network, rows | fixed).unflatten(0, (conditions, -1))
 
         return predict
 
     def decode(self, z: Tensor) -> Tensor:
-        return self._ask(self.backend.decoder, {"z": z})
+        if self._decoder is None:
+            return self.backend.decode(z)
+        return self._ask(self._decoder, {"z": z})
 
     def close(self) -> None:
         """From now on, end every run at its next pass by a UserError."""
@@ -125,15 +128,16 @@ class _Request:
 
     def __init__(self, network: Any, rows: Mapping[str, Tensor]):
         self.network, self.rows = network, rows
-        self.size = self.left = self._missing = len(next(iter(rows.values())))
+        images = next(iter(rows.values()))
+        self.size = self.left = self._missing = len(images)
         # What does not fit together is not put together: a wrong shape is the error of its own run.
-        shapes = tuple((name, array.shape[1:], array.dtype) for name, array in rows.items())
-        self.kind = network, shapes
+        self.kind = network, images.shape[1:]
         self.skipped = 0
         self.gives_way = getattr(_thread, "gives_way", False)
         self._found: list[tuple[int, Tensor]] = []
         self._error: BaseException | None = None
-        self._lock, self._is_done = threading.Lock(), threading.Event()
+        self._lock, self._done = threading.Lock(), threading.Lock()
+        self._done.acquire()
 
     def rank(self) -> tuple[bool, bool, int]:
         """Requests ride in this order, those of the same rank as they came."""
@@ -152,10 +156,10 @@ class _Request:
                 self._found.append((first, found))
             self._missing -= size
             if not self._missing:
-                self._is_done.set()
+                self._done.release()
 
     def result(self) -> Tensor:
-        self._is_done.wait()
+        self._done.acquire()
         if self._error:
             raise self._error
         if len(self._found) == 1:

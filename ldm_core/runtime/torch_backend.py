@@ -27,16 +27,18 @@ class TorchBackend:
     def decode(self, z: Tensor) -> Tensor:
         return self.model.vae.decode(z)
 
-    def network(self) -> "_Network | None":
-        hooked = any(m._forward_hooks or m._forward_pre_hooks for m in self.model.unet.modules())
-        return None if hooked else _Network(self.model)
+    def unet(self) -> "_UNet | None":
+        return None if _has_hooks(self.model.unet) else _UNet(self.model)
 
-    @property
-    def decoder(self) -> "_Decoder":
-        return _Decoder(self.model)
+    def decoder(self) -> "_Decoder | None":
+        return None if _has_hooks(self.model.vae) else _Decoder(self.model)
 
 
-class _Network(NamedTuple):
+def _has_hooks(network: nn.Module) -> bool:
+    return any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+
+
+class _UNet(NamedTuple):
     """The U-Net for rows, each an image under one condition; see `backends.Network`."""
 
     model: nn.Module
