@@ -15,10 +15,10 @@ from .lines import Line
 from .reproduce import LARGE, checked, formats
 from .request import (
     FIRST_POINTS,
+    LEFT_OUT,
     Request,
     class_label,
     labels,
-    left_out,
     start_of,
     values_of,
 )
@@ -40,13 +40,13 @@ def about(runner: Runner, several: bool = False) -> dict[str, Any]:
     return {
         "values": [{"name": name} | value.to_dict() for name, value in known.items()],
         "requests": {k: list(values_of(model, k)) for k in kinds} | {"grid": list(axes_of(model))},
-        "left_out": start_of(model, "denoise") | left_out(model),
+        "left_out": start_of(model, "denoise") | LEFT_OUT,
         "of_words": OF_WORDS,
         "labels": list(labels(model)),
         "max_prompt": MAX_PROMPT,
         "max_seed": MAX_SEED,
         "class_names": model.class_names,
-        "vocabulary": model.vocabulary and model.vocabulary.to_dict(),
+        "vocabulary": model.vocabulary.to_dict(),
         "defaults": model.defaults.to_dict(),
         "noise_schedule": model.config.to_dict()["noise_schedule"],
         "stored": stored_settings(first.shown(scale=SCALE), weights_of(model)),
@@ -63,13 +63,13 @@ def about(runner: Runner, several: bool = False) -> dict[str, Any]:
 
 def starts_of(model: LatentDiffusion) -> dict[str, dict[str, Any]]:
     """For each tab its controls, in order, with the values with which they begin."""
-    start, words = start_of(model, "cell"), model.vocabulary is not None
+    start = start_of(model, "cell")
     shown = {name: start[name] for name in axes_of(model)}
     _, _, *axes = lessons_of(model)[0]
     drawn = {
-        "prompt" if words else "label": class_label(model, ASKED_LABEL),
+        "prompt": class_label(model, ASKED_LABEL),
         "strength": STRENGTH,
-        "invert": "" if words else list(labels(model))[-1],
+        "invert": "",
     }
     points, morph = {}, start_of(model, "morph")
     for i in range(1, POINTS + 1):
@@ -80,7 +80,7 @@ def starts_of(model: LatentDiffusion) -> dict[str, dict[str, Any]]:
         "watch": {name: value for name, value in shown.items() if name != "eta"},
         "draw": drawn | {name: start[name] for name in ("guidance_scale", "steps", "seed")},
         # Of the fixed values the label says what to draw, so that prompts on an axis can add to it.
-        "compare": dict(zip(AXES, axes)) | shown | ({"prompt": ""} if words else {}),
+        "compare": dict(zip(AXES, axes)) | shown | {"prompt": ""},
         "morph": points | {n: morph[n] for n in ("frames", "loop", "guidance_scale", "steps")},
     }
 

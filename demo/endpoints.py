@@ -23,9 +23,9 @@ from .api import AT_FAULT, Api, done, take_model
 from .grid import NOTHING, Grid
 from .grid_picture import drawn, write_grid
 from .reproduce import ENDINGS, FRAME_MS, Wanted
-from .request import MorphRequest, Request, left_out, values_of
+from .request import LEFT_OUT, MorphRequest, Request, values_of
 from .run import Runner
-from .values import OF_WORDS, refuse_unknown
+from .values import refuse_unknown
 
 RETURNS = (
     "Returns it as a PNG of 28x28 pixels, the animation of all its steps as a GIF, and the "
@@ -129,14 +129,12 @@ def _of_request(api: Api, kind: str, about: str) -> Callable:
 
     async def endpoint(*given):
         with shown_to_people():
-            # Another model may know no words: those that say nothing are left out.
-            said = {n: v for n, v in zip(parameters, given) if v or n not in OF_WORDS}
-            runner, request = await api.asked(kind, said)
+            runner, request = await api.asked(kind, dict(zip(parameters, given)))
             files = await done(api.lines.runs, lambda: _files(api, runner, request))
             return *files, runner.named(request.header())["settings"]
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
-    hints, defaults = {}, left_out(model) | ({"model": ""} if api.models.several else {})
+    hints, defaults = {}, LEFT_OUT | ({"model": ""} if api.models.several else {})
     for name, value in values_of(model, kind).items():
         hints[name] = value.kind.type | None if value.is_optional else value.kind.type
         defaults = {name: value.start} | defaults

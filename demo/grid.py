@@ -36,7 +36,7 @@ FIXED = "fixed_"  # before the names of values of all cells: without it they are
 def axes_of(model: LatentDiffusion) -> dict[str, Value]:
     """The values that can differ between cells, by name: without styles that the model has no words
     for."""
-    styles = model.vocabulary.styles if model.vocabulary else ()
+    styles = model.vocabulary.styles
     known = values_of(model, "cell")
     return {n: v for n, v in known.items() if not isinstance(v.kind, Amount) or n in styles}
 
@@ -313,7 +313,7 @@ def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, st
             *("label", join_values(texts[:10]), "seed", "1, 2, 3, 4, 5"),
         ),
     ]
-    if model.vocabulary and model.vocabulary.styles:
+    if model.vocabulary.styles:
         found.append(
             (
                 "What each word does",

@@ -23,7 +23,6 @@ from .grid import Grid
 from .grid_picture import drawn, write_grid
 from .request import NAMES, MorphRequest, Request, values_of
 from .run import Runner, in_time
-from .values import OF_WORDS, refuse_unknown
 
 ENDINGS = {f: f".{f}" for f in ("gif", "png", "mp4", "webp", "apng")} | {"strip": ".png"}
 MEDIA_TYPES = {"mp4": "video/mp4", "strip": "image/png"}
@@ -164,7 +163,6 @@ def _request_of(model: LatentDiffusion, made: FileSettings) -> tuple[str, Reques
         return "morph", checked(model, "morph", {name: given[name] for name in NAMES["morph"]})
     kind = "denoise" if made.images.start is None else "draw"
     known = values_of(model, kind)
-    refuse_unknown({name: given[name] for name in OF_WORDS if given[name]}, known)
     first = made.images.prompts(model.class_names)[0]
     if isinstance(first, str) and not model.vocabulary.read(first).rows:  # it says nothing
         given["prompt"] = first = None

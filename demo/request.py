@@ -97,11 +97,10 @@ def class_label(model: LatentDiffusion, index: int) -> str:
 def values_of(model: LatentDiffusion, *kinds: str) -> dict[str, Value]:
     """All that may be asked of a model in these kinds of requests, by name."""
     known = _allowed(model)
-    optional = ("strength", "mask", "invert", *(["label"] if model.vocabulary else []))
+    optional = ("strength", "mask", "invert", "label")
     return {
         name: Value(*WORDS[name], *known[name], name in SAYS_WHAT, name in optional)
         for name in dict.fromkeys(name for kind in kinds for name in NAMES[kind])
-        if name in known
     }
 
 
@@ -110,10 +109,10 @@ def _allowed(model: LatentDiffusion) -> dict[str, tuple[Kind, Any]]:
     limits of the page."""
     defaults, words = model.defaults, model.vocabulary
     label = Label(labels(model), class_names=model.class_names)
-    what = Words(words) if words else label
+    what, row = Words(words), words.class_row(FIRST_LABEL % len(model.class_names))
     guidance, steps, eta = Number(0, 10, 0.1), Whole(1, 100), Number(0, 1, 0.05)
     samplers = {name: SAMPLER_TITLES.get(name, name) for name in SAMPLERS}
-    known = {
+    return {
         "label": (dataclasses.replace(label, keys=True), class_label(model, FIRST_LABEL)),
         "guidance_scale": (guidance, guidance.nearest(defaults.guidance_scale)),
         "steps": (steps, steps.nearest(defaults.steps)),
@@ -127,12 +126,10 @@ def _allowed(model: LatentDiffusion) -> dict[str, tuple[Kind, Any]]:
         "morph": (Points(what), [f"{class_label(model, i)}:{seed}" for i, seed in FIRST_POINTS]),
         "frames": (Whole(2, MAX_FRAMES), 12),
         "loop": (Boolean(), True),
+        "prompt": (what, words.write((row,))),
+        "negative_prompt": (what, ""),
+        **dict.fromkeys(STYLES, (Amount(), 0.0)),
     }
-    if words:
-        row = words.class_row(FIRST_LABEL % len(model.class_names))
-        known |= {"prompt": (what, words.write((row,))), "negative_prompt": (what, "")}
-        known |= dict.fromkeys(STYLES, (Amount(), 0.0))
-    return known
 
 
 def start_of(model: LatentDiffusion, kind: str) -> dict[str, Any]:
@@ -140,10 +137,9 @@ def start_of(model: LatentDiffusion, kind: str) -> dict[str, Any]:
     return {name: value.start for name, value in values_of(model, kind).items()}
 
 
-def left_out(model: LatentDiffusion) -> dict[str, Any]:
-    """What is meant by values that are not given, where it is not what the page starts with: a
-    prompt says the label, too."""
-    return {"label": None, "prompt": ""} if model.vocabulary else {}
+# What is meant by values that are not given, where it is not what the page starts with: a prompt
+# says the label, too.
+LEFT_OUT = {"label": None, "prompt": ""}
 
 
 @dataclass(frozen=True)
@@ -171,7 +167,7 @@ class Request:
         if not isinstance(given, Mapping):
             raise InputError("Settings must be values by their names, as /generate returns them.")
         refuse_unknown(given, known)
-        given = start_of(model, kind) | left_out(model) | dict(given)
+        given = start_of(model, kind) | LEFT_OUT | dict(given)
         values = {name: value.check(given[name]) for name, value in known.items()}
         request = cls(kind, cls._settled(model, values), known)
         said = model.defaults.to_dict() | request.settings() | cls._of_file()
@@ -182,21 +178,20 @@ class Request:
     @staticmethod
     def _settled(model: LatentDiffusion, values: dict[str, Any]) -> dict[str, Any]:
         """The same values, written in one way; raises InputError where label and prompt differ."""
-        if model.vocabulary:
-            reading = model.vocabulary.read(values["prompt"])
-            label = label_text(reading.label, model.class_names)
-            if not reading.rows:
-                given = values["label"]
-                label = class_label(model, FIRST_LABEL) if given is None else given
-            elif values["label"] not in (None, label):
-                raise InputError(
-                    f"Label and Prompt must say the same, not {values['label']} and {label}: "
-                    "leave one of them out."
-                )
-            names_only = reading.label is not None and len(reading.rows) == 1
-            said = {n: 0.0 for n, third in reading.style.items() if values[n] == third}
-            prompt = "" if names_only else values["prompt"]
-            values = values | said | {"label": label, "prompt": prompt}
+        reading = model.vocabulary.read(values["prompt"])
+        label = label_text(reading.label, model.class_names)
+        if not reading.rows:
+            given = values["label"]
+            label = class_label(model, FIRST_LABEL) if given is None else given
+        elif values["label"] not in (None, label):
+            raise InputError(
+                f"Label and Prompt must say the same, not {values['label']} and {label}: "
+                "leave one of them out."
+            )
+        names_only = reading.label is not None and len(reading.rows) == 1
+        said = {n: 0.0 for n, third in reading.style.items() if values[n] == third}
+        prompt = "" if names_only else values["prompt"]
+        values = values | said | {"label": label, "prompt": prompt}
         if all(values.get(name, 0) is None for name in ("strength", "mask", "invert")):
             values = values | {"strength": STRENGTH}
         return values

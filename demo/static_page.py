@@ -71,8 +71,7 @@ def write_page(runner: Runner, folder: Path) -> None:
     for name in DATA:
         _write(folder / f"data/{name}.json", json.dumps(example(name, runner)).encode())
     known = {"styles": page_styles(), "modules": modules("static.js"), "browser": True}
-    words = runner.model.vocabulary is not None
-    html = render("static.html", about=script_json(about(runner)), words=words, **known)
+    html = render("static.html", about=script_json(about(runner)), words=True, **known)
     _write(folder / "index.html", html.encode())
 
 

@@ -5,8 +5,6 @@ demo/web/gradio.js, which asks the server for steps (`api.py`) and shows them. S
 session on the server.
 """
 
-from typing import Any
-
 import gradio as gr
 from gradio.components import Component
 
@@ -14,7 +12,7 @@ from ldm_core import LatentDiffusion
 
 from .about import POINTS, starts_of
 from .grid import AXES, NOTHING, axes_of
-from .request import labels, values_of
+from .request import values_of
 from .values import MAX_PROMPT, Amount, Boolean, Choice, Value, Whole, Words
 from .web_files import render
 
@@ -73,16 +71,10 @@ class Form:
             self.add(name, gr.Slider, **limits, **about)
 
     def add_what(self, name: str, title: str, info: str | None = None, empty: str = "") -> None:
-        """Put a control for what a picture shows here: a prompt, or a label where the model knows
-        no words. empty: what it says where nothing is to be drawn."""
-        about = {"label": title, "info": info}
-        if self.model.vocabulary:
-            about |= {"max_lines": 1, "max_length": MAX_PROMPT, "placeholder": empty or None}
-            self.add(name, gr.Textbox, **about)
-        else:
-            choices = [(title, text) for text, title in labels(self.model).items()]
-            choices += [(empty, "")] if empty else []
-            self.add(name, gr.Dropdown, choices=choices, filterable=False, **about)
+        """Put a control for what a picture shows here, a prompt. empty: what it says where nothing
+        is to be drawn."""
+        about = {"max_lines": 1, "max_length": MAX_PROMPT, "placeholder": empty or None}
+        self.add(name, gr.Textbox, label=title, info=info, **about)
 
     def part(self, part: str, **known) -> gr.HTML:
         """Put a part of demo/web here: its markup, which its JavaScript takes over."""
@@ -132,18 +124,17 @@ def _html(template: str, js_on_load: str | None = None, **known) -> gr.HTML:
 
 def build_tabs(model: LatentDiffusion, several: bool) -> None:
     """Fill the page that is being built."""
-    words = {"words": model.vocabulary is not None, "browser": False}
-    _html("header.html", **words)
+    _html("header.html", browser=False)
     if several:
         _html("models.html", "page.then((page) => page.mount(element, 'watch', 'models', trigger))")
     with gr.Tabs():
         for title, build in TABS.items():
             # The id is what the button of the tab says that it controls.
             with gr.Tab(title, elem_id=f"tab-{title.lower()}"):
-                build(model, words)
+                build(model)
 
 
-def _watch(model: LatentDiffusion, words: dict[str, Any]) -> None:
+def _watch(model: LatentDiffusion) -> None:
     form = Form("watch", model)
     values = {n: v for n, v in values_of(model, "denoise").items() if n in form.start}
     with gr.Row(elem_classes="desk"):
@@ -152,16 +143,15 @@ def _watch(model: LatentDiffusion, words: dict[str, Any]) -> None:
             form.part("more")
             form.part("takeaway")
         with gr.Column(elem_classes="controls"):
-            if "prompt" in values:
-                form.add_value("prompt", values.pop("prompt"))
-                form.part("prompt")
+            form.add_value("prompt", values.pop("prompt"))
+            form.part("prompt")
             form.add_value("label", values.pop("label"))
             form.actions(live=True)
             seed = values.pop("seed")
             with gr.Column(elem_classes="sliders"):
                 for name in [name for name in SLIDERS if name in values]:
                     form.add_value(name, values.pop(name))
-            gr.Button(FOLD if model.vocabulary else "Sampler", elem_classes="fold")
+            gr.Button(FOLD, elem_classes="fold")
             with gr.Column(elem_classes="more-settings"):
                 for name, value in values.items():
                     form.add_value(name, value)
@@ -169,10 +159,10 @@ def _watch(model: LatentDiffusion, words: dict[str, Any]) -> None:
                         form.part("negative")
             form.seed_row(seed)
     form.connect()
-    _html("how.html", **words)
+    _html("how.html", browser=False)
 
 
-def _compare(model: LatentDiffusion, words: dict[str, Any]) -> None:
+def _compare(model: LatentDiffusion) -> None:
     form, values = Form("compare", model), axes_of(model)
     form.part("questions")
     with gr.Row(elem_classes="desk"):
@@ -199,7 +189,7 @@ def _compare(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form.connect()
 
 
-def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
+def _draw(model: LatentDiffusion) -> None:
     form = Form("draw", model)
     values = values_of(model, "draw")
     with gr.Row(elem_classes="desk"):
@@ -208,8 +198,7 @@ def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
             form.part("seen")
         with gr.Column(elem_classes="controls"):
             form.part("draw")
-            what = "prompt" if model.vocabulary else "label"
-            form.add_value(what, values[what])
+            form.add_value("prompt", values["prompt"])
             with gr.Column(elem_classes="starts"):
                 form.add_value("strength", values["strength"])
                 form.add_what("invert", values["invert"].title, values["invert"].info)
@@ -220,7 +209,7 @@ def _draw(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form.connect()
 
 
-def _morph(model: LatentDiffusion, words: dict[str, Any]) -> None:
+def _morph(model: LatentDiffusion) -> None:
     form = Form("morph", model)
     values, seed = values_of(model, "morph"), values_of(model, "denoise")["seed"].kind
     with gr.Row(elem_classes="desk"):
@@ -238,7 +227,7 @@ def _morph(model: LatentDiffusion, words: dict[str, Any]) -> None:
     form.connect()
 
 
-def _train(model: LatentDiffusion, words: dict[str, Any]) -> None:
+def _train(model: LatentDiffusion) -> None:
     on_load = "page.then((page) => page.mount(element, 'train', 'train', trigger))"
     _html("train.html", on_load)
 

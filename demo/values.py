@@ -161,7 +161,7 @@ class Words(Kind):
 
 @dataclass(frozen=True)
 class Shown(Kind):
-    """What a picture shows: a label, or a prompt where the model knows words."""
+    """What a picture shows: a prompt, or a label."""
 
     word = "shown"
     what: Label | Words
@@ -236,11 +236,6 @@ def _as_text(value: Any) -> Any:
 
 
 def refuse_unknown(given: Mapping, known: Mapping) -> None:
-    """Raise InputError for names that are not known; words are named to models without words."""
+    """Raise InputError for names that are not known."""
     if unknown := [str(name) for name in given if name not in known]:
-        if words := [name for name in unknown if name in OF_WORDS]:
-            raise InputError(
-                f"These weights know labels only, and no {', '.join(words)}. Take a label, or "
-                "weights that know words."
-            )
         raise InputError(f"There is no {', '.join(unknown):.80} here, only {', '.join(known)}.")

@@ -18,7 +18,7 @@ from ldm_core.command_line import say
 from ldm_core.model.class_names import find_label
 
 USER = 1000  # of a Space
-START_S, END_S = 180, 20
+START_S = 180
 ASKED = {"label": "7", "seed": 7}
 MAX_APART = 1  # grey levels: another machine may round the other way
 
@@ -60,12 +60,8 @@ def running(
                 raise UserError(f"{error} It said: {log.read_text()[-2000:]}") from None
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
             _set_modes(root, 0o755, 0o644)  # or it could not be removed
 
 

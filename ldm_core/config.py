@@ -95,22 +95,25 @@ class NoiseScheduleConfig(Config):
 
 @dataclass(frozen=True)
 class ConditioningConfig(Config):
-    """What prompts may be: labels, and texts if there is a vocabulary.
+    """What prompts may be: classes, which are the prompts of their names, and other words.
 
-    n_tokens: condition tokens of an image. They are the positions of a prompt, with one word each.
-    Without a vocabulary each class has its own n_tokens tokens; more than one, because the softmax
-    of cross-attention over a single token is constant. vocabulary: the spellings of each word:
-    first none for the empty word, then those of the classes (see `vocabulary.py`). n_layers: of
-    the text encoder.
+    vocabulary: the spellings of each word: first none for the empty word, then those of the classes
+    (see `vocabulary.py`). n_tokens: condition tokens of an image. They are the positions of a
+    prompt, with one word each; sentences of the captions have at most as many. n_layers: of the
+    text encoder.
     """
 
-    class_names: tuple[str, ...] = tuple("0123456789")
-    n_tokens: int = 4
-    vocabulary: tuple[tuple[str, ...], ...] = ()
+    class_names: tuple[str, ...]
+    n_tokens: int = 12
+    vocabulary: tuple[tuple[str, ...], ...] = dataclasses.field(kw_only=True)
     n_layers: int = 2
 
     def __post_init__(self):
-        self.set(vocabulary=tuple(map(tuple, self.vocabulary)))  # JSON has lists
+        rows = self.vocabulary  # JSON has lists
+        is_table = isinstance(rows, tuple) and all(isinstance(row, tuple | list) for row in rows)
+        if not is_table or len(rows) <= len(self.class_names):
+            raise InputError("vocabulary must be a list of spellings for each word and class.")
+        self.set(vocabulary=tuple(map(tuple, rows)))
         if len(set(self.class_names)) < len(self.class_names) or NO_LABEL in self.class_names:
             raise InputError(
                 f"The names of classes must differ, and none may be {NO_LABEL}: "
@@ -125,7 +128,7 @@ class ModelConfig(Config):
     vae: VAEConfig = VAEConfig()
     unet: UNetConfig = UNetConfig()
     noise_schedule: NoiseScheduleConfig = NoiseScheduleConfig()
-    conditioning: ConditioningConfig = ConditioningConfig()
+    conditioning: ConditioningConfig = dataclasses.field(kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from .command_line import (
     Parser,
     add_model_options,
     add_sampling_options,
-    complain,
     exit_status,
     given_options,
     say,
@@ -63,8 +62,6 @@ def _evaluate(args: argparse.Namespace) -> None:
                 f"The {part} in {args.weights} know other classes ({', '.join(known)}) than "
                 f"--dataset {args.dataset} has ({', '.join(names)})."
             )
-    if args.words_count and model.vocabulary is None:
-        complain(PROGRAM, "these weights know labels only; there are no words to measure")
     report = evaluate(model, judge, settings, args.count, args.seed, args.words_count)
     report["weights"] = weights_of(model)
     say(json.dumps(report) if args.json else tables(report))

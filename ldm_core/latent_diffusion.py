@@ -30,9 +30,8 @@ from .diffusion.starts import (
 from .files.hub import UNET_FILE, VAE_FILE, check_installed, weights_folder
 from .files.weights import load_unet, load_vae
 from .inputs import Keep, check_keep, check_negative, check_pictures, check_points, check_seeds
-from .model.conditioning import Context, LabelConditioning, Prompt, Style
+from .model.conditioning import Conditioning, Context, Prompt, Style
 from .model.pixels import border, to_image, to_pixels
-from .model.text import TextConditioning
 from .model.unet import UNet
 from .model.vae import VAE
 from .model.vocabulary import Vocabulary
@@ -80,13 +79,12 @@ class LatentDiffusion(nn.Module):
     loaded from, or None.
     """
 
-    def __init__(self, config: ModelConfig = ModelConfig()):
+    def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
         self.vae = VAE(config.vae)
         self.unet = UNet(config.unet)
-        kind = TextConditioning if config.conditioning.vocabulary else LabelConditioning
-        self.conditioning = kind(config.conditioning, config.unet.d_context)
+        self.conditioning = Conditioning(config.conditioning, config.unet.d_context)
         self.schedule = NoiseSchedule(config.noise_schedule)
         self.defaults = SamplingSettings()
         self.records: dict[str, Any] = {}
@@ -102,9 +100,10 @@ class LatentDiffusion(nn.Module):
         device: "cpu", "cuda", "cuda:N", or "auto": a GPU if there is one. backend: what runs the
         networks while sampling, a name from `BACKENDS`. "torch" runs the modules themselves;
         "onnxruntime" copies the weights into its graphs, and again after an operation of PyTorch
-        has changed them (it may miss what is written into their `.data`). Raises CheckpointError if
-        a file is missing, damaged, not ours, or for another VAE; InputError for a device or a
-        backend that is unknown or not available here.
+        has changed them (it may miss what is written into their `.data`); "auto" is "onnxruntime"
+        on a CPU where that is installed, else "torch". Raises CheckpointError if a file is missing,
+        damaged, not ours, or for another VAE; InputError for a device or a backend that is unknown
+        or not available here.
         """
         place = choose_device(str(device))
         folder = Path(folder)
@@ -159,9 +158,9 @@ class LatentDiffusion(nn.Module):
         return self.config.conditioning.class_names
 
     @property
-    def vocabulary(self) -> Vocabulary | None:
-        """The words that prompts may have; None for a model that knows labels only."""
-        return getattr(self.conditioning, "vocabulary", None)
+    def vocabulary(self) -> Vocabulary:
+        """The words that prompts may have."""
+        return self.conditioning.vocabulary
 
     @property
     def device(self) -> torch.device:

@@ -1,4 +1,3 @@
-import dataclasses
 import os
 import shutil
 import signal
@@ -23,29 +22,32 @@ from ldm_core.data.datasets import load_dataset
 from ldm_core.data.mnist import DatasetError
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_unet, save_vae
+from ldm_core.model.conditioning import Conditioning, Context
 from ldm_core.model.vocabulary import make_vocabulary
 from ldm_core.sample import main
-from ldm_core.training.run import POSITIONS
 
 # A shell may start background processes so that they ignore Ctrl-C; some tests press it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
-LABELS_ONLY = ModelConfig(  # small, and of the kind that knows no words
-    vae=VAEConfig(width=8, n_blocks=1), unet=UNetConfig(channels=(16, 32), d_head=8, d_time=32)
-)
 # Of a file: what each format must give back.
 SETTINGS = {"label": "7", "seed": 4294967295, "guidance_interval": [0.1, 0.9], "name": "é" * 300}
 
 
-def with_words(class_names: tuple[str, ...], n_tokens: int = POSITIONS) -> ConditioningConfig:
-    return ConditioningConfig(class_names, n_tokens, make_vocabulary(class_names))
+def with_words(class_names: tuple[str, ...], n_tokens: int = 12) -> ConditioningConfig:
+    return ConditioningConfig(class_names, n_tokens, vocabulary=make_vocabulary(class_names))
 
 
 def small_parts(class_names: tuple[str, ...]) -> ModelConfig:
-    """Small parts that know words: what trains in seconds."""
-    return dataclasses.replace(LABELS_ONLY, conditioning=with_words(class_names))
+    """Small parts: what trains in seconds."""
+    unet = UNetConfig(channels=(16, 32), d_head=8, d_time=32)
+    return ModelConfig(VAEConfig(width=8, n_blocks=1), unet, conditioning=with_words(class_names))
+
+
+def context_of(conditioning: Conditioning, *asked) -> Context:
+    """asked: as `Conditioning.read` takes it."""
+    return conditioning.encode(conditioning.read(*asked))
 
 
 SMALL = small_parts(tuple("0123456789"))
@@ -96,13 +98,6 @@ def small_model() -> LatentDiffusion:
     """A small model with random weights: right in every way except what it draws."""
     torch.manual_seed(0)
     return randomised(LatentDiffusion(SMALL))
-
-
-@pytest.fixture(scope="session")
-def label_model() -> LatentDiffusion:
-    """The same for labels only."""
-    torch.manual_seed(0)
-    return randomised(LatentDiffusion(LABELS_ONLY))
 
 
 @pytest.fixture(scope="session")

@@ -18,20 +18,21 @@ SAMPLE = """
 import time
 from ldm_core import LatentDiffusion
 LatentDiffusion.load("weights").generate([7], seeds=[1], steps=2)
-time.sleep(4)  # a library may send something later, from another thread
+time.sleep(3)  # a library may send something later, from another thread
 """
 SERVE = """
 import os, threading, time, urllib.request
-threading.Timer(12, lambda: os._exit(0)).start()
 
 def visit():
-    for _ in range(100):
+    for _ in range(600):
         time.sleep(0.1)
         try:
             urllib.request.urlopen("http://127.0.0.1:{port}/").read()
-            return
+            break
         except OSError:
             pass
+    time.sleep(3)
+    os._exit(0)
 
 threading.Thread(target=visit).start()
 from demo.app import main

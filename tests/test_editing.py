@@ -195,15 +195,6 @@ def test_a_morph_is_a_stream_and_encodes_its_points_only(small_model):
     assert all(len(step.x_t) == 11 for step in steps)
 
 
-def test_weights_that_know_labels_only_do_all_of_it(label_model, digits):
-    start = label_model.invert(digits, [3, None], steps=2)
-    assert last(label_model.denoise([4, 4], seeds=SEEDS, start=start)).shape == (2, 4, 8, 8)
-    start = label_model.start_from(digits, 0.5, seeds=SEEDS)
-    keep = Keep(digits, halves(2))
-    assert last(label_model.denoise([4, 4], start=start, keep=keep)).shape == (2, 4, 8, 8)
-    assert last(label_model.morph([(3, 7), (None, 1)], 2, steps=2)).shape == (3, 4, 8, 8)
-
-
 # What is refused
 
 

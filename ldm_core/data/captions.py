@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..model.text import Positions, Words, as_positions
+from ..model.conditioning import Positions, Words, as_positions
 from ..model.vocabulary import EMPTY, HIGH, LOW, MIDDLE, NUMBER_NOUNS, Phrase, Vocabulary
 from .morphometrics import Measurements
 

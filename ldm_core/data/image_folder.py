@@ -25,7 +25,6 @@ PART_WORDS = {TRAIN, "training", TEST, "testing", "val", "valid", "validation"}
 TEST_EVERY = 10  # every tenth picture of a class is for testing
 LEFTOVERS = {"__MACOSX", "@eaDir"}  # of archives and file managers, besides hidden files
 POLARITY_PICTURES = 200  # enough to tell whether a data set is dark on light
-NEARLY_BLACK = 16  # of 255: greys that nobody sees
 SHOWN = 5  # files that an error names
 
 
@@ -35,8 +34,8 @@ def read_folder(
     """The training or the test part of a folder: pixels uint8 (N, 28, 28), labels int64 (N,), the
     names of the classes, and the files that were passed over, each with the reason.
 
-    Raises InputError for a folder in another layout or with fewer than two classes, for a class
-    without a readable picture, and for pictures that are all nearly black.
+    Raises InputError for a folder in another layout or with fewer than two classes, and for a class
+    without a readable picture.
     """
     folder = Path(os.path.abspath(folder))
     files, class_names, passed_over = list_folder(folder)
@@ -58,14 +57,8 @@ def read_folder(
             f"The class {name} of {printable(folder)} has no readable picture for {part}: add some."
             + (f" Passed over: {', '.join(why)}." if why else "")
         )
-    pixels = np.stack(pixels)
-    if pixels.max() < NEARLY_BLACK:
-        raise InputError(
-            f"The pictures for {part} in {printable(folder)} are nearly black, with no value above "
-            f"{pixels.max()} of 255: save them so that white is 255."
-        )
     skipped = (*passed_over, *unread.values())
-    return torch.from_numpy(pixels), torch.tensor(labels), class_names, skipped
+    return torch.from_numpy(np.stack(pixels)), torch.tensor(labels), class_names, skipped
 
 
 def list_folder(folder: Path) -> tuple[list[tuple[Path, int, bool]], tuple[str, ...], list[str]]:

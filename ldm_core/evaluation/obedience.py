@@ -82,7 +82,7 @@ def write_prompt(vocabulary: Vocabulary, label: int, said: Said) -> str:
 def measure_obedience(
     model: LatentDiffusion, judge: Judge, settings: SamplingSettings, count: int, seed: int = 0
 ) -> dict:
-    """How a model that knows words obeys them, as a JSON-able dictionary.
+    """How a model obeys words, as a JSON-able dictionary.
 
     count: samples of each word; see `make_plan` for the rest. All rows have the same seeds, from
     `seed` on, and the classes of the training set in turn.

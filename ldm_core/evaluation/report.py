@@ -22,7 +22,7 @@ def evaluate(
     those of words.
 
     count: samples; words_count: samples of each word of style. "words" is None where words_count is
-    0, and for a model that knows labels only.
+    0.
     """
     labels = labels_like(judge.training.labels, count)
     samples = make_samples(model, labels, settings, seed)
@@ -33,7 +33,7 @@ def evaluate(
     decoded = reconstructions(model, real)
 
     words = None
-    if words_count and model.vocabulary:
+    if words_count:
         words = measure_obedience(model, judge, settings, words_count, seed)
     return {
         "count": count,

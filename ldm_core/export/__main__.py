@@ -1,26 +1,35 @@
 """Write the model for other programs: python -m ldm_core.export --format NAME --out DIR."""
 
 import argparse
-import importlib
+import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from ..checks import InputError
 from ..command_line import WEIGHTS, Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
-from .diffusers_format import write_diffusers
 from .folder import whole_folder
 from .onnx_format import write_onnx
 
 PROGRAM = "python -m ldm_core.export"
 # Each writes a model into an empty folder; args: the command line.
 Format = Callable[[LatentDiffusion, Path, argparse.Namespace], None]
-FORMATS: dict[str, Format] = {
-    "diffusers": write_diffusers,
-    "onnx": write_onnx,
-}
+
+
+def write_diffusers(model: LatentDiffusion, folder: Path, args: argparse.Namespace) -> None:
+    """Write a folder that `DiffusionPipeline.from_pretrained` loads. Raises InputError where
+    diffusers is not installed, and for a U-Net that it cannot express."""
+    if importlib.util.find_spec("diffusers") is None:
+        raise InputError("This format needs diffusers. Install it with: pip install diffusers")
+    from .diffusers.assemble import assemble  # importing diffusers takes seconds
+
+    assemble(model, folder)
+
+
+FORMATS: dict[str, Format] = {"diffusers": write_diffusers, "onnx": write_onnx}
 # A program that uses this library registers a format by the name of a top-level module, for example
 # ldm_core_export_web. It has `write`, a Format, and `add_options`, which gets the parser.
 REGISTERED = "ldm_core_export_"

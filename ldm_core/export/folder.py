@@ -15,8 +15,7 @@ def whole_folder(path: Path, *, may_replace: bool) -> Iterator[Path]:
     error. An error or Ctrl-C removes what was written.
 
     If `path` is a folder already, its files stay, except that files of the same name are replaced.
-    Raises InputError if it has files and `may_replace` is false, and if a file would replace a
-    folder or the reverse.
+    Raises InputError if it has files and `may_replace` is false.
     """
     path = path.resolve()
     if path.exists() and not path.is_dir():
@@ -33,21 +32,8 @@ def whole_folder(path: Path, *, may_replace: bool) -> Iterator[Path]:
     try:
         yield beside
         if path.exists():
-            _move_into(path, beside)
+            shutil.copytree(beside, path, dirs_exist_ok=True)
         else:
             beside.rename(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _move_into(path: Path, beside: Path) -> None:
-    pairs = [(source, path / source.relative_to(beside)) for source in sorted(beside.rglob("*"))]
-    for source, target in pairs:  # first of all, so that nothing is replaced in vain
-        if target.exists() and target.is_dir() != source.is_dir():
-            kind = "folder" if target.is_dir() else "file"
-            raise InputError(f"{target} is a {kind}, and is in the way. Take another --out.")
-    for source, target in pairs:
-        if source.is_dir():
-            target.mkdir(exist_ok=True)
-        else:
-            source.replace(target)

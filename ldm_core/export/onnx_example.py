@@ -19,12 +19,9 @@ paths = (str(here / f"{name}.onnx") for name in ("prompt", "unet", "decoder"))
 prompt, unet, decoder = map(onnxruntime.InferenceSession, paths)
 
 # Two prompts: the class, and nothing. Guidance leads away from the second.
-if about["vocabulary"]:
-    rows = np.zeros((2, about["vocabulary"]["places"]), np.int32)  # word 0 is the empty one
-    rows[0, 0] = 1 + label
-    asked = {"rows": rows, "amounts": np.ones(rows.shape, np.float32)}
-else:
-    asked = {"ids": np.array([label, len(config["conditioning"]["class_names"])], np.int32)}
+rows = np.zeros((2, about["vocabulary"]["places"]), np.int32)  # word 0 is the empty one
+rows[0, 0] = 1 + label
+asked = {"rows": rows, "amounts": np.ones(rows.shape, np.float32)}
 context = {o.name: values for o, values in zip(prompt.get_outputs(), prompt.run(None, asked))}
 
 low, high = settings["guidance_interval"]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..config import IMAGE_SIDE, LATENT_SIDE, PICTURE_SIDE
 from ..latent_diffusion import LatentDiffusion
-from ..model.text import TextConditioning
 from ..runtime.onnx_networks import context_shapes
 from .graphs import graphs
 from .model_json import model_json
@@ -32,7 +31,9 @@ first, then all under the second. What `prompt.onnx` returns is the same at ever
   x_t = cos(a t) x_0 + sin(a t) noise for t from 0 (clean) to 1 (noise). The U-Net predicts
   v = cos(a t) noise - sin(a t) x_0.
 - `defaults`: the settings of sampling that suit these weights.
-- `vocabulary`: {vocabulary}
+- `vocabulary`: the words of prompts. `rows` holds the spellings of each word, and the number of a
+  word is its index in this list. Word 0 is the empty one, and class i is word i + 1. A prompt has
+  `places` words; a shorter one is filled up with empty words, whose weight is 1.
 - `weights`: a fingerprint of the weights.
 
 ## Pictures
@@ -40,10 +41,6 @@ first, then all under the second. What `prompt.onnx` returns is the same at ever
 A picture of {picture} x {picture} greys, 0 to 255, is the middle of an image of {image} x {image}:
 image = grey / 127.5 - 1. The border of an image is -1.
 """
-WORDS = """the words of prompts. `rows` holds the spellings of each word, and the number of a
-  word is its index in this list. Word 0 is the empty one, and class i is word i + 1. A prompt has
-  `places` words; a shorter one is filled up with empty words, whose weight is 1."""
-LABELS = "null, because these weights know labels only."
 
 Tensor = tuple[str, str, str, str]  # its name, type, shape and meaning
 
@@ -65,7 +62,6 @@ def _readme(model: LatentDiffusion) -> str:
         lines += [f"| {graph}.onnx | {' | '.join(row)} |" for row in rows]
     return README.format(
         tables="\n".join(lines) + "\n",
-        vocabulary=LABELS if model.vocabulary is None else WORDS,
         picture=PICTURE_SIDE,
         image=IMAGE_SIDE,
     )
@@ -76,14 +72,10 @@ def _tensors(model: LatentDiffusion) -> dict[str, tuple[list[Tensor], list[Tenso
     config, channels = model.config.conditioning, model.config.unet.latent_channels
     latent = ("float32", f"(B, {channels}, {LATENT_SIDE}, {LATENT_SIDE})")
     image = ("float32", f"(B, 1, {IMAGE_SIDE}, {IMAGE_SIDE})", "in [-1, 1]")
-    if isinstance(model.conditioning, TextConditioning):
-        asked = [
-            ("rows", "int32", f"(N, {config.n_tokens})", "the words of a prompt"),
-            ("amounts", "float32", f"(N, {config.n_tokens})", "the weight of each word, 0 to 1"),
-        ]
-    else:
-        none = len(config.class_names)
-        asked = [("ids", "int32", "(N,)", f"a class, from 0; {none} stands for no label")]
+    asked = [
+        ("rows", "int32", f"(N, {config.n_tokens})", "the words of a prompt"),
+        ("amounts", "float32", f"(N, {config.n_tokens})", "the weight of each word, 0 to 1"),
+    ]
     context = [
         (name, "float32", f"({', '.join(map(str, shape))})", _meaning(name))
         for name, shape in context_shapes(model.unet, config.n_tokens).items()

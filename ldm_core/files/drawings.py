@@ -15,7 +15,6 @@ from .greys import PictureError, count_pictures, printable, read_grey, read_pict
 from .ink import BLANK, MIN_CONTRAST, ink_of
 from .metadata import read_settings
 
-COMMAND = "python -m ldm_core.sample"
 MORPH = "morph"  # the key of its points in stored settings
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
@@ -51,11 +50,6 @@ def digit_in(grey: np.ndarray) -> Drawing:
     return Drawing(placed(ink.amount), f"left out: {ink.left_out}" if ink.left_out else "")
 
 
-def as_digit(grey: np.ndarray) -> np.ndarray:
-    """The digit of `digit_in`, uint8 (28, 28)."""
-    return digit_in(grey).digit
-
-
 def read_drawing(path: str | Path) -> Drawing:
     """`digit_in` of a picture file. An animation of this program gives its finished picture, any
     other animation its first.
@@ -77,11 +71,6 @@ def read_drawing(path: str | Path) -> Drawing:
         return drawing._replace(note="; ".join(filter(None, (taken, drawing.note))))
 
 
-def read_digit(path: str | Path) -> np.ndarray:
-    """The digit of `read_drawing`, uint8 (28, 28)."""
-    return read_drawing(path).digit
-
-
 def _settings_of_ours(path: str | Path) -> dict[str, Any]:
     """The settings in a file; {} if this program did not write it."""
     try:
@@ -92,20 +81,11 @@ def _settings_of_ours(path: str | Path) -> dict[str, Any]:
 
 
 def _check_one_image(settings: dict[str, Any], n_frames: int) -> None:
-    """Raise InputError for a file of ours that shows other things than one image, with the command
-    that makes one."""
-    is_morph, count = bool(settings.get(MORPH)), settings.get("count") or 1
-    what = change = ""
-    if is_morph and n_frames == 1:
-        what, change = "the images of a morph", "--out one.gif"
-    elif not is_morph and count != 1:
-        what, change = f"{count} images", "--count 1 --out one.png"
-    elif n_frames == 1 and settings.get("strip"):
-        what, change = "every step of an image", "--no-strip --out one.png"
-    elif n_frames > 1 and settings.get("show") == "latent":
-        what, change = "latents", "--out one.png"
-    if what:
-        raise InputError(f"It shows {what}. One comes from: {COMMAND} --like FILE {change}")
+    """Raise InputError for a file of ours that shows other things than one image."""
+    several = (settings.get("count") or 1) > 1
+    still = n_frames == 1 and bool(settings.get("strip") or settings.get(MORPH))
+    if several or still or (n_frames > 1 and settings.get("show") == "latent"):
+        raise InputError("It does not show one image alone: make a file that does, with --like.")
 
 
 def as_mask(grey: np.ndarray) -> np.ndarray:
@@ -123,7 +103,7 @@ def as_mask(grey: np.ndarray) -> np.ndarray:
 
 
 def read_mask(path: str | Path) -> np.ndarray:
-    """`as_mask` of a picture file; errors as for `read_digit`.
+    """`as_mask` of a picture file; errors as for `read_drawing`.
 
     If a part of it is transparent, as in the masks of other programs, that part is redrawn and the
     colours do not count.

@@ -1,6 +1,5 @@
 """Read picture files as greys of 8 bits."""
 
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +12,9 @@ from ..checks import InputError
 from ..config import PICTURE_SIDE
 
 # Formats that Pillow is known to convert correctly. It reads more, some of them wrongly.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "PPM")
-SEVERAL = ("PNG", "WEBP", "AVIF", "GIF", "TIFF")  # the second picture of an MPO is a thumbnail
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP")
+SEVERAL = ("PNG", "WEBP", "AVIF", "GIF")  # the second picture of an MPO is a thumbnail
 ENOUGH = 4 * PICTURE_SIDE  # pixels a side
-BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339  # tags of TIFF
-TIFF_COLOURS = (0, 1, 2, 3, 5)  # greys, RGB, palette, CMYK
-UNSIGNED = 1
-SAVE_8_BITS = "save it with 8 bits"
 
 
 class PictureError(InputError):
@@ -86,52 +81,20 @@ def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
 
 
 def _decoded(image: Image.Image, full_size: bool) -> Image.Image:
-    tags = getattr(image, "tag_v2", {})
-    if tags.get(PHOTOMETRIC, 1) not in TIFF_COLOURS:
-        raise PictureError("colours that are neither greys nor RGB: save it as PNG")
-    if set(tags.get(SAMPLE_FORMAT, ())) - {UNSIGNED}:
-        raise PictureError(f"signed or floating-point numbers: {SAVE_8_BITS}")
-    is_deep = _is_deep(image)
-    declares = image.format in ("PNG", "PPM") and image.mode != "F"
-    if is_deep and ("transparency" in image.info or not declares):
-        raise PictureError(f"more than 8 bits: {SAVE_8_BITS}")
+    # Of 16 bits, Pillow keeps the highest 8. Cameras use 12 or 14, and no file says so.
+    if image.mode[0] in "IF" or (image.tile and ";16" in str(image.tile[0].args)):
+        raise PictureError("more than 8 bits: save it with 8 bits")
     if not full_size:
         image.draft("L", (ENOUGH, ENOUGH))
     if image.format == "PNG" and "transparency" in image.info and image.tile:
         # Pillow widens greys of 2 and 4 bits to 8, but not the one that is transparent.
         image.info["transparency"] *= {"L;2": 85, "L;4": 17}.get(image.tile[0].args, 1)
     image = ImageOps.exif_transpose(image)
-    if is_deep:
-        image = _high_bytes(image)
     if not image.has_transparency_data:
         return image.convert("L")
     if image.mode == "RGBA":
         return Image.merge("LA", (image.convert("L"), image.getchannel("A")))
     return image.convert("LA")
-
-
-def _is_deep(image: Image.Image) -> bool:
-    """Whether its numbers have more than 8 bits, which Pillow forgets when it decodes colours."""
-    if image.mode[0] in "IF" or max(getattr(image, "tag_v2", {}).get(BITS, (8,))) > 8:
-        return True
-    arguments = image.tile[0].args if image.tile else ()
-    if image.format == "PPM":
-        return arguments[-1] > 255
-    return isinstance(arguments, str) and bool(re.search(";16[BLN]", arguments))
-
-
-def _high_bytes(image: Image.Image) -> Image.Image:
-    """8 bits of 16. Cameras use 12 or 14 of these bits, and no file says so: raises PictureError
-    where the highest two are not used."""
-    if image.mode[0] == "I":
-        greys = np.asarray(image, float) / 257
-        highest, image = greys.max(), Image.fromarray(greys.round().astype(np.uint8))
-    else:  # Pillow has cut colours to 8 bits already
-        colours = [band for band in image.getbands() if band != "A"]
-        highest = max(image.getchannel(band).getextrema()[1] for band in colours)
-    if highest <= 64:
-        raise PictureError(f"16 bits, of which the highest are not used: {SAVE_8_BITS}")
-    return image
 
 
 def printable(text: object) -> str:

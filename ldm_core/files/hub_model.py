@@ -29,17 +29,15 @@ A latent diffusion model that draws grey pictures of 28 × 28 pixels. Its classe
 from ldm_core import LatentDiffusion
 
 model = LatentDiffusion.from_pretrained("{{ name }}")
-pictures = model.generate([0, {{ (prompt or 1).__repr__() }}, None])  # uint8 (3, 28, 28)
+pictures = model.generate([0, {{ prompt.__repr__() }}, None])  # uint8 (3, 28, 28)
 ```
 
 ```sh
 python -m ldm_core.sample --weights {{ name }} --count 10 --out ten.gif
 ```
-{% if words %}
+
 A prompt has at most {{ model.vocabulary.n_positions }} words out of these: {{ words }}.
-{% else %}
-These weights know labels only.
-{% endif %}{% if records %}
+{% if records %}
 | file | learned from | steps | time | loss | made on |
 |---|---|---|---|---|---|
 {% for file, r in records %}| `{{ file }}` | {{ r.dataset }}: {{ r.settings.data }} | \
@@ -123,15 +121,12 @@ class HubModel(
         return None
 
 
-def example_prompt(vocabulary: Vocabulary | None) -> str | None:
-    """An example, such as "bold zero"; None for a model that knows labels only."""
-    if vocabulary is None:
-        return None
+def example_prompt(vocabulary: Vocabulary) -> str:
+    """An example, such as "bold zero"."""
     phrases = [vocabulary.phrases(name, HIGH)[0] for name in vocabulary.styles[:1]]
     return " ".join(map(vocabulary.write, [*phrases, (vocabulary.class_row(0),)]))
 
 
-def known_words(vocabulary: Vocabulary | None) -> str:
+def known_words(vocabulary: Vocabulary) -> str:
     """All words, those of the same meaning joined by strokes."""
-    rows = vocabulary.rows if vocabulary else ()
-    return ", ".join("/".join(row) for row in rows if row)
+    return ", ".join("/".join(row) for row in vocabulary.rows if row)

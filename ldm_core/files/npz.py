@@ -1,28 +1,13 @@
 """Many images in one NumPy file."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..checks import InputError
-from ..config import PICTURE_SIDE
 from .whole_file import whole_file
-
-
-def room_for_images(count: int) -> np.ndarray:
-    """Make an empty array uint8 (count, 28, 28); raises InputError where memory is too small."""
-    shape = count, PICTURE_SIDE, PICTURE_SIDE
-    try:
-        return np.empty(shape, np.uint8)
-    except MemoryError as error:
-        raise InputError(
-            f"{count:,} images need {math.prod(shape) / 1e9:,.1f} GB of memory, more than this "
-            "machine has: choose a smaller count, and other seeds for the rest."
-        ) from error
 
 
 def write_npz(

@@ -20,10 +20,6 @@ class LatentDistribution(NamedTuple):
     mean: Tensor
     std: Tensor
 
-    def sample(self, noise: Tensor) -> Tensor:
-        """z = mean + std * noise, the reparameterisation of Kingma & Welling 2014, eq. 4."""
-        return self.mean + self.std * noise
-
 
 def kl_divergence(mean: Tensor, log_var: Tensor) -> Tensor:
     """KL(N(mean, exp(log_var)) || N(0, 1)) per image, in nats: (B,).

@@ -51,9 +51,7 @@ NUMBER_WORDS = {
 # Dots and a colon before a figure separate nothing: "bold:1.1" must not name a 1.
 SEPARATOR = r"""(?:[\s,;!?\-'"…]|\.\.+|[.:](?![-+]?\.?[0-9]))"""
 GAP = re.compile(SEPARATOR)
-DECIMALS = re.compile(r"[0-9]+(?:,[0-9]+)+")  # some write 1,1 for 1.1
-UNKNOWN = re.compile(rf"{DECIMALS.pattern}|(?:[.:]-(?=\.?[0-9])|(?!{SEPARATOR}).)+", re.DOTALL)
-WEIGHT = re.compile(r"[.:*=^][-+]?\.?[0-9]|[0-9][,%]")  # in what is no word
+UNKNOWN = re.compile(rf"(?:(?!{SEPARATOR}).)+", re.DOTALL)
 ADVISED = 3  # unknown words that an error names
 
 Phrase = tuple[int, ...]  # its words, as rows
@@ -150,8 +148,7 @@ class Vocabulary:
         """The words of a prompt and what they say.
 
         Raises InputError, which says all that is wrong: words that are not known, with the nearest
-        ones that are; weights such as "bold:1.1"; too many words; two classes, or two thirds of one
-        property.
+        ones that are; too many words; two classes, or two thirds of one property.
         """
         tokens = list(self._tokens(prompt))
         rows = tuple(row for row, _ in tokens if row)
@@ -183,9 +180,8 @@ class Vocabulary:
         """Each word as its row and its text; the row of an unknown word is None."""
         text, at = typed(prompt), 0
         while at < len(text):
-            known, number = self._known.match(text, at), DECIMALS.match(text, at)
-            row = self._row(prompt[at : known.end()]) if known else None
-            if row and not (number and number.end() > known.end()):
+            known = self._known.match(text, at)
+            if known and (row := self._row(prompt[at : known.end()])):
                 yield row, prompt[at : known.end()]
                 at = known.end()
             elif match := GAP.match(text, at):
@@ -216,11 +212,6 @@ class Vocabulary:
         return None
 
     def _advice(self, word: str) -> str:
-        if WEIGHT.search(typed(word)):
-            *others, last = self.styles or [""]
-            named = f"{', '.join(others)} or {last}" if others else last
-            sliders = f": set {named}, from -1 to 1" if last else ""
-            return f"the weight {brief(word)} (weights are not read{sliders})"
         spellings = [spelling for row in self.rows for spelling in row]
         likeness = difflib.SequenceMatcher(b=folded(word))
 

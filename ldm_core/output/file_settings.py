@@ -34,6 +34,7 @@ WEIGHTS = "weights"  # the key under which a file keeps the fingerprint of the w
 SCALE = 8  # without --scale: how many times larger ...
 FIT_SIDE = 1120  # ... or less, so that no side has more pixels than this
 STRENGTH = 0.7  # without --strength; 1 with a mask, as the new pixels owe nothing to the picture
+MAX_COUNT = 1_000_000  # images, which are held in memory: 784 MB
 FRAMES = 12  # of a morph, from one point to the next
 
 
@@ -146,7 +147,7 @@ class Images(Config):
 
     label: str | None = checked(check_text)
     prompt: str | None = checked(check_text)
-    count: int | None = checked(check_whole, 1, MAX_SEED + 1)
+    count: int | None = checked(check_whole, 1, MAX_COUNT)
     seed: int | None = checked(check_whole, 0, MAX_SEED)
     start: Picture | Inversion | None = None
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ..config import PICTURE_SIDE
 from ..files.animation import ENCODERS, write_animation
-from ..files.npz import room_for_images, write_npz
+from ..files.npz import write_npz
 from ..files.pictures import grid_shape, lay_out, write_png
 from ..files.weights import weights_of
 from ..inputs import MAX_SEED
@@ -39,8 +39,8 @@ def write_samples(
 
     follow: wraps the steps of each batch, for example to enforce a deadline; without it, there is a
     progress bar. Returns the settings with everything filled in. Raises InputError for an unknown
-    label, a picture that would be too large, and images that would not fit into memory. A .npz and
-    a .png hold all finished images, 784 bytes each. An animation holds what `write_animation` says,
+    label, and a picture that would be too large. A .npz and a .png hold all finished images, 784
+    bytes each. An animation holds what `write_animation` says,
     and all its batches run side by side; that of a morph shows its images one after the other.
     """
     images = settings.images.settled(model.class_names)
@@ -160,7 +160,7 @@ def _finished(
     model: LatentDiffusion, runs: Iterable[Iterator[DenoisingStep]], count: int
 ) -> np.ndarray:
     """The finished images of all batches, uint8 (count, 28, 28)."""
-    array, first = room_for_images(count), 0
+    array, first = np.empty((count, PICTURE_SIDE, PICTURE_SIDE), np.uint8), 0
     for steps in runs:
         last = deque(steps, maxlen=1).pop()
         batch = model.decode(last.x_t).cpu().numpy()

@@ -5,7 +5,7 @@ a picture, and the U-Net a dozen times.)
 """
 
 from ..model.conditioning import Conditioning
-from ..model.text import TextConditioning, TextEncoder
+from ..model.text import TextEncoder
 from ..model.unet import UNet
 from ..model.vocabulary import EMPTY
 from .onnx_layers import Accuracy, Layers
@@ -13,19 +13,11 @@ from .onnx_networks import add_context
 
 
 def prompt_graph(conditioning: Conditioning, unet: UNet, accuracy: Accuracy | None = None) -> bytes:
-    """A model that takes N prompts and returns all that `unet_graph` needs to know of them, as
-    `context_graph` does.
-
-    Of a model that knows words it takes rows int32 and amounts float32, each (N, n_tokens), as in
-    `Positions`; of one that knows labels only, ids int32 (N,), as from `LabelConditioning.ids`.
+    """A model that takes N prompts, rows int32 and amounts float32, each (N, n_tokens), as in
+    `Positions`, and returns all that `unet_graph` needs to know of them, as `context_graph` does.
     """
     graph, n_tokens = Layers(accuracy), conditioning.config.n_tokens
-    if isinstance(conditioning, TextConditioning):
-        context = _add_encoder(graph, conditioning.encoder, n_tokens)
-    else:
-        table, ids = graph.weights(conditioning.tokens.weight), graph.input("ids", ("N",), "int32")
-        tokens = graph.add("Gather", table, ids)
-        context = graph.reshape(tokens, 0, n_tokens, -1)
+    context = _add_encoder(graph, conditioning.encoder, n_tokens)
     return graph.model(add_context(graph, context, unet, n_tokens))
 
 

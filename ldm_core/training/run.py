@@ -33,7 +33,6 @@ STAGES: dict[str, tuple[type[Stage], ...]] = {
     "all": (VAEStage, UNetStage),
     "classifier": (ClassifierStage,),
 }
-POSITIONS = 12  # words that a prompt may have; sentences of the captions have at most as many
 # Of --minutes: imports before the clock begins; the last grid, the animation and the checkpoint
 # after the last step. In a run of a minute, a tenth of it.
 RESERVED_SECONDS = 8.0
@@ -250,8 +249,8 @@ class TrainingRun:
 
 def model_config(class_names: tuple[str, ...]) -> ModelConfig:
     """The parts of a model that knows the words for these classes."""
-    vocabulary = make_vocabulary(class_names)
-    return ModelConfig(conditioning=ConditioningConfig(class_names, POSITIONS, vocabulary))
+    conditioning = ConditioningConfig(class_names, vocabulary=make_vocabulary(class_names))
+    return ModelConfig(conditioning=conditioning)
 
 
 def environment(device: torch.device, processes: Processes) -> dict[str, Any]:

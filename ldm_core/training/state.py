@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checks import InputError
-from ..files.checkpoint import load_tensors, read_checkpoint, save_checkpoint
+from ..files.checkpoint import CheckpointError, load_tensors, read_checkpoint, save_checkpoint
 from .optimisers import Average, Optimisers
 
 
@@ -97,6 +97,9 @@ class StateFile:
             return None
         remedy = "Start over with --force."
         tensors, about = read_checkpoint(self.path, "training state", remedy)
+        needed = {"losses", "settings", "environment", "begin", "elapsed"}
+        if missing := sorted(needed - tensors.keys() - about.keys()):
+            raise CheckpointError(f"{self.path} has no {', '.join(missing)}. {remedy}")
         check_settings(self.path, about.pop("settings"), self.settings)
         if changed := differences(about.pop("environment"), self.environment):
             print(

@@ -15,11 +15,10 @@ from playwright.sync_api import sync_playwright
 
 from demo.static_page import node_modules
 from hosting.browser import launch
-from ldm_core import UserError
+from ldm_core import LatentDiffusion, UserError
 from ldm_core.export.__main__ import main
-from ldm_core.files.weights import save_unet, save_vae
 
-from ..conftest import ROOT
+from ..conftest import ROOT, save, small_parts
 from .hosting import hosting
 
 START_S = 120
@@ -58,11 +57,10 @@ def packages():
 
 
 @pytest.fixture(scope="session")
-def label_weights(label_model, tmp_path_factory):
-    """Weights of a small model that knows labels only."""
-    folder = tmp_path_factory.mktemp("labels")
-    save_vae(folder / "vae.safetensors", label_model.vae, {})
-    save_unet(folder / "unet.safetensors", label_model, {})
+def other_weights(tmp_path_factory):
+    """Weights of another small model."""
+    folder = tmp_path_factory.mktemp("other")
+    save(folder, LatentDiffusion(small_parts(("circle", "star"))))
     return folder
 
 

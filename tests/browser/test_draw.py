@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ldm_core.files.drawings import as_digit
+from ldm_core.files.drawings import digit_in
 
 from .actions import (
     generate,
@@ -128,14 +128,14 @@ def test_a_photograph_becomes_a_digit(page, tmp_path):
     Image.fromarray(grey).save(tmp_path / "photo.jpg")
     choice = lambda: page.set_input_files(".easel input[type=file]", tmp_path / "photo.jpg")
     digit = digit_after(page, choice).astype(float)
-    assert np.abs(digit - as_digit(grey)).mean() < 8
+    assert np.abs(digit - digit_in(grey).digit).mean() < 8
     assert page.inner_text(".seen .note") == ""
 
 
 def test_what_was_left_out_of_a_photograph_is_said(page, tmp_path):
     grey = np.full((1000, 1000), 210, np.uint8)
     grey[300:370, 350:750] = grey[300:800, 680:750] = 40
-    clean = as_digit(grey)
+    clean = digit_in(grey).digit
     grey[:, :90], grey[900:920, 800:820] = 60, 30  # a dark table and a speck
     Image.fromarray(grey).save(tmp_path / "table.png")
     choice = lambda: page.set_input_files(".easel input[type=file]", tmp_path / "table.png")

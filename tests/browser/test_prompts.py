@@ -8,14 +8,11 @@ from .actions import (
     generate,
     open_fold,
     set_steps,
-    settings,
     slide,
     visible,
     wait_until_ready,
     write,
 )
-from .conftest import pages, serving
-from .hosting import hosting
 
 STATE = """() => [
   document.querySelector("#prompt input").value,
@@ -119,28 +116,6 @@ def test_a_prompt_with_a_mistake_starts_no_run(open_page, field, by):
     page.keyboard.type("d")
     set_steps(page, 2)
     generate(page)
-
-
-@pytest.fixture(params=["gradio", "static"])
-def open_label_page(request, browser, label_weights, export, tmp_path):
-    """A page of a model that knows labels only."""
-    if request.param == "gradio":
-        served = serving(tmp_path, "--weights", label_weights)
-    else:
-        served = hosting(export(label_weights))
-    with served as address, pages(browser, address) as open_page:
-        yield open_page
-
-
-def test_weights_of_labels_have_a_page_without_words(open_label_page):
-    page = open_label_page("?prompt=bold+seven")
-    page.locator(".notice").filter(has_text="These weights know labels only").wait_for()
-    for selector in ("#prompt", "#stroke", "#negative_prompt"):
-        assert page.locator(selector).count() == 0
-    choose_label(page, "4")
-    set_steps(page, 2)
-    generate(page)
-    assert settings(page).startswith("label 4 · ")
 
 
 def test_a_mistake_or_two_move_nothing(open_page):

@@ -49,9 +49,7 @@ def models(weights, tmp_path):
     return tmp_path / "models"
 
 
-def test_a_new_model_appears_on_the_menu_and_a_damaged_one_is_told(
-    browser, models, label_weights, tmp_path
-):
+def test_a_new_model_appears_on_the_menu_and_a_damaged_one_is_told(browser, models, tmp_path):
     with serving(tmp_path, "--weights", models) as url, pages(browser, url) as open_page:
         page = open_page(**PHONE)
         menu = page.locator(".models")

@@ -164,14 +164,6 @@ def test_drawings_on_paper_become_light_on_dark(tmp_path):
     assert all(torch.equal(data.pixels, before) for data, before in zip(both(tmp_path), light))
 
 
-def test_pictures_that_are_nearly_black_are_refused(tmp_path):
-    """Masks of 0 and 1."""
-    write(tmp_path, "a", "b")
-    for path in tmp_path.rglob("*.png"):
-        Image.fromarray((picture() > 99).astype(np.uint8)).save(path)
-    refused(tmp_path, "nearly black, with no value above 1 of 255")
-
-
 def test_large_pictures_are_averaged_and_keep_their_proportions():
     wide = np.tile(np.array([[0, 200], [100, 100]], np.uint8), (28, 56))  # 56 x 112
     square = to_square(wide, invert=False)

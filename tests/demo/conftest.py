@@ -13,8 +13,8 @@ from demo.run import Runner
 
 
 @pytest.fixture
-def runner(label_model):
-    return Runner(label_model)
+def runner(small_model):
+    return Runner(small_model)
 
 
 def models_of(model) -> Models:

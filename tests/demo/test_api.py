@@ -23,8 +23,8 @@ from .values import GOOD, greys, with_words
 
 
 @pytest.fixture
-def api(label_model, tmp_path):
-    return Api(models_of(label_model), tmp_path)
+def api(small_model, tmp_path):
+    return Api(models_of(small_model), tmp_path)
 
 
 @pytest.fixture
@@ -204,8 +204,8 @@ def test_examples_are_drawn_once_and_are_pictures_of_requests(address, runner, m
     assert get("nothing")["error"]["message"].startswith("There is no 'nothing', only more")
 
 
-def test_an_example_that_a_busy_server_gave_up_is_drawn_later(label_model, tmp_path, serve):
-    models = models_of(label_model)
+def test_an_example_that_a_busy_server_gave_up_is_drawn_later(small_model, tmp_path, serve):
+    models = models_of(small_model)
     models.first.deadline_s = -1
     address = serve(Api(models, tmp_path))
     said = httpx.get(f"{address}data/compare.json", timeout=60).json()
@@ -232,13 +232,13 @@ def test_modules_are_served_as_modules(address):
         assert httpx.get(f"{address}{path}").status_code == 404
 
 
-def test_one_page_serves_several_models(label_model, tmp_path, serve):
+def test_one_page_serves_several_models(small_model, tmp_path, serve):
     (tmp_path / "a").mkdir()
     for name in ("a", "b"):
         (tmp_path / name).mkdir(exist_ok=True)
         for file in ("vae", "unet"):
             (tmp_path / name / f"{file}.safetensors").touch()
-    of_name = {"a": label_model, "b": with_words(("caf\udce9", "star"))}
+    of_name = {"a": small_model, "b": with_words(("caf\udce9", "star"))}
     models = Models(tmp_path, lambda folder, name: Runner(of_name[name], name, folder))
     address = serve(Api(models, tmp_path / "files"))
     assert ask(address, "models", {}) == [{"name": n, "problem": ""} for n in ("a", "b")]

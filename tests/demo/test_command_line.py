@@ -46,8 +46,8 @@ def test_a_device_that_does_not_exist_is_refused(weights, capsys):
     assert "not 'tpu'" in refusal(capsys, "--weights", str(weights), "--device", "tpu")
 
 
-def test_a_taken_port_is_named(label_model, monkeypatch, capsys):
-    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: label_model)
+def test_a_taken_port_is_named(small_model, monkeypatch, capsys):
+    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: small_model)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -67,15 +67,15 @@ def test_an_address_of_another_machine_is_refused(host, capsys):
     assert f"cannot serve at {host}" in said and "Choose another --host" in said
 
 
-def test_no_folder_for_files_is_refused(label_model, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: label_model)
+def test_no_folder_for_files_is_refused(small_model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: small_model)
     (tmp_path / "file").touch()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file"))
     assert "Set GRADIO_TEMP_DIR" in refusal(capsys, "--port", str(free_port()))
 
 
-def test_a_proxy_for_a_public_link_may_need_a_package(label_model, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: label_model)
+def test_a_proxy_for_a_public_link_may_need_a_package(small_model, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(LatentDiffusion, "load", lambda *_, **__: small_model)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     monkeypatch.setenv("ALL_PROXY", "nonsense://127.0.0.1:9")
     assert "nonsense" in refusal(capsys, "--share", "--port", str(free_port()))

@@ -12,10 +12,10 @@ from demo.draw import EMPTY, look
 from demo.reproduce import checked
 from demo.run import Runner
 from ldm_core import InputError
-from ldm_core.files.drawings import as_digit
+from ldm_core.files.drawings import digit_in
 from ldm_core.output.file_settings import picture_text
 
-from .values import greys, with_words
+from .values import greys
 
 
 def drawing(side=336):
@@ -42,9 +42,9 @@ def half_mask():
 SETTINGS = {"steps": 3, "seed": 5, "guidance_scale": 1.5}
 
 
-@pytest.fixture(params=["labels", "words"])
-def model(request, label_model):
-    return label_model if request.param == "labels" else with_words()
+@pytest.fixture
+def model(small_model):
+    return small_model
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def ask(model):
 
 
 def test_a_drawing_is_centred_as_mnist_is(ask):
-    assert (greys(ask(strength=0.5).values["start_from"]) == as_digit(drawing())).all()
+    assert (greys(ask(strength=0.5).values["start_from"]) == digit_in(drawing()).digit).all()
 
 
 def test_what_the_settings_say_makes_the_same_request(ask, model):
@@ -84,7 +84,7 @@ def test_a_re_imagined_drawing_has_fewer_steps(ask, model):
     assert [(step.index, step.steps) for step in steps] == [(0, 1), (1, 1)]
     assert request.line().startswith("a digit re-imagined · label 7 · ")
     assert request.file.images.start.strength == 0.4
-    assert request.file.to_dict()["start_from"] == picture_text(as_digit(drawing()))
+    assert request.file.to_dict()["start_from"] == picture_text(digit_in(drawing()).digit)
 
 
 def test_an_edit_says_how_exact_the_way_back_is(ask, model):
@@ -124,11 +124,11 @@ def test_what_is_seen_of_a_drawing(model):
 def test_a_photograph_is_read(model):
     photograph = 200 - (drawing() // 255) * np.uint8(150)  # a dark digit on grey paper
     seen = look(model, file_of(photograph, "JPEG"))
-    assert np.abs(greys(seen["digit"]).astype(float) - as_digit(drawing())).mean() < 8
+    assert np.abs(greys(seen["digit"]).astype(float) - digit_in(drawing()).digit).mean() < 8
     assert seen["note"] == ""
     photograph[:, :9] = 20  # a dark table
     seen = look(model, file_of(photograph))
-    assert np.abs(greys(seen["digit"]).astype(float) - as_digit(drawing())).mean() < 8
+    assert np.abs(greys(seen["digit"]).astype(float) - digit_in(drawing()).digit).mean() < 8
     assert seen["note"] == "left out: what lies at the border"
 
 

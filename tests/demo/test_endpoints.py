@@ -14,7 +14,7 @@ from gradio_client import Client
 from PIL import Image
 
 from demo import app
-from demo.request import Request, left_out, start_of
+from demo.request import LEFT_OUT, Request, start_of
 from demo.run import Runner
 from demo.serving import forget_calls
 from ldm_core import read_settings
@@ -183,7 +183,7 @@ def test_the_endpoint_takes_the_values_of_a_request(page, model):
     named = page.get_api_info()["named_endpoints"]
     assert named.keys() == {f"/{n}" for n in ("generate", "draw", "morph", "compare", "animation")}
     taken = {p["parameter_name"]: p["parameter_default"] for p in named["/generate"]["parameters"]}
-    assert taken == start_of(model, "denoise") | left_out(model)
+    assert taken == start_of(model, "denoise") | LEFT_OUT
     assert list(taken)[:5] == ["label", "guidance_scale", "steps", "sampler", "seed"]
 
 

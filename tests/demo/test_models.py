@@ -24,9 +24,9 @@ def damage(folder):
 
 
 @pytest.fixture
-def folder(label_model, tmp_path):
+def folder(small_model, tmp_path):
     """Two models, and others that cannot be used."""
-    save(tmp_path / "labels", label_model)
+    save(tmp_path / "labels", small_model)
     save(tmp_path / "some words", with_words())
     shutil.copytree(tmp_path / "labels", tmp_path / "damaged")
     damage(tmp_path / "damaged")

@@ -10,14 +10,14 @@ from demo.run import Runner
 from ldm_core import InputError, UserError
 from ldm_core.runtime.backends import make_backend
 
-from .values import greys, with_words
+from .values import greys
 
 SETTINGS = {"frames": 3, "steps": 2, "guidance_scale": 1.5, "sampler": "ddim"}
 
 
-@pytest.fixture(params=["labels", "words"])
-def model(request, label_model):
-    return label_model if request.param == "labels" else with_words()
+@pytest.fixture
+def model(small_model):
+    return small_model
 
 
 @pytest.fixture

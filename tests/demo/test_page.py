@@ -10,7 +10,6 @@ from demo import app
 from demo.about import about, starts_of
 from demo.request import values_of
 from demo.run import Runner
-from demo.values import OF_WORDS
 from demo.web_files import WEB, modules, script_json
 from ldm_core import LatentDiffusion
 
@@ -21,9 +20,9 @@ from .values import with_words
 TABS = ("watch", "compare", "draw", "morph")
 
 
-@pytest.fixture(params=["words", "labels"])
-def model(request, label_model):
-    return with_words() if request.param == "words" else label_model
+@pytest.fixture
+def model(small_model):
+    return small_model
 
 
 def built(model):
@@ -61,11 +60,6 @@ def test_labels_are_offered_by_the_names_of_classes():
     assert [title for title, _ in found["label"]["choices"]] == ["any", "1", "no label"]
 
 
-def test_a_model_of_labels_has_no_control_for_words(label_model):
-    found = components(built(label_model)[0])
-    assert not found.keys() & set(OF_WORDS)
-
-
 def test_a_property_that_the_model_has_no_words_for_has_no_slider():
     found = components(built(with_words(("medium", "b")))[0])
     assert "stroke" not in found and {"lean", "width"} <= found.keys()
@@ -100,7 +94,7 @@ def test_each_host_mounts_a_part_that_is_there(model):
     assert {tab for tab, _ in mounted} == {*TABS, "train"}
     for _, part in mounted:
         assert (WEB / f"{part}.html").is_file(), part
-    assert ("watch", "prompt") in mounted or model.vocabulary is None
+    assert ("watch", "prompt") in mounted
 
 
 def test_the_head_brings_what_the_scripts_know_and_preloads_modules(model):

@@ -208,10 +208,3 @@ def test_other_weights_are_told(runner, tmp_path):
     settings = read_settings(tmp_path / "a.gif") | {"weights": "0" * 16}
     found = open_(runner, gif(tmp_path, settings), "x.gif")
     assert "made with other weights, so the picture is not the same" in found["said"]
-
-
-def test_weights_that_know_labels_only_take_what_they_can(label_model, runner, tmp_path):
-    of_labels = Runner(label_model)
-    with pytest.raises(InputError, match="know labels only, and no prompt"):
-        open_(of_labels, made(runner, "words")[1], "x.gif")
-    assert open_(of_labels, made(runner)[1], "x.gif")["settings"]["label"] == "7"

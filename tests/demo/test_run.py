@@ -13,8 +13,8 @@ from .values import GOOD, greys
 
 
 @pytest.fixture
-def request_(label_model):
-    return Request.check(label_model, GOOD)
+def request_(small_model):
+    return Request.check(small_model, GOOD)
 
 
 def test_steps_are_the_model_s_own(runner, request_):
@@ -76,8 +76,8 @@ def test_images_of_other_seeds_come_in_one_batch(runner, request_):
         assert np.abs(image.astype(int) - last.x_t).max() <= 1
 
 
-def test_a_run_has_a_deadline(label_model, request_):
-    steps = Runner(label_model, deadline_s=-1).steps(request_)
+def test_a_run_has_a_deadline(small_model, request_):
+    steps = Runner(small_model, deadline_s=-1).steps(request_)
     assert next(steps).index == 0
     with pytest.raises(UserError, match="ended after -1 seconds"):
         next(steps)

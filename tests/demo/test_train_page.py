@@ -40,11 +40,11 @@ REPORT = {
 
 
 @pytest.fixture
-def folder(label_model, tmp_path):
+def folder(small_model, tmp_path):
     """Weights with all that training and evaluation leave beside them."""
-    save_vae(tmp_path / "vae.safetensors", label_model.vae, RECORD)
-    save_unet(tmp_path / "unet.safetensors", label_model, RECORD)
-    weights = weights_of(label_model)
+    save_vae(tmp_path / "vae.safetensors", small_model.vae, RECORD)
+    save_unet(tmp_path / "unet.safetensors", small_model, RECORD)
+    weights = weights_of(small_model)
     grids = [np.full((58, 88), grey, np.uint8) for grey in (0, 100)]
     about = {"steps": [0, 60], "scale": 2, "weights": weights}
     write_animation(tmp_path / "training.gif", grids, settings=about, scale=2)
@@ -108,8 +108,8 @@ def test_what_is_damaged_or_of_other_weights_is_left_out(folder, change):
 
 
 @pytest.mark.parametrize("report", [{}, {"samples": 3}, {**REPORT, "samples": {}}])
-def test_an_evaluation_that_lacks_figures_is_damaged(folder, label_model, report):
-    content = json.dumps({**report, "weights": weights_of(label_model)})
+def test_an_evaluation_that_lacks_figures_is_damaged(folder, small_model, report):
+    content = json.dumps({**report, "weights": weights_of(small_model)})
     (folder / "evaluation.json").write_text(content)
     assert "evaluation.json is damaged." in told(folder)[1]
 
@@ -118,8 +118,8 @@ def test_an_evaluation_that_lacks_figures_is_damaged(folder, label_model, report
     "record",
     [{"steps": "x", "losses": 3}, {"losses": ["x"]}, {"settings": 5, "environment": []}, [1]],
 )
-def test_a_foreign_record_does_not_break_the_page(folder, label_model, record):
-    save_vae(folder / "vae.safetensors", label_model.vae, record)
+def test_a_foreign_record_does_not_break_the_page(folder, small_model, record):
+    save_vae(folder / "vae.safetensors", small_model.vae, record)
     assert told(folder)[1].count("<svg") == 1
 
 

@@ -67,13 +67,13 @@ def spaces(installed, monkeypatch):
 
 
 @pytest.fixture
-def loaded(label_model, monkeypatch):
+def loaded(small_model, monkeypatch):
     """How models were loaded; each is the small one."""
     calls = []
 
     def load(folder, device="cpu", backend="auto"):
         calls.append((str(folder), device, backend))
-        return label_model
+        return small_model
 
     monkeypatch.setattr(LatentDiffusion, "load", load)
     return calls
@@ -85,13 +85,13 @@ def lent(spaces, loaded):
 
 
 @pytest.fixture
-def on_gpu(label_model, lent):
-    return Runner(label_model, elsewhere=lent)
+def on_gpu(small_model, lent):
+    return Runner(small_model, elsewhere=lent)
 
 
 @pytest.fixture
-def request_(label_model):
-    return Request.check(label_model, GOOD)
+def request_(small_model):
+    return Request.check(small_model, GOOD)
 
 
 def test_the_generator_asks_for_a_gpu_that_a_visitor_can_have(spaces, lent, loaded):
@@ -110,14 +110,14 @@ def test_steps_come_one_by_one_through_the_package(on_gpu, request_, spaces):
         assert spaces.made == [*range(index + 1)]
 
 
-def test_pictures_are_those_of_the_lent_gpu(label_model, request_, on_gpu, monkeypatch):
+def test_pictures_are_those_of_the_lent_gpu(small_model, request_, on_gpu, monkeypatch):
     monkeypatch.setattr(on_gpu, "model", None)
-    own = [step.x_t for step in Runner(label_model).steps(request_)]
+    own = [step.x_t for step in Runner(small_model).steps(request_)]
     assert all(map(np.array_equal, own, [step.x_t for step in on_gpu.steps(request_)]))
 
 
 @pytest.mark.parametrize("good", [0, 1, 3, 4])
-def test_what_the_gpu_does_not_draw_is_drawn_here(label_model, request_, lent, good, caplog):
+def test_what_the_gpu_does_not_draw_is_drawn_here(small_model, request_, lent, good, caplog):
     def elsewhere(request):
         for step in lent(request):
             if step.index == good:
@@ -125,9 +125,9 @@ def test_what_the_gpu_does_not_draw_is_drawn_here(label_model, request_, lent, g
             yield step
         raise RuntimeError("You have exceeded your free ZeroGPU quota")
 
-    own = list(Runner(label_model).steps(request_))
+    own = list(Runner(small_model).steps(request_))
     with caplog.at_level(logging.WARNING):
-        steps = list(Runner(label_model, elsewhere=elsewhere).steps(request_))
+        steps = list(Runner(small_model, elsewhere=elsewhere).steps(request_))
     assert [step.index for step in steps] == [step.index for step in own]
     assert all((a.x_t == b.x_t).all() for a, b in zip(steps, own))
     assert "quota" in caplog.text
@@ -150,7 +150,7 @@ def test_previews_and_examples_take_nothing_from_anybody_s_quota(on_gpu, request
 
 
 def test_the_page_streams_from_the_lent_gpu_in_the_visitor_s_name(
-    label_model, lent, spaces, serve, tmp_path
+    small_model, lent, spaces, serve, tmp_path
 ):
     """The package looks for the visitor among the headers of Gradio's request."""
     visitors = []
@@ -159,7 +159,7 @@ def test_the_page_streams_from_the_lent_gpu_in_the_visitor_s_name(
         visitors.append(LocalContext.request.get().headers.get("x-ip-token"))
         yield from lent(request)
 
-    models = models_of(label_model)
+    models = models_of(small_model)
     models.first.elsewhere = elsewhere
     address = serve(Api(models, tmp_path))
     visitor = {"X-IP-Token": "of the visitor"}

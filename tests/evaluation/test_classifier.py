@@ -1,11 +1,13 @@
 import pytest
 import torch
 
-from ldm_core.config import ClassifierConfig, ModelConfig, TrainingConfig
+from ldm_core.config import ClassifierConfig, TrainingConfig
 from ldm_core.data.datasets import LabelledImages
 from ldm_core.evaluation.classifier import Classifier, load_classifier
 from ldm_core.training.loop import train
 from ldm_core.training.stages import ClassifierStage, Materials
+
+from ..conftest import SMALL
 
 CONFIG = ClassifierConfig(class_names=("left", "right"), width=8, d_features=16)
 
@@ -24,9 +26,7 @@ def trained(steps: int, disturbance: int = 0) -> ClassifierStage:
     config = TrainingConfig(classifier_batch=16)
     read_vae = lambda: pytest.fail("a classifier needs no VAE")
     device = torch.device("cpu")
-    stage = ClassifierStage(
-        Materials(halves(64), halves(64), ModelConfig(), config, device, read_vae)
-    )
+    stage = ClassifierStage(Materials(halves(64), halves(64), SMALL, config, device, read_vae))
     stage.prepare()
     learner = stage.learner()
     torch.manual_seed(disturbance)

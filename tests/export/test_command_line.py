@@ -79,14 +79,6 @@ def test_force_replaces_files_of_the_same_name_and_no_others(export, tmp_path):
     assert content(tmp_path) == NEW | {"mine.txt": "old", os.path.join("sub", "mine.txt"): "old"}
 
 
-def test_a_file_is_never_replaced_by_a_folder(export, tmp_path):
-    (tmp_path / "sub").write_text("a file")
-    status, said = export("--out", tmp_path, "--force")
-    assert status == 2
-    assert f"{tmp_path / 'sub'} is a file, and is in the way" in said
-    assert content(tmp_path) == {"sub": "a file"}
-
-
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ldm_core.checks import InputError
-from ldm_core.files.drawings import as_digit, digit_in, read_digit, read_mask
+from ldm_core.files.drawings import digit_in, read_drawing, read_mask
 
 SIDE = 28
 
@@ -49,7 +49,7 @@ def photographed(digit, seed=0):
 def test_a_digit_is_centred_and_scaled_the_way_mnist_was(digits, make):
     errors = []
     for digit in digits:
-        found = as_digit(make(digit))
+        found = digit_in(make(digit)).digit
         assert found.shape == (SIDE, SIDE)
         assert found.dtype == np.uint8
         assert found.max() == 255
@@ -63,8 +63,8 @@ def test_a_digit_is_centred_and_scaled_the_way_mnist_was(digits, make):
 
 def test_where_it_is_drawn_and_how_large_does_not_matter(digits):
     for digit in digits[:3]:
-        one = as_digit(drawn(digit, 280, 0, 0, 280))
-        other = as_digit(drawn(digit, 500, 300, 7, 140))
+        one = digit_in(drawn(digit, 280, 0, 0, 280)).digit
+        other = digit_in(drawn(digit, 500, 300, 7, 140)).digit
         assert away(one, other) < 4
 
 
@@ -72,17 +72,17 @@ def test_where_it_is_drawn_and_how_large_does_not_matter(digits):
 def test_a_picture_that_this_program_wrote_is_taken_as_it_is(digits, times):
     for digit in digits:
         large = digit.repeat(times, 0).repeat(times, 1)
-        assert np.array_equal(as_digit(large), digit)
-        assert np.array_equal(as_digit(255 - large), digit)
+        assert np.array_equal(digit_in(large).digit, digit)
+        assert np.array_equal(digit_in(255 - large).digit, digit)
 
 
 def test_a_stroke_stays_whole_wherever_it_is():
     for shape, rows, columns in (((100, 40), (60, 95), (5, 9)), ((3, 200), (1, 2), (30, 36))):
         grey = np.zeros(shape, np.uint8)
         grey[slice(*rows), slice(*columns)] = 255
-        assert as_digit(grey).max() > 200
+        assert digit_in(grey).digit.max() > 200
     with pytest.raises(InputError, match="The picture is blank"):
-        as_digit(np.full((1, 1), 255, np.uint8))
+        digit_in(np.full((1, 1), 255, np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -98,19 +98,19 @@ def test_a_stroke_stays_whole_wherever_it_is():
 )
 def test_a_picture_with_nothing_on_it_is_refused(grey):
     with pytest.raises(InputError, match="The picture is blank, or too faint"):
-        as_digit(grey)
+        digit_in(grey)
 
 
 def test_files_of_any_format_are_read(digits, tmp_path):
     picture = drawn(digits[0])
-    wanted = as_digit(picture)
+    wanted = digit_in(picture).digit
     for name in ("a.png", "a.bmp", "a.webp", "a.jpg"):
         options = {"lossless": True} if name == "a.webp" else {}
         Image.fromarray(picture).save(tmp_path / name, **options)
-        assert away(read_digit(tmp_path / name), wanted) <= (1 if name == "a.jpg" else 0)
+        assert away(read_drawing(tmp_path / name).digit, wanted) <= (1 if name == "a.jpg" else 0)
     ink = Image.merge("RGBA", [Image.new("L", (280, 280))] * 3 + [Image.fromarray(picture)])
     ink.save(tmp_path / "ink.png")  # black on nothing, as a canvas saves it
-    assert np.abs(read_digit(tmp_path / "ink.png").astype(int) - wanted).max() <= 1
+    assert np.abs(read_drawing(tmp_path / "ink.png").digit.astype(int) - wanted).max() <= 1
 
 
 def test_a_file_that_is_no_picture_is_named(tmp_path):
@@ -121,8 +121,8 @@ def test_a_file_that_is_no_picture_is_named(tmp_path):
         ("blank.png", "blank.png: The picture is blank"),
     ):
         with pytest.raises(InputError, match=message):
-            read_digit(tmp_path / name)
-    for read in (read_digit, read_mask):
+            read_drawing(tmp_path / name)
+    for read in (read_drawing, read_mask):
         with pytest.raises(FileNotFoundError):
             read(tmp_path / "missing.png")
 
@@ -223,8 +223,8 @@ BESIDE = {
 @pytest.mark.parametrize(("add", "note"), BESIDE.values(), ids=BESIDE)
 def test_what_lies_beside_a_digit_is_left_out_and_named(digits, add, note):
     found = 0
-    for digit in digits:
-        clean = as_digit(seen_by_a_camera(on_paper(digit)))
+    for digit in digits[:8]:
+        clean = digit_in(seen_by_a_camera(on_paper(digit))).digit
         try:
             drawing = digit_in(seen_by_a_camera(add(on_paper(digit))))
         except InputError as error:  # it lies too near to this digit
@@ -233,7 +233,7 @@ def test_what_lies_beside_a_digit_is_left_out_and_named(digits, add, note):
         found += 1
         assert np.abs(drawing.digit.astype(int) - clean).mean() < 15  # it was 25 to 75
         assert drawing.note in (note if isinstance(note, tuple) else (note,))
-    assert found > len(digits) / 2
+    assert found > 4
 
 
 def two(one, other, gap, axis):
@@ -249,9 +249,9 @@ def two(one, other, gap, axis):
 
 @pytest.mark.parametrize("gap, axis", [(2, 1), (4, 1), (12, 1), (3, 0), (10, 0)])
 def test_two_digits_are_two_things(digits, gap, axis):
-    for one, other in zip(digits, digits[1:]):
+    for one, other in zip(digits, digits[1:10]):
         with pytest.raises(InputError, match="More than one thing stands out"):
-            as_digit(two(one, other, gap, axis))
+            digit_in(two(one, other, gap, axis))
 
 
 @pytest.mark.parametrize("angle", [0, 25])
@@ -263,7 +263,7 @@ def test_a_sheet_on_a_table_is_not_taken_for_a_digit(digits, angle, table):
         mask = Image.new("L", sheet.size, 255).rotate(angle, expand=True)
         photograph.paste(sheet.rotate(angle, expand=True), (60, 60), mask)
         with pytest.raises(InputError, match="or a filled area: crop it to one digit"):
-            as_digit(np.asarray(photograph))
+            digit_in(np.asarray(photograph))
 
 
 STROKES = {  # of digits in two strokes, in a square of 100
@@ -280,7 +280,7 @@ def test_two_strokes_apart_are_one_digit(strokes):
     for stroke in strokes:
         points = [(50 + 2 * x, 50 + 2 * y) for x, y in stroke]
         ImageDraw.Draw(image).line(points, fill=40, width=14, joint="curve")
-    found = as_digit(np.asarray(image))
+    found = digit_in(np.asarray(image)).digit
     rows, columns = (np.flatnonzero((found > 80).any(axis=axis)) for axis in (1, 0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20, 21)
     bounds = np.array([xy for stroke in strokes for xy in stroke])
@@ -292,8 +292,8 @@ def test_two_strokes_apart_are_one_digit(strokes):
 def test_a_digit_may_touch_the_border_with_the_end_of_a_stroke(digits):
     stroke_end = np.pad(digits[0][4:24, 4:24].repeat(10, 0).repeat(10, 1), ((30, 0), (30, 30)))
     assert stroke_end[-1].any()
-    whole = as_digit(np.pad(stroke_end, ((0, 30), (0, 0))))
-    assert away(as_digit(stroke_end), whole) < 3  # the one is averaged down, the other is not
+    whole = digit_in(np.pad(stroke_end, ((0, 30), (0, 0)))).digit
+    assert away(digit_in(stroke_end).digit, whole) < 3  # the one is averaged down, the other is not
     tight = stroke_end[np.ix_(stroke_end.any(1), stroke_end.any(0))]
     with pytest.raises(InputError, match="stands out"):
-        as_digit(tight)  # it cannot be told from a table or a shadow
+        digit_in(tight)  # it cannot be told from a table or a shadow

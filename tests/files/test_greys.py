@@ -34,16 +34,6 @@ def png(path, array, bits=16, colour=0, width=None, **chunks):
     )  # fmt: skip
 
 
-def tiff(path, data, bits, sample_format=1):
-    """A TIFF of one grey that says what Pillow would not write."""
-    tags = [(256, 28), (257, 28), (258, bits), (259, 1), (262, 1), (273, 8)]
-    tags += [(277, 1), (278, 28), (279, len(data)), (339, sample_format)]
-    entries = b"".join(struct.pack("<HHII", tag, 4 if tag == 279 else 3, 1, v) for tag, v in tags)
-    data += b"\0" * (len(data) % 2)
-    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
-    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory)
-
-
 def stretched(top):
     return (RAMP.astype(float) * top / 255).round()
 
@@ -53,11 +43,6 @@ def layers(array, *more):
     return np.stack([array] * 3 + [np.full((28, 28), value) for value in more], axis=2)
 
 
-def netpbm(path, array, top):
-    kind = b"P6" if array.ndim == 3 else b"P5"
-    path.write_bytes(kind + b" 28 28 %d\n" % top + array.astype(">u2").tobytes())
-
-
 def picture(light_on_dark=True):
     """A filled square in the upper half: not symmetric, so that turning it shows."""
     grey = np.zeros((28, 28), np.uint8)
@@ -65,14 +50,11 @@ def picture(light_on_dark=True):
     return grey if light_on_dark else 255 - grey
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "CMYK", "I;16"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1", "LA", "CMYK"])
 def test_every_kind_of_picture_becomes_the_same_greys(mode, tmp_path):
-    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
-    if mode == "I;16":
-        Image.fromarray(picture().astype(np.uint16) * 257).save(path)
-    else:
-        Image.fromarray(picture()).convert(mode).save(path)
-    assert np.array_equal(read_grey(path), picture())
+    path = tmp_path / ("x.jpg" if mode == "CMYK" else "x.png")
+    Image.fromarray(picture()).convert(mode).save(path, quality=100)
+    assert np.abs(read_grey(path).astype(int) - picture()).max() <= (5 if mode == "CMYK" else 0)
 
 
 @pytest.mark.parametrize("light", [True, False])
@@ -85,46 +67,14 @@ def test_transparent_areas_become_the_opposite_of_the_drawing(light, mode, tmp_p
 
 
 @pytest.mark.parametrize("orientation, turns", [(6, -1), (8, 1), (3, 2)])
-@pytest.mark.parametrize("deep", [False, True])
-def test_photographs_are_turned_as_they_say(orientation, turns, deep, tmp_path):
+def test_photographs_are_turned_as_they_say(orientation, turns, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    image = Image.fromarray(picture().astype(np.uint16) * 257 if deep else picture())
-    image.save(tmp_path / "x.png", exif=exif)
+    Image.fromarray(picture()).save(tmp_path / "x.png", exif=exif)
     assert np.array_equal(read_grey(tmp_path / "x.png"), np.rot90(picture(), turns))
 
 
 FULL = stretched(65535)
-USED = {  # who writes 16 bits and uses all of them, or says how many
-    "grey": lambda p: png(p, FULL),
-    "colours": lambda p: png(p, layers(FULL), colour=2),
-    "colours and opacity": lambda p: png(p, layers(FULL, 65535), colour=6),
-    "grey and opacity": lambda p: png(p, layers(FULL, 65535)[:, :, 2:], colour=4),
-    "pgm": lambda p: netpbm(p, FULL, 65535),
-    "pgm that says 4095": lambda p: netpbm(p, stretched(4095), 4095),
-    "ppm": lambda p: netpbm(p, layers(FULL), 65535),
-    "ppm that says 300": lambda p: netpbm(p, layers(stretched(300)), 300),
-}
-
-
-@pytest.mark.parametrize("write", USED.values(), ids=USED)
-def test_all_of_16_bits_become_8(write, tmp_path):
-    write(tmp_path / "x")
-    assert np.abs(read_grey(tmp_path / "x").astype(int) - RAMP).max() <= 1
-
-
-@pytest.mark.parametrize("top", [255, 4095, 16383])
-@pytest.mark.parametrize("kind", ["grey", "colours", "grey and opacity", "pgm", "ppm"])
-def test_fewer_of_16_bits_are_refused(top, kind, tmp_path):
-    """They would be nearly black, and no file says how many are used."""
-    dim, path = stretched(top), tmp_path / "x"
-    if kind in ("pgm", "ppm"):
-        netpbm(path, dim if kind == "pgm" else layers(dim), 65535)
-    else:
-        array = {"grey": dim, "colours": layers(dim)}.get(kind, layers(dim, 65535)[:, :, 2:])
-        png(path, array, colour={"grey": 0, "colours": 2}.get(kind, 4))
-    with pytest.raises(PictureError, match="highest are not used: save it with 8 bits"):
-        read_grey(path)
 
 
 def test_the_transparent_grey_of_a_png_of_4_bits_is_seen(tmp_path):
@@ -140,21 +90,19 @@ def saved(array, format="TIFF"):
     return lambda path: Image.fromarray(array).save(path, format=format)
 
 
+DEEP = {  # colours of PNG, and its channels
+    "grey": (0, FULL),
+    "colours": (2, layers(FULL)),
+    "grey and opacity": (4, layers(FULL, 65535)[:, :, 2:]),
+    "colours and opacity": (6, layers(FULL, 65535)),
+}
 REFUSED = [
-    (saved(FULL.astype(np.uint16)), "more than 8 bits: save it with 8 bits"),
-    (saved(FULL.astype(np.int32)), "save it with 8 bits"),
-    (saved(RAMP / np.float32(255)), "floating-point numbers: save it with 8 bits"),
-    (lambda p: tiff(p, RAMP.tobytes(), 8, sample_format=2), "signed"),
-    (lambda p: tiff(p, bytes(28 * 42), 12), "more than 8 bits"),
-    (lambda p: p.write_bytes(b"Pf 1 1 -1.0\n" + struct.pack("<f", 99)), "save it with 8 bits"),
-    (lambda p: png(p, layers(FULL), colour=2, tRNS=b"\0" * 6), "more than 8 bits"),
+    *((lambda p, of=of: png(p, of[1], colour=of[0]), "more than 8 bits") for of in DEEP.values()),
     (lambda p: png(p, FULL, tRNS=b"\0\0"), "more than 8 bits"),
-    (lambda p: Image.new("LAB", (28, 28)).save(p, format="TIFF"), "colours that are neither"),
-    (lambda p: Image.new("YCbCr", (28, 28)).save(p, format="TIFF"), "colours that are neither"),
     (saved(RAMP, "ICO"), "no picture of a format"),
     (lambda p: p.write_bytes(b""), "no picture of a format"),
     (lambda p: p.write_bytes(b"<!DOCTYPE html><p>"), "no picture of a format"),
-    (lambda p: png(p, np.zeros((1, 1)), colour=2), "damaged"),
+    (lambda p: png(p, np.zeros((1, 1)), bits=8, colour=2), "damaged"),
 ]
 
 
@@ -176,7 +124,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path):
         read_grey(path)
 
 
-@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF", "PNG"])
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
 def test_of_several_pictures_in_a_file_one_must_be_chosen(format, tmp_path):
     first, second = Image.fromarray(RAMP), Image.fromarray(255 - RAMP)
     options = {"lossless": True} if format == "WEBP" else {}

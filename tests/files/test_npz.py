@@ -3,10 +3,9 @@
 import time
 
 import numpy as np
-import pytest
 
 from ldm_core.files.metadata import read_settings
-from ldm_core.files.npz import room_for_images, write_npz
+from ldm_core.files.npz import write_npz
 
 from ..conftest import SETTINGS
 
@@ -31,8 +30,3 @@ def test_the_same_arrays_make_the_same_bytes_at_another_time(tmp_path, monkeypat
     monkeypatch.setattr(time, "time", lambda: 2e9)
     write_npz(tmp_path / "b.npz", **ARRAYS, settings=SETTINGS)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-
-
-def test_images_that_memory_cannot_hold_are_refused_with_their_size():
-    with pytest.raises(ValueError, match="images need .* GB of memory, more than"):
-        room_for_images(2**50)

@@ -27,7 +27,7 @@ GRAPHS = {
 }
 
 
-@pytest.fixture(scope="module", params=[SMALL, OTHER], ids=["words", "labels"])
+@pytest.fixture(scope="module", params=[SMALL, OTHER], ids=["small", "other"])
 def model(request) -> LatentDiffusion:
     return perturbed(request.param)
 

@@ -9,8 +9,8 @@ from ldm_core.config import TrainingConfig
 from ldm_core.data.captions import Captions
 from ldm_core.data.datasets import LabelledImages
 from ldm_core.data.morphometrics import Measurements
+from ldm_core.model.conditioning import as_positions
 from ldm_core.model.pixels import to_image
-from ldm_core.model.text import as_positions
 from ldm_core.model.vae import VAE, LatentDistribution, kl_divergence
 from ldm_core.model.vocabulary import EMPTY
 from ldm_core.training.loop import train
@@ -23,7 +23,7 @@ from ldm_core.training.stages import (
     v_loss,
 )
 
-from ..conftest import small_parts
+from ..conftest import context_of, small_parts
 
 COUNT = 300  # pictures of two classes, with latents that are larger the thicker the stroke is
 LABELS = [i % 2 for i in range(COUNT)]
@@ -95,7 +95,7 @@ def test_words_are_learned_from_the_pictures_that_they_are_said_of():
     model = listening(steps=200, unet_batch=64)
 
     def hear(*asked, style=None):
-        context = model.conditioning.context(asked, style=style).tokens
+        context = context_of(model.conditioning, asked, None, style).tokens
         return -model.unet(torch.zeros(len(asked), 4, 8, 8), None, context).mean(dim=(1, 2, 3))
 
     with torch.inference_mode():

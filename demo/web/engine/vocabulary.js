@@ -8,14 +8,11 @@ const SPACE =
   "[\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
 // Dots and a colon before a figure separate nothing: "bold:1.1" must not name a 1.
 const SEPARATOR = `(?:${SPACE}|[,;!?\\-'"…]|\\.\\.+|[.:](?![-+]?\\.?[0-9]))`;
-const DECIMALS = "[0-9]+(?:,[0-9]+)+"; // some write 1,1 for 1.1
-const UNKNOWN = `${DECIMALS}|(?:[.:]-(?=\\.?[0-9])|(?!${SEPARATOR}).)+`;
-const WEIGHT = /[.:*=^][-+]?\.?[0-9]|[0-9][,%]/; // in what is no word
+const UNKNOWN = `(?:(?!${SEPARATOR}).)+`;
 
 export function promptLanguage({ rows, n_classes, places, styles }) {
   const THIRDS = [-1, 0, 1];
   const separator = new RegExp(SEPARATOR, "uy");
-  const decimals = new RegExp(DECIMALS, "uy");
   const unknown = new RegExp(UNKNOWN, "suy");
 
   const names = Object.keys(styles);
@@ -82,7 +79,7 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
       const length = matchAt(known, plain, at)?.length ?? 0;
       const row = length ? rowOf(prompt.slice(at, at + length)) : null;
       const gap = matchAt(separator, plain, at);
-      if (row && !(matchAt(decimals, plain, at)?.length > length)) {
+      if (row) {
         const end = at + length;
         tokens.push({ row, text: prompt.slice(at, end), start: at, end });
         at = end;
@@ -91,19 +88,13 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
       } else {
         const end = at + matchAt(unknown, plain, at).length;
         const word = prompt.slice(at, end);
-        const problem = { ...mistake(word), word, start: at, end };
+        const said = { text: `“${word}” is not known.`, nearest: nearest(word) };
+        const problem = { kind: "unknown", ...said, word, start: at, end };
         tokens.push({ row: null, text: word, start: at, end, problem });
         at = end;
       }
     }
     return tokens;
-  }
-
-  function mistake(word) {
-    if (!WEIGHT.test(typed(word)))
-      return { kind: "unknown", text: `“${word}” is not known.`, nearest: nearest(word) };
-    const advice = weight_advice(names);
-    return { kind: "unknown", text: `“${word}” is a weight, and ${advice}.`, nearest: null, advice };
   }
 
   // The row of the class of which a word is the plural.
@@ -184,10 +175,6 @@ export function promptLanguage({ rows, n_classes, places, styles }) {
 
   return { read, problems, isBeginning, isClass };
 }
-
-const weight_advice = (names) =>
-  `weights are not read${names.length ? `: set ${one_of(names)}, from -1 to 1` : ""}`;
-const one_of = (names) => names.join(", ").replace(/, ([^,]*)$/, " or $1");
 
 const spaces = new RegExp(`${SPACE}+`, "u");
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline, ImagePipelineOutput, SchedulerMixin, UNet2DConditionModel
-from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
@@ -23,7 +22,7 @@ class MiniaturePipeline(DiffusionPipeline):
     num_inference_steps, guidance_scale, guidance_interval, guidance_rescale."""
 
     model_cpu_offload_seq = "text_encoder->unet->vae"
-    _callback_tensor_inputs = ["latents", "prompt_embeds"]
+    _callback_tensor_inputs = ["latents"]
 
     def __init__(
         self,
@@ -84,15 +83,10 @@ class MiniaturePipeline(DiffusionPipeline):
         latents: noise to start from, (B, 4, 8, 8), instead of the generator's. output_type: "pil";
         "np" (B, 28, 28, 1) or "pt" (B, 1, 28, 28), in [0, 1]; or "latent".
         callback_on_step_end: called after each step with the pipeline, the index of the step, its
-        timestep, and a dictionary of the tensors in callback_on_step_end_tensor_inputs: "latents"
-        and "prompt_embeds", the tokens of the negative prompts and then of the prompts
-        (2 B, n_tokens, d_context). It may return other ones; without the first half of the tokens,
-        guidance ends.
+        timestep, and {"latents": latents}; it may return other latents in the same form.
         Without an argument, `settings` decides. Raises InputError, a ValueError, before any work.
         """
         check_choice("output_type", output_type, OUTPUT_TYPES)
-        if isinstance(callback_on_step_end, PipelineCallback | MultiPipelineCallbacks):
-            callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
         for name in callback_on_step_end_tensor_inputs:
             check_choice("Each tensor input", name, self._callback_tensor_inputs)
         asked, negative = _asked(prompt, label, negative_prompt, num_images_per_prompt)
@@ -115,11 +109,8 @@ class MiniaturePipeline(DiffusionPipeline):
             v = self._predict(x, timestep, prompt_embeds, interval, rescale)
             latents = self.scheduler.step(v, timestep, latents, **options).prev_sample
             if callback_on_step_end is not None:
-                tensors = {"latents": latents, "prompt_embeds": prompt_embeds}
-                given = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-                changed = callback_on_step_end(self, i, timestep, given) or {}
+                changed = callback_on_step_end(self, i, timestep, {"latents": latents}) or {}
                 latents = changed.get("latents", latents)
-                prompt_embeds = changed.get("prompt_embeds", prompt_embeds)
             if self._interrupt:
                 break
         images = self._output(latents, output_type)
@@ -175,8 +166,6 @@ class MiniaturePipeline(DiffusionPipeline):
         rescale: float,
     ) -> Tensor:
         """The prediction of v, guided where guidance acts and would change something."""
-        if len(prompt_embeds) == len(x):
-            return self._run(x, timestep, prompt_embeds)
         null, tokens = prompt_embeds.chunk(2)
         w = self._guidance_scale
         # In float32, as times are compared elsewhere: both ends belong to the interval.

@@ -1,5 +1,5 @@
 """Prompts or labels -> condition tokens: tokenizer and text encoder of the miniature Stable
-Diffusion, or its table of labels, as a model of diffusers."""
+Diffusion as a model of diffusers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,11 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from ...config import ConditioningConfig
-from ...model.conditioning import LabelConditioning, Prompt, Style
-from ...model.text import TextConditioning
+from ...model.conditioning import Conditioning, Prompt, Style
 
 
 class MiniatureTextEncoder(ModelMixin, ConfigMixin):
-    """vocabulary: the spellings of each word; none for a model that knows labels only. class_names,
-    n_tokens and n_layers: see `ConditioningConfig`."""
+    """The arguments are those of `ConditioningConfig`; d_context: channels of a token."""
 
     @register_to_config
     def __init__(
@@ -28,9 +26,9 @@ class MiniatureTextEncoder(ModelMixin, ConfigMixin):
         d_context: int,
     ):
         super().__init__()
-        config = ConditioningConfig(tuple(class_names), n_tokens, vocabulary, n_layers)
-        kind = TextConditioning if config.vocabulary else LabelConditioning
-        self.model = kind(config, d_context)
+        words = {"vocabulary": tuple(vocabulary), "n_layers": n_layers}
+        config = ConditioningConfig(tuple(class_names), n_tokens, **words)
+        self.model = Conditioning(config, d_context)
 
     def read(
         self, asked: Sequence[Prompt], negative: Sequence[Prompt], style: Style | None = None

@@ -25,17 +25,15 @@ A latent diffusion model that draws grey pictures of 28 × 28 pixels. Its classe
 from diffusers import DiffusionPipeline
 
 pipe = DiffusionPipeline.from_pretrained("this-folder", trust_remote_code=True)
-{% if prompt %}pipe(prompt={{ prompt.__repr__() }}).images[0].show()
-{% endif %}pictures = pipe(label=[0, None], num_inference_steps=16).images
+pipe(prompt={{ prompt.__repr__() }}).images[0].show()
+pictures = pipe(label=[0, None], num_inference_steps=16).images
 ```
-{% if words %}
+
 `prompt` takes at most {{ model.vocabulary.n_positions }} words out of these:
 {{ words }}.
 `negative_prompt` takes the same. `style` takes a number from -1 to 1 for each of
 {{ model.vocabulary.styles | join(", ") or "nothing" }}.
-{% else %}
-`prompt` takes nothing here: these weights know labels only.
-{% endif %}
+
 `label` takes the index of a class, from 0 to {{ model.class_names | length - 1 }}, or None for any
 class. Prompts and labels may be lists, with one for each picture. Without both, it draws a picture
 of any class.

@@ -6,7 +6,7 @@ import pytest
 
 from ldm_core import InputError
 
-from ...conftest import with_words
+from ...conftest import context_of, with_words
 from .conftest import MADE_UP, unquoted
 from .made_up import about, made_up
 from .test_vocabulary import CLASSES, PLACES, random_prompt
@@ -48,7 +48,7 @@ def python_context(conditioning, asked, away, style):
         name: {"rows": rows.flatten().tolist(), "amounts": weights.flatten().tolist()}
         for name, (rows, weights) in each.items()
     }
-    return flat | {"is_guided": conditioning.context(asked, away, style=style).is_guided.tolist()}
+    return flat | {"is_guided": context_of(conditioning, asked, away, style).is_guided.tolist()}
 
 
 @pytest.mark.parametrize("class_names", CLASSES, ids=lambda names: names[0])

@@ -12,6 +12,7 @@ from ldm_core.diffusion.guidance import guided_denoiser
 from ldm_core.diffusion.noise_schedule import SPACINGS
 from ldm_core.diffusion.randomness import gaussian_noise
 
+from ...conftest import context_of
 from .conftest import MADE_UP
 from .made_up import about, made_up
 
@@ -89,7 +90,7 @@ def test_images_at_different_times_are_guided_each_by_its_own(node, rescale):
     options = {"guidance_scale": 3, "guidance_rescale": rescale, "guidance_interval": (0.4, 0.7)}
     denoise = guided_denoiser(
         model.backend.predictor,
-        model.conditioning.context([3] * 5),
+        context_of(model.conditioning, [3] * 5),
         model.schedule,
         model.settings(**options),
     )

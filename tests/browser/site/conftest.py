@@ -29,12 +29,6 @@ def small_site(export, weights):
     return export(weights)
 
 
-@pytest.fixture(scope="session")
-def label_site(export, label_weights):
-    """The folder of a site whose model knows labels only."""
-    return export(label_weights)
-
-
 @contextmanager
 def engine_page(browser, base, workers=1):
     """A page of its own with an engine, see `load_engine`."""

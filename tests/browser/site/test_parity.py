@@ -25,13 +25,3 @@ def test_pictures_are_those_of_python_to_one_grey_level(browser, site, workers):
         pictures = page.evaluate(DRAW, asked)
     for request, picture in zip(asked, pictures, strict=True):
         assert apart(model, request, picture) <= 1, request
-
-
-def test_a_model_that_knows_labels_only_draws_the_same(browser, label_site, label_weights):
-    model = LatentDiffusion.load(label_weights, backend="torch")
-    with hosting(label_site) as base, engine_page(browser, base) as page:
-        pictures = page.evaluate(DRAW, LABELS)
-        refused = "engine.check('denoise', { prompt: 'seven' }).catch(({ message }) => message)"
-        assert page.evaluate(refused).startswith("These weights know labels only")
-    for request, picture in zip(LABELS, pictures, strict=True):
-        assert apart(model, request, picture) <= 1, request
