@@ -11,6 +11,8 @@ from ldm_core.output.file_settings import SCALE, STRENGTH, picture_text, stored_
 
 from .draw import look
 from .grid import AXES, Grid, axes_of, draw_grid, lessons_of
+from .inside import facts
+from .lesson import lesson
 from .lines import Line
 from .reproduce import LARGE, checked, formats
 from .request import (
@@ -134,6 +136,7 @@ DATA: dict[str, Callable[[Runner], dict[str, Any]]] = {
     "compare": example_of_compare,
     "draw": example_of_draw,
     "morph": example_of_morph,
+    "inside": lambda runner: facts(runner) | {"lesson": lesson()},
     "training": lambda runner: {"html": train_page(runner.model, runner.weights, runner.folder)},
 }
 

@@ -24,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 
 from ldm_core import InputError, UserError
 
-from . import grid
+from . import grid, inside
 from .about import Examples, about
 from .draw import look
 from .grid import Grid
@@ -154,6 +154,7 @@ class Api:
         }
         self.answers = {
             "glance": (lines.previews, glance),
+            "inside": (lines.previews, inside.answer),
             "look": (lines.previews, lambda runner, body: look(runner.model, body.get("picture"))),
             "check": (lines.previews, _check),
             "file": (lines.files, _file),

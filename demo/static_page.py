@@ -81,8 +81,9 @@ def page_styles() -> list[str]:
 
 def page_modules() -> list[str]:
     """The modules that the page loads, at once or later."""
-    later = [path.relative_to(WEB).as_posix() for path in WEB.glob("parts/*.js")]
-    entries = ("static.js", "engine/worker.js", "engine/files.js", *later)
+    later = [path.relative_to(WEB).as_posix() for path in WEB.glob("parts/**/*.js")]
+    lazy = ("engine/files.js", "engine/inside.js")
+    entries = ("static.js", "engine/worker.js", *lazy, *later)
     return sorted({name for entry in entries for name in modules(entry)})
 
 

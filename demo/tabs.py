@@ -232,4 +232,16 @@ def _train(model: LatentDiffusion) -> None:
     _html("train.html", on_load)
 
 
-TABS = {"Watch": _watch, "Compare": _compare, "Draw": _draw, "Morph": _morph, "Train": _train}
+def _inside(model: LatentDiffusion) -> None:
+    on_load = "page.then((page) => page.mount(element, 'watch', 'inside', trigger))"
+    _html("inside.html", on_load)
+
+
+TABS = {
+    "Watch": _watch,
+    "Compare": _compare,
+    "Draw": _draw,
+    "Morph": _morph,
+    "Inside": _inside,
+    "Train": _train,
+}

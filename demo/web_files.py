@@ -11,7 +11,7 @@ from markupsafe import Markup
 WEB = Path(__file__).parent / "web"
 STYLES = (  # of both pages, in the order in which they count
     *("theme.css", "layout.css", "controls.css", "player.css", "watch.css", "draw.css"),
-    *("compare.css", "train.css", "models.css"),
+    *("compare.css", "inside.css", "train.css", "models.css"),
 )
 IMPORT = re.compile(r'^(?:import|export)\b[^;"]*"(\.{1,2}/[^"]+)";', re.MULTILINE)
 

@@ -31,7 +31,8 @@ START = "demo/app.py"
 WEB = "demo/web"
 OTHERS = (
     *("LICENSE", "requirements.txt", "weights/unet.safetensors", "weights/vae.safetensors"),
-    *("weights/evaluation.json", "weights/training.gif"),
+    *("weights/evaluation.json", "weights/training.gif", "weights/samplers.json"),
+    "docs/lesson.md",
 )
 IMAGE = re.compile(r"!\[.*?\]\((.*?)\)")  # in Markdown
 IN_LFS = ("*.safetensors", "*.gif")  # a plain git push sends files above 10 MB by Git LFS only

@@ -19,8 +19,11 @@ import * as takeaway from "./parts/takeaway.js";
 import * as train from "./parts/train.js";
 import { Tab } from "./tab.js";
 
+// What is fetched when its tab is opened
+const inside = { mount: async (...given) => (await import("./parts/inside/inside.js")).mount(...given) };
 const PARTS = {
   ...{ compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train },
+  inside,
 };
 const base = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
 const { model: asked = null } = query();
@@ -74,7 +77,7 @@ export async function mount(element, name, part, trigger) {
     await tab.open();
     if (waiting[name]) trigger("set");
   }
-  const given = { store: tab?.store, engine, about, tab, language };
+  const given = { store: tab?.store, engine, about, tab, language, tabs };
   mounted[name + part] = await PARTS[part]?.mount(element, given);
 }
 

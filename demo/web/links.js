@@ -22,6 +22,7 @@ export async function follow_link({ about, engine, tabs, open }) {
     return kind === "number" || kind === "whole" ? number_in(text) : text;
   };
   try {
+    if ("lesson" in given) return open("inside");
     if ("across" in given && tabs.compare) {
       const fixed = Object.keys(given).filter((name) => name.startsWith("fixed_"));
       const values = fixed.map((name) => [name.slice(6), value(name.slice(6), given[name])]);

@@ -8,6 +8,12 @@ const MAP = 8; // side of a map of the latent, of which there are four
 export const bytes_of = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 export const text_of = (greys) => btoa(String.fromCharCode(...greys));
 
+// An array of an answer, {kind, shape, data}, as {shape, data}, with the numbers in a typed array.
+export function array_of({ kind, shape, data }) {
+  const bytes = bytes_of(data);
+  return { shape, data: kind === "uint8" ? bytes : new Float32Array(bytes.buffer) };
+}
+
 // As an address: a picture of 28 x 28, or a latent, whose maps stand in two rows of two.
 export function address(greys) {
   return greys.length === SIDE * SIDE ? data_uri(greys, SIDE) : data_uri(tiled(greys), 2 * MAP);

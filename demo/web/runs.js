@@ -172,7 +172,7 @@ export function done_in(run) {
 function shown_of({ x_t, x_0, latent, ...step }, before) {
   const moved = before?.estimate && x_0 ? distance(x_0, before.estimate) : null;
   const [decoded, estimate, maps] = [x_t, x_0, latent].map((greys) => greys && address(greys));
-  return { moved, ...step, estimate: x_0, x_t: decoded, x_0: estimate, latent: maps };
+  return { moved, ...step, greys: x_t, estimate: x_0, x_t: decoded, x_0: estimate, latent: maps };
 }
 
 // A run that comes with the page, as it stands in its JSON.

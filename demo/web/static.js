@@ -50,9 +50,9 @@ async function open(name) {
   }
   if (opened.has(name)) return;
   opened.add(name);
-  const tab = tabs[name];
+  const tab = tabs[name === "inside" ? "watch" : name]; // whose run it looks into
   await tab?.open();
-  const given = { store: tab?.store, engine, about, tab, language };
+  const given = { store: tab?.store, engine, about, tab, language, tabs };
   const parts = [...$(`#panel-${name}`).querySelectorAll("[data-part]")];
   await Promise.all(
     parts.map(async (element) => {

@@ -90,6 +90,7 @@ TABS = {  # the part that comes last when a tab is opened
     "Compare": ".grid canvas",
     "Draw": ".player .x_t[src]",
     "Morph": ".player .x_t[src]",
+    "Inside": ".inside .told:not(:empty)",
     "Train": ".training",
 }
 

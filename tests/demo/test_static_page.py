@@ -66,7 +66,7 @@ def test_a_class_may_have_any_name(name, tmp_path):
 
 def test_all_that_the_page_loads_is_written_with_it(written):
     loaded = set(re.findall(r'(?:href|src)="([\w/.]+\.(?:css|js))"', index(written)))
-    loaded |= {f"parts/{path.name}" for path in (WEB / "parts").glob("*.js")}
+    loaded |= {path.relative_to(WEB).as_posix() for path in (WEB / "parts").rglob("*.js")}
     modules = [name for name in loaded if name.endswith(".js")]
     while modules:
         module = modules.pop()

@@ -1,7 +1,7 @@
 // Pictures of greys as PNG (W3C PNG specification, third edition). Written by hand, because what a
 // canvas gives back may differ: some browsers change a few pixels against being recognised.
 
-const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
+export const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 const GREY_8_BIT = [8, 0, 0, 0, 0]; // depth, kind, compression, filter, no interlace
 const KEYWORD = "Comment"; // as in ldm_core/files/metadata.py
 const BASE = 65521; // of Adler's checksum
@@ -44,7 +44,7 @@ function stored(bytes) {
   return joined(head, bytes, big_endian(adler32(bytes)));
 }
 
-function chunk(name, data) {
+export function chunk(name, data) {
   const body = joined(ascii(name), data);
   return joined(big_endian(data.length), body, big_endian(crc32(body)));
 }
@@ -61,10 +61,10 @@ function adler32(bytes) {
   return b * 65536 + a;
 }
 
-const big_endian = (number) => [24, 16, 8, 0].map((shift) => (number >>> shift) & 255);
+export const big_endian = (number) => [24, 16, 8, 0].map((shift) => (number >>> shift) & 255);
 const ascii = (text) => Uint8Array.from(text, (letter) => letter.charCodeAt(0));
 
-function joined(...parts) {
+export function joined(...parts) {
   const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
   return all;

@@ -3,7 +3,7 @@
 // It has the methods of WorkerEngine. Errors have a name and a message for people: InputError and
 // UserError are the server's own; BusyError, LostError where the server did not answer.
 
-import { bytes_of, step_of } from "../pictures.js";
+import { array_of, bytes_of, step_of } from "../pictures.js";
 
 const LOST = "The server does not answer. Generate tries again.";
 const BROKEN = "The connection broke. Generate starts the run again.";
@@ -64,6 +64,11 @@ export class RemoteEngine {
     const { error, note, ...pictures } = await this.#ask("look", { picture });
     const greys = Object.entries(pictures).map(([name, text]) => [name, bytes_of(text)]);
     return { ...Object.fromEntries(greys), error, note };
+  }
+
+  async inside(what, given, signal) {
+    const found = Object.entries(await this.#ask("inside", { what, ...given }, signal));
+    return Object.fromEntries(found.map(([name, packed]) => [name, array_of(packed)]));
   }
 
   check(kind, request) {

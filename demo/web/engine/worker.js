@@ -7,7 +7,7 @@ import { promptLanguage } from "./vocabulary.js";
 import { LatentDiffusion } from "./latent_diffusion.js";
 import { Networks } from "./networks.js";
 
-const CALLS = { load, add, denoise, morph, encode, decode, file };
+const CALLS = { load, add, denoise, morph, encode, decode, inside, file };
 const running = new Map(); // id of a call -> its AbortController
 let networks = null, model = null;
 
@@ -84,6 +84,11 @@ async function round_trip(picture, invert, start, signal) {
   for await (const { x_t } of model.denoise([invert], options)) last = x_t;
   const back = await model.decode(last);
   return back.reduce((sum, grey, i) => sum + Math.abs(grey - picture[i]), 0) / back.length;
+}
+
+// What a panel of the tab Inside asks.
+async function* inside(given, signal) {
+  yield (await import("./inside.js")).answer(model, given, signal);
 }
 
 async function* file(given) {

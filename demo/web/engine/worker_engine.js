@@ -158,6 +158,15 @@ export class WorkerEngine {
     return { digit, latent: latent_greys(latents), back, error: Math.round(10 * apart) / 10, note };
   }
 
+  // What a panel of the tab Inside asks, see inside.js.
+  async inside(what, { request, picture, ...given }, signal = null) {
+    const asks = request && (await this.#checked(request)).asks();
+    if (picture) given.picture = greys_in(picture);
+    await this.#add("encoder");
+    await this.#add("decoder");
+    return this.#ask(this.#painter, "inside", { what, asks, ...given }, signal);
+  }
+
   // A file of what a request draws, with its settings inside: {blob, name, bytes}. show: a name of
   // VIEWS. scale: how many times it is enlarged; null for what fits.
   async file(given, { format, show = "noisy", scale = null, frame_ms = FRAME_MS } = {}) {

@@ -1,0 +1,162 @@
+"""The tab Inside on both pages: each panel's main path and one bad input, and the lesson."""
+
+import json
+
+import pytest
+
+from demo.lesson import lesson
+
+from .actions import open_tab, set_steps, slide, visible, wait_for_state
+
+# The pixels of a canvas, as text.
+PIXELS = """(name) => {
+  const canvas = [...document.querySelectorAll(`[data-heat="${name}"]`)]
+    .find((one) => one.checkVisibility());
+  return canvas.toDataURL();
+}"""
+REQUESTS = """() => {
+  window.asked = 0;
+  const { fetch } = window;
+  window.fetch = (...given) => (asked++, fetch(...given));
+  const { postMessage } = Worker.prototype;
+  Worker.prototype.postMessage = function (...given) {
+    asked++;
+    return postMessage.apply(this, given);
+  };
+}"""
+
+
+@pytest.fixture
+def page(open_page):
+    page = open_page(reduced_motion="reduce")
+    open_tab(page, "Inside")
+    page.wait_for_selector(".inside .parts button >> visible=true")
+    return page
+
+
+def open_panel(page, name, says):
+    page.click(f".inside .parts [data-panel={name}]")
+    told(page, says)
+
+
+def told(page, says):
+    page.wait_for_selector(f".inside .told:has-text('{says}')")
+
+
+def pixels(page, name):
+    return page.evaluate(PIXELS, name)
+
+
+def changed_by(page, act, *names):
+    """Wait until an act has changed the pictures of these names."""
+    before = {name: pixels(page, name) for name in names}
+    act()
+    for name, picture in before.items():
+        page.wait_for_function(f"(before) => ({PIXELS})('{name}') !== before", arg=picture)
+
+
+def scrub(page, index):
+    visible(page, ".inside .scrubber").fill(str(index))
+
+
+def set_slider(page, selector, value):
+    page.fill(f".inside {selector}", str(value))
+
+
+def test_noise(page):
+    open_panel(page, "noise", "At t = 0.50")
+    set_slider(page, ".slide input", 0)
+    told(page, "At t = 0.00 the latent is 1.00 of the signal")
+    page.evaluate(REQUESTS)
+    changed_by(page, lambda: set_slider(page, ".slide input", 1), "x_t")
+    told(page, "At t = 1.00 the latent is 0.01 of the signal")
+    assert page.evaluate("asked") == 0  # all times have come at once
+    assert page.is_disabled("[data-digit=drawn]")  # nothing is drawn yet
+
+
+def test_score(page):
+    open_panel(page, "score", "grey levels")
+    page.evaluate(REQUESTS)
+    changed_by(page, lambda: scrub(page, 2), "cond", "null", "difference", "score")
+    told(page, "Step 2")
+    changed_by(page, lambda: set_slider(page, ".slide input", 10), "guided")
+    told(page, "at 10.0 the estimate is")
+
+
+def test_vae(page):
+    open_panel(page, "vae", "0 of 784 pixels")
+    page.focus("[data-heat=latent]")
+    page.keyboard.press("ArrowDown")
+    told(page, "Number 36 of channel 1")
+    changed_by(page, lambda: set_slider(page, "[data-move=channel]", 4), "moved", "latent")
+    page.click(".inside .undo")
+    told(page, "0 of 784 pixels")
+
+
+def test_text(page):
+    open_panel(page, "text", "1 of")
+    page.fill(".words-of-text input", "bold seven")
+    told(page, "2 of")
+    assert page.locator(".plot .lit").count() == 3  # and their mean
+    assert page.inner_text(".near").startswith("bold is near")
+    page.fill(".words-of-text input", "a dog")
+    told(page, "“dog” is not known")
+
+
+def test_samplers(page):
+    open_panel(page, "samplers", "Ends within a distance")
+    assert page.locator(".ways polyline").count() == 7
+    dots = page.locator(".ways circle").count()
+    page.evaluate(REQUESTS)
+    scrub(page, 1)
+    told(page, "Step 1 of")
+    assert page.locator(".ways circle").count() == 7 * 2 < dots
+    assert page.evaluate("asked") == 0
+    assert "was not measured" in page.inner_text(".errors")  # of these weights
+
+
+def test_panels_follow_the_run_that_was_made(open_page):
+    page = open_page(reduced_motion="reduce")
+    page.uncheck(".live input")
+    set_steps(page, 5)
+    slide(page, "stroke", 1)
+    page.click("#generate")
+    wait_for_state(page, "done")
+    open_tab(page, "Inside")
+    open_panel(page, "samplers", "Step 5 of 5")
+
+
+def test_an_error_is_told(page):
+    open_panel(page, "vae", "0 of 784 pixels")
+    failure = "async () => { throw Object.assign(new Error('Too busy.'), {name: 'BusyError'}) }"
+    page.evaluate(f"""() => {{
+      const failing = {failure};
+      window.fetch = failing;
+      Worker.prototype.postMessage = () => {{ throw Object.assign(new Error("Too busy."),
+        {{ name: "InputError" }}) }};
+    }}""")
+    set_slider(page, "[data-move=number]", 2)
+    page.wait_for_function(
+        "/busy|answer/.test([...document.querySelectorAll('.told')].map((e) => e.textContent))"
+    )
+
+
+def test_the_lesson(open_page):
+    page = open_page("?lesson=1", reduced_motion="reduce")
+    for number, step in enumerate(lesson(), start=1):
+        page.wait_for_selector(f".lesson-steps h3:has-text('{number} of ')")
+        assert page.inner_text(".lesson-steps .says") == step["says"]
+        page.click(".lesson-steps .press")
+        state = step["state"]
+        page.wait_for_selector(f".parts [data-panel={state['panel']}][aria-pressed=true]")
+        if "step" in state:
+            at = min(int(state["step"]), 12)
+            page.wait_for_selector(f".inside .step:has-text('Step {at} of ')")
+        page.wait_for_function("document.querySelector('.inside .told').textContent")
+        page.click(".lesson-steps .next")
+    page.wait_for_selector(".lesson-steps .begin >> visible=true")
+
+
+def test_a_link_leads_into_the_lesson(open_page):
+    page = open_page("?lesson=4")
+    page.wait_for_selector(f".lesson-steps h3:has-text({json.dumps(lesson()[3]['title'])})")

@@ -1,0 +1,125 @@
+"""The tab Inside: what its panels ask, and the lesson."""
+
+import base64
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from demo import sampler_errors
+from demo.inside import answer, facts, packed
+from demo.lesson import lesson
+from ldm_core import InputError
+from ldm_core.output.file_settings import picture_text
+
+from .values import GOOD
+
+SEVEN = np.zeros((28, 28), np.uint8)
+SEVEN[6, 8:20] = SEVEN[6:22, 16] = 255
+
+
+def numbers(packed):
+    kind = {"float32": "<f4", "uint8": "u1"}[packed["kind"]]
+    found = np.frombuffer(base64.b64decode(packed["data"]), kind)
+    return torch.from_numpy(found.reshape(packed["shape"]).copy())
+
+
+def ask(runner, what, **body):
+    """An answer, as it comes back from JSON."""
+    found = json.loads(json.dumps(answer(runner, {"what": what, **body})))
+    return {name: numbers(packed) for name, packed in found.items()}
+
+
+def test_the_latents_of_a_run_are_those_of_denoise(runner):
+    found = ask(runner, "path", request=GOOD)
+    options = {name: GOOD[name] for name in ("steps", "guidance_scale", "sampler")}
+    steps = [step.x_t for step in runner.model.denoise([7], seeds=[5], **options)]
+    assert torch.equal(found["latents"], torch.cat(steps))
+    assert torch.equal(found["pictures"][-1], runner.model.decode(steps[-1])[0])
+
+
+def test_guided_predictions_make_the_estimates_of_the_run(runner):
+    found = ask(runner, "score", request=GOOD | {"guidance_scale": 3.0, "steps": 8})
+    options = {"steps": 8, "guidance_scale": 3.0, "sampler": "ddim"}
+    _, *steps = runner.model.denoise([7], seeds=[5], **options)
+    low, high = runner.model.defaults.guidance_interval
+    assert len(found["t"]) == 8
+    for i, step in enumerate(steps):
+        t, x_t, cond, null = (found[name][i : i + 1] for name in ("t", "x_t", "cond", "null"))
+        w = 3.0 if low <= t <= high else 1.0
+        x_0 = runner.model.schedule.x_0_from_v(x_t, null + w * (cond - null), t)
+        assert torch.allclose(x_0, step.x_0, atol=1e-4)
+
+
+def test_noise_begins_with_the_picture_and_ends_with_that_of_the_seed(runner):
+    found = ask(runner, "noise", request=GOOD, picture=picture_text(SEVEN))
+    pixels = torch.from_numpy(SEVEN)[None]
+    back = runner.model.decode(runner.model.encode(pixels))[0]
+    assert torch.equal(found["decoded"][0], back) and torch.equal(found["estimate"][0], back)
+    start = next(runner.model.denoise([7], seeds=[5], steps=3)).x_t
+    signal = runner.model.config.noise_schedule.terminal_signal
+    last = signal * runner.model.encode(pixels) + (1 - signal**2) ** 0.5 * start
+    assert (found["x_t"][-1].float() - (127.5 + 42.5 * last[0]).clip(0, 255)).abs().max() <= 1
+    assert found["t"][10] == 0.5 and (found["loss"] > 0).all()
+
+
+def test_a_latent_and_its_picture(runner):
+    found = ask(runner, "encode", picture=picture_text(SEVEN))
+    assert torch.equal(found["latent"], runner.model.encode(torch.from_numpy(SEVEN)[None])[0])
+    again = ask(runner, "decode", latent=found["latent"].flatten().tolist())
+    assert torch.equal(again["picture"], found["picture"])
+
+
+def test_what_is_known_of_a_model(runner):
+    found = facts(runner)
+    blocks = {block["name"]: block for block in found["blocks"]}
+    unet, channels = runner.model.unet, runner.model.config.unet.channels
+    assert list(blocks) == ["down.0", "down.1", "mid", "up.1", "up.0", "time"]
+    assert (blocks["mid"]["channels"], blocks["mid"]["side"]) == (channels[1], 4)
+    edges = (unet.conv_in, unet.conv_out, unet.norm_out, unet.downsample, unet.upsample)
+    others = sum(p.numel() for module in edges for p in module.parameters())
+    total = sum(p.numel() for p in unet.parameters())
+    assert sum(block["parameters"] for block in blocks.values()) + others == total
+    assert len(found["words"]) == found["embeddings"]["shape"][0]
+    assert found["samplers"] is None
+
+
+def test_the_errors_of_samplers_are_kept_with_their_weights(runner, tmp_path, monkeypatch):
+    monkeypatch.setattr(sampler_errors, "EXACT", {"sampler": "heun", "steps": 60})
+    monkeypatch.setattr(sampler_errors, "STEPS", (2, 10))
+    found = sampler_errors.measure(runner.model)
+    assert all(first > last > 0 for first, *_, last in found["errors"].values())
+    (tmp_path / "samplers.json").write_text(json.dumps(found))
+    runner.folder = tmp_path
+    assert facts(runner)["samplers"]["errors"] == found["errors"]
+    (tmp_path / "samplers.json").write_text(json.dumps(found | {"weights": "of others"}))
+    assert facts(runner)["samplers"] is None
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "what must be one of noise, score"),
+        ({"what": "path", "request": {"steps": 101}}, "Steps must be a whole number from 1"),
+        ({"what": "noise", "request": GOOD, "picture": "aGVsbG8="}, "28 x 28 greys"),
+        ({"what": "encode"}, "28 x 28 greys"),
+        ({"what": "decode", "latent": [1.0]}, "a list of 256 numbers"),
+        ({"what": "decode", "latent": [float("nan")] * 256}, "from -20 to 20"),
+    ],
+)
+def test_refusals(runner, body, said):
+    with pytest.raises(InputError, match=said):
+        answer(runner, body)
+
+
+def test_packed_numbers_are_little_endian():
+    assert numbers(packed(np.array([[1.5, -2]], ">f8"))).tolist() == [[1.5, -2]]
+
+
+def test_the_lesson_has_all_its_steps():
+    text = lesson()
+    assert len(text) == 7
+    for step in text:
+        assert step["says"].endswith(".") and len(step["says"]) < 300
+        assert step["press"] and step["state"]["panel"]
