@@ -50,6 +50,7 @@ def about(runner: Runner, several: bool = False) -> dict[str, Any]:
         "class_names": model.class_names,
         "vocabulary": model.vocabulary.to_dict(),
         "defaults": model.defaults.to_dict(),
+        "switches": model.switches,
         "noise_schedule": model.config.to_dict()["noise_schedule"],
         "stored": stored_settings(first.shown(scale=SCALE), weights_of(model)),
         "scales": {"gif": SCALE, "png": LARGE},

@@ -26,6 +26,7 @@ from .values import (
     Choice,
     Kind,
     Label,
+    Names,
     Number,
     Points,
     Shown,
@@ -71,12 +72,13 @@ WORDS = {  # of each value its title, what it does to the picture, and its words
     "morph": ("Points", "What to draw and its seed.", ""),
     "frames": ("In-between frames", "Pictures from each point to the next.", "{} frames"),
     "loop": ("Loop", "Go back to the first point at the end.", ""),
+    "off": ("Off", "Parts of the system to switch off.", "without {}"),
 }
 SAYS_WHAT = ("label", *OF_WORDS, "morph")  # and not how; people read such values first
 OF_IMAGE = ("label", "guidance_scale", "steps", "sampler", "seed", *OF_WORDS)
 NAMES = {  # of the values of each kind of request, in the order of controls and endpoints
-    "denoise": OF_IMAGE,
-    "draw": (*OF_IMAGE, "start_from", "strength", "mask", "invert"),
+    "denoise": (*OF_IMAGE, "off"),
+    "draw": (*OF_IMAGE, "start_from", "strength", "mask", "invert", "off"),
     "cell": (*OF_IMAGE, "eta"),  # of a grid
     "morph": ("morph", "frames", "loop", "guidance_scale", "steps", "sampler"),
 }
@@ -129,6 +131,7 @@ def _allowed(model: LatentDiffusion) -> dict[str, tuple[Kind, Any]]:
         "prompt": (what, words.write((row,))),
         "negative_prompt": (what, ""),
         **dict.fromkeys(STYLES, (Amount(), 0.0)),
+        "off": (Names(model.switches), list(defaults.off)),
     }
 
 
@@ -221,7 +224,7 @@ class Request:
     def settings(self) -> dict[str, Any]:
         """The values that make this request again, in the order in which people read them, but for
         those that say nothing, and a label that the prompt says."""
-        says = lambda n, v: v is not None and (v or n not in OF_WORDS)
+        says = lambda n, v: v is not None and (v or n not in (*OF_WORDS, "off"))
         names = sorted(self.values, key=lambda name: not self.known[name].says_what)
         said = {name: self.values[name] for name in names if says(name, self.values[name])}
         return {n: v for n, v in said.items() if n != "label" or "prompt" not in said}

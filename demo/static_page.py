@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ldm_core import LatentDiffusion, UserError
-from ldm_core.export.graphs import graphs
+from ldm_core.export.graphs import graphs, inside_graph
 from ldm_core.export.model_json import model_json
 from ldm_core.export.packing import packed
 
@@ -129,7 +129,9 @@ def _check_versions(folder: Path) -> None:
 def _write_model(model: LatentDiffusion, folder: Path) -> None:
     """Write the networks, and model.json: all that the engine needs to know."""
     files = {"runtime": {"path": f"../{RUNTIME}"}, "wasm": _about(folder / WASM, f"../{WASM}")}
-    for name, graph in graphs(model, small=True).items():
+    networks = graphs(model, small=True)
+    networks["inside"] = inside_graph(model, networks["unet"])
+    for name, graph in networks.items():
         path = folder / "model" / f"{name}.onnx{PACKED}"
         _write(path, packed(graph))
         files[name] = _about(path, path.name)

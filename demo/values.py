@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ldm_core import InputError
-from ldm_core.checks import check_bool, check_choice, check_number, check_whole
+from ldm_core.checks import brief, check_bool, check_choice, check_number, check_whole
 from ldm_core.inputs import MAX_SEED
 from ldm_core.model.class_names import find_label, label_text, one_line
 from ldm_core.model.vocabulary import STYLES, Vocabulary
@@ -193,6 +193,22 @@ class Points(Kind):
 
 
 @dataclass(frozen=True)
+class Names(Kind):
+    """Several of the known names: a list, or a text with commas between them."""
+
+    word = "names"
+    type = list[str]
+    known: tuple[str, ...]
+
+    def check(self, title: str, value: Any) -> list[str]:
+        if isinstance(value, str):
+            value = [name for part in value.split(",") if (name := part.strip())]
+        if not isinstance(value, (list, tuple)):
+            raise InputError(f"{title} must be a list of names, not {brief(value)}.")
+        return sorted({check_choice(title, name, self.known) for name in value})
+
+
+@dataclass(frozen=True)
 class Value:
     """What the page knows about one value.
 
@@ -217,6 +233,7 @@ class Value:
 
     def words(self, value: Any) -> str:
         text = f"{value:g}" if isinstance(value, float) else str(value)
+        text = ", ".join(value) if isinstance(self.kind, Names) else text
         return self.in_line.format(text, s="" if value == 1 else "s")
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .checks import UserError
+from .config import UNetConfig
 from .diffusion.noise_schedule import SPACINGS
 from .diffusion.samplers import SAMPLERS, WITH_ETA
 from .diffusion.settings import SamplingSettings
+from .model.inside import switches
 from .runtime.backends import BACKENDS
 
 SAMPLING_OPTIONS = tuple(f.name for f in fields(SamplingSettings))
@@ -97,6 +99,8 @@ def add_sampling_options(parser: argparse.ArgumentParser) -> None:
     add("--eta", help=f"share of fresh noise, 0 to 1, for {' and '.join(WITH_ETA)}", type=float)
     add("--guidance-interval", help="times with guidance, within 0 and 1", **interval)
     add("--guidance-rescale", help="0 to 1: how far to undo the contrast of guidance", type=float)
+    parts = f"parts of the system to switch off: {', '.join(switches(UNetConfig()))}"
+    add("--off", help=parts, nargs="*", metavar="NAME")
 
 
 def given_options(

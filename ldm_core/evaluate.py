@@ -19,6 +19,8 @@ from .command_line import (
     say,
 )
 from .data.datasets import DATASETS, load_dataset
+from .evaluation.ablations import ablation_table, measure_ablations
+from .evaluation.attention_check import attention_table, check_attention
 from .evaluation.classifier import load_classifier
 from .evaluation.judge import Judge
 from .evaluation.metrics import check_installed
@@ -31,7 +33,9 @@ from .inputs import MAX_SEED
 from .latent_diffusion import LatentDiffusion
 
 PROGRAM = "python -m ldm_core.evaluate"
-EVALUATION = "evaluation.json"  # beside the weights; the page shows it
+# What is measured, and how many samples or captions that takes. With --save it becomes NAME.json
+# beside the weights; the page shows it.
+COUNT = {"evaluation": 10_000, "ablations": 1000, "attention": 500}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,8 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(args: argparse.Namespace) -> None:
     check_installed()
-    given = given_options(args)
-    check_whole("--count", args.count, 100, 60_000)
+    given, kind = given_options(args), args.kind
+    count = args.count or COUNT[kind]
+    check_whole("--count", count, 100, 60_000)
     check_whole("--words-count", args.words_count, 0, 60_000)
     check_whole("--seed", args.seed, 0, MAX_SEED)
     folder = weights_folder(args.weights)
@@ -51,6 +56,22 @@ def _evaluate(args: argparse.Namespace) -> None:
         raise InputError(f"--save needs a folder to write to; {args.weights} is a name of the Hub.")
     model = LatentDiffusion.load(folder, args.device, args.backend)
     settings = model.settings(**given)
+    if kind == "attention":
+        report, shown = check_attention(model, settings, count, args.seed), attention_table
+    elif kind == "ablations":
+        judge = _judge(args, model, folder)
+        report, shown = measure_ablations(model, judge, settings, count, args.seed), ablation_table
+    else:
+        judge = _judge(args, model, folder)
+        report, shown = evaluate(model, judge, settings, count, args.seed, args.words_count), tables
+    report["weights"] = weights_of(model)
+    say(json.dumps(report) if args.json else shown(report))
+    if args.save:
+        with whole_file(folder / f"{kind}.json") as partial:
+            partial.write_text(json.dumps(report) + "\n")
+
+
+def _judge(args: argparse.Namespace, model: LatentDiffusion, folder: Path) -> Judge:
     classifier = load_classifier(folder / "classifier.safetensors").to(model.device)
     judge = Judge(
         classifier, *(load_dataset(args.dataset, args.data_dir, train=t) for t in (True, False))
@@ -62,27 +83,28 @@ def _evaluate(args: argparse.Namespace) -> None:
                 f"The {part} in {args.weights} know other classes ({', '.join(known)}) than "
                 f"--dataset {args.dataset} has ({', '.join(names)})."
             )
-    report = evaluate(model, judge, settings, args.count, args.seed, args.words_count)
-    report["weights"] = weights_of(model)
-    say(json.dumps(report) if args.json else tables(report))
-    if args.save:
-        with whole_file(folder / EVALUATION) as partial:
-            partial.write_text(json.dumps(report) + "\n")
+    return judge
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog=PROGRAM, description=__doc__, allow_abbrev=False)
     add = parser.add_argument
+    of = lambda kind: {"dest": "kind", "action": "store_const", "const": kind}
     add_model_options(parser)
     add("--dataset", help=f"{', '.join(DATASETS)}, or a folder (mnist)", default="mnist")
     add("--data-dir", help="where the data set is, or is downloaded to (data)", type=Path)
-    add("--count", help="samples, classes as in the training set (10000)", type=int)
+    add("--ablations", help="of samples with each part switched off instead", **of("ablations"))
+    text = "instead, whether pixels change where a word had its attention that is left out"
+    add("--attention", help=text, **of("attention"))
+    counts = ", ".join(map(str, COUNT.values()))
+    add("--count", help=f"samples, classes as in the training set ({counts})", type=int)
     text = "samples of each word; pairs have a quarter, all else half; 0: no words (1000)"
     add("--words-count", help=text, type=int)
     add("--seed", help="of the first sample; sample i has seed + i (0)", type=int)
     add("--json", help="print one JSON object instead", action="store_true")
-    add("--save", help=f"also write {EVALUATION} beside the weights", action="store_true")
-    parser.set_defaults(data_dir=Path("data"), count=10_000, words_count=1000, seed=0)
+    names = ", ".join(f"{kind}.json" for kind in COUNT)
+    add("--save", help=f"also write it beside the weights: {names}", action="store_true")
+    parser.set_defaults(data_dir=Path("data"), words_count=1000, seed=0, kind="evaluation")
     add_sampling_options(parser)
     return parser
 

@@ -3,8 +3,10 @@
 Rombach et al. 2022. People call these methods; `model`, `diffusion` and `runtime` do the work.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -16,7 +18,7 @@ from .diffusion.completion import keeping, passes, resampled, times_reached
 from .diffusion.guidance import guided_denoiser
 from .diffusion.noise_schedule import NoiseSchedule
 from .diffusion.randomness import gaussian_noise
-from .diffusion.samplers import Noise, get_sampler
+from .diffusion.samplers import Denoise, Noise, get_sampler
 from .diffusion.settings import SamplingSettings
 from .diffusion.starts import (
     Start,
@@ -31,6 +33,7 @@ from .files.hub import UNET_FILE, VAE_FILE, check_installed, weights_folder
 from .files.weights import load_unet, load_vae
 from .inputs import Keep, check_keep, check_negative, check_pictures, check_points, check_seeds
 from .model.conditioning import Conditioning, Context, Prompt, Style
+from .model.inside import PREDICTIONS, check_off, check_read, gates_on, switches
 from .model.pixels import border, to_image, to_pixels
 from .model.unet import UNet
 from .model.vae import VAE
@@ -61,7 +64,8 @@ class DenoisingStep(NamedTuple):
     index: 0 (the start) to steps. t: the time reached, from 1 or less down to 0. x_t: the latent at
     t, (B, 4, 8, 8); after the last step it is the sample. x_0: the estimate of the clean latent
     that the step used, (B, 4, 8, 8). At the start there is none yet: x_0 is None, or x_t itself
-    where the start is already the sample.
+    where the start is already the sample. read: what `denoise` was asked to read in the network as
+    it made x_0, by name; empty at the start.
     """
 
     index: int
@@ -69,6 +73,7 @@ class DenoisingStep(NamedTuple):
     t: float
     x_t: Tensor
     x_0: Tensor | None
+    read: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class LatentDiffusion(nn.Module):
@@ -158,6 +163,11 @@ class LatentDiffusion(nn.Module):
         return self.config.conditioning.class_names
 
     @property
+    def switches(self) -> tuple[str, ...]:
+        """The names that `SamplingSettings.off` may have."""
+        return switches(self.config.unet)
+
+    @property
     def vocabulary(self) -> Vocabulary:
         """The words that prompts may have."""
         return self.conditioning.vocabulary
@@ -174,7 +184,9 @@ class LatentDiffusion(nn.Module):
         Raises InputError for a field that does not exist or a value that is not allowed.
         """
         base = self.defaults if settings is None else settings
-        return SamplingSettings.from_dict(base.to_dict() | options) if options else base
+        settings = SamplingSettings.from_dict(base.to_dict() | options) if options else base
+        check_off(settings.off, self.config.unet)
+        return settings
 
     def denoise(
         self,
@@ -185,6 +197,7 @@ class LatentDiffusion(nn.Module):
         style: Style | None = None,
         start: Start | None = None,
         keep: Keep | None = None,
+        read: Sequence[str] = (),
         settings: SamplingSettings | None = None,
         **options: Any,
     ) -> Iterator[DenoisingStep]:
@@ -198,8 +211,11 @@ class LatentDiffusion(nn.Module):
         "width" of all images, from -1 (thin, leaning left, narrow) to 1 (bold, leaning right,
         wide); 0 says nothing. start: replaces the noise of the seeds, see `start_from` and
         `invert`; its times replace `steps` and `spacing`. keep: the pixels to keep; the rest is
-        drawn, beginning with the start, so that it fits to them. settings: how to sample;
-        `defaults` if not given. options: fields of `SamplingSettings` that differ from settings.
+        drawn, beginning with the start, so that it fits to them. read: names of `model/inside.py`,
+        such as "attention.cross.mid", or "attention.cross" for all stages; each step then has them
+        in `read`, for two conditions: the prompt, then the negative or empty one. They are read in
+        passes of their own, and change no image. settings: how to sample; `defaults` if not given.
+        options: fields of `SamplingSettings` that differ from settings.
         Raises InputError at the call, before any work, for anything that is not allowed.
         """
         if start is not None and (extra := sorted({"steps", "spacing"} & options.keys())):
@@ -207,15 +223,16 @@ class LatentDiffusion(nn.Module):
                 f"{' and '.join(extra)} cannot be given with a start, which has times."
             )
         settings = self.settings(settings, **options)
-        read = self._read(prompts, negative, style, settings)
+        asked = self._read(prompts, negative, style, settings)
+        read = check_read(read, self.config.unet)
         seeds = check_seeds(seeds, len(prompts))
         if start is None:
             start = noise_start(seeds, self._latent_shape, self._times(settings))
         else:
             check_start(start, (len(prompts), *self._latent_shape))
         keep = None if keep is None else check_keep(keep, len(prompts))
-        context = lambda: self.conditioning.encode(read)
-        return self._denoise(context, self._noise(seeds), start, settings, keep)
+        context = lambda: self.conditioning.encode(asked)
+        return self._denoise(context, self._noise(seeds), start, settings, keep, read)
 
     def _read(
         self,
@@ -250,6 +267,7 @@ class LatentDiffusion(nn.Module):
         start: Start,
         settings: SamplingSettings,
         keep: Keep | None = None,
+        read: Sequence[str] = (),
     ) -> Iterator[DenoisingStep]:
         x, times = start.x.to(self.device), start.times.double().cpu()
         if not start.steps:
@@ -259,7 +277,10 @@ class LatentDiffusion(nn.Module):
         times = times_reached(segments)
         total = len(times) - 1
         yield DenoisingStep(0, total, times[0].item(), x, None)
-        denoise = guided_denoiser(self.backend.predictor, context(), self.schedule, settings)
+        context, on = context(), gates_on(settings.off, self.config.unet, len(x))
+        predictor = partial(self.backend.predictor, on=on)
+        denoise = guided_denoiser(predictor, context, self.schedule, settings)
+        denoise, reading = self._reading(denoise, context, on, read)
         if keep is not None:
             denoise = keeping(denoise, self._known(keep))
         steps = resampled(
@@ -272,7 +293,29 @@ class LatentDiffusion(nn.Module):
             **({"eta": settings.eta} if settings.eta else {}),
         )
         for index, (x_t, x_0) in enumerate(steps, start=1):
-            yield DenoisingStep(index, total, times[index].item(), x_t, x_0)
+            yield DenoisingStep(index, total, times[index].item(), x_t, x_0, reading())
+
+    def _reading(
+        self, denoise: Denoise, context: Context, on: Tensor | None, names: Sequence[str]
+    ) -> tuple[Denoise, Callable[[], dict[str, Tensor]]]:
+        """The same denoiser, and a function that reads where it was first called in this step."""
+        if not names:
+            return denoise, dict
+        own = {"prediction" if name in PREDICTIONS else name for name in names}
+        read = self.backend.reader(torch.stack([context.tokens, context.null]), on, own)
+        calls = []
+
+        def noted(x_t: Tensor, t: Tensor) -> Tensor:
+            calls.append((x_t, t))
+            return denoise(x_t, t)
+
+        def reading() -> dict[str, Tensor]:
+            found = read(*calls[0])
+            calls.clear()
+            found |= zip(PREDICTIONS, found.get("prediction", ()))
+            return {name: found[name] for name in names}
+
+        return noted, reading
 
     def _known(self, keep: Keep) -> Callable[[Tensor], Tensor]:
         """Return a function that puts the kept pixels into an estimate of x_0.

@@ -33,7 +33,7 @@ ALLOWED = {
         *("checks", "config", "model", "diffusion", "data", "runtime", "files"),
         *("latent_diffusion", "evaluation"),
     },
-    "command_line": {"checks", "diffusion", "runtime"},
+    "command_line": {"checks", "config", "diffusion", "model", "runtime"},
     "export": {
         *("checks", "config", "model", "diffusion", "runtime", "files", "latent_diffusion"),
         "command_line",

@@ -57,7 +57,8 @@ def test_weights_are_measured_by_their_words(weights, small_model, slice_of_mnis
     assert main([*arguments, "--words-count", "8", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["settings"] == model.settings(steps=1).to_dict() | {
-        "guidance_interval": [0.4, 0.7]
+        "guidance_interval": [0.4, 0.7],
+        "off": [],
     }
     words = report["words"]
     assert [row["word"] for row in words["single"]][:3] == ["thin", "bold", "leaning left"]
@@ -73,6 +74,21 @@ def test_weights_are_measured_by_their_words(weights, small_model, slice_of_mnis
     saved = json.loads((weights / "evaluation.json").read_text())
     assert saved["weights"] == report["weights"] == weights_of(LatentDiffusion.load(weights))
     assert saved["samples"] == report["samples"]
+
+
+def test_each_switch_has_a_row_of_figures(weights, slice_of_mnist, capsys):
+    arguments = ["--weights", str(weights), "--data-dir", str(slice_of_mnist), "--ablations"]
+    assert main([*arguments, "--count", "100", "--steps", "2", "--save"]) == 0
+    shown = capsys.readouterr().out
+    report = json.loads((weights / "ablations.json").read_text())
+    assert (*report["off"],) == LatentDiffusion.load(weights).switches
+    assert report["weights"] == weights_of(LatentDiffusion.load(weights))
+    rows = [report["all"], *report["off"].values(), report["real"]]
+    assert all(row.keys() == {"accuracy", "frechet_distance", "recall"} for row in rows)
+    distances = [row["frechet_distance"] for row in rows]
+    assert len(set(distances)) == len(rows) and min(distances) == distances[-1]
+    assert f"| skip.0 | {report['off']['skip.0']['accuracy']:.4f} |" in shown
+    assert "| off (100 samples) | accuracy | frechet distance | recall |" in shown
 
 
 @pytest.fixture

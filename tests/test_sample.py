@@ -26,7 +26,8 @@ from .conftest import ROOT, SMALL, randomised, read_frames, save
 def test_a_file_knows_how_it_was_made_and_is_made_again(run, tmp_path, ending):
     run(
         f"--label 3-4 --seed 9 --steps 3 --sampler ddim --eta 0.5 --guidance-scale 2.5 "
-        f"--guidance-interval 0.2 0.8 --guidance-rescale 0.3 --spacing karras --out a{ending}"
+        f"--guidance-interval 0.2 0.8 --guidance-rescale 0.3 --spacing karras --off time skip.0 "
+        f"--out a{ending}"
     )
     settings = read_settings(tmp_path / f"a{ending}")
     assert len(settings.pop("weights")) == 16
@@ -38,6 +39,7 @@ def test_a_file_knows_how_it_was_made_and_is_made_again(run, tmp_path, ending):
         "eta": 0.5,
         "guidance_interval": [0.2, 0.8],
         "guidance_rescale": 0.3,
+        "off": ["skip.0", "time"],
         "label": "3-4",
         "count": 2,
         "seed": 9,

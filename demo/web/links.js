@@ -33,7 +33,7 @@ export async function follow_link({ about, engine, tabs, open }) {
       compare.generate();
       return;
     }
-    const names = [...new Set([...about.controls.watch, ...about.of_words])];
+    const names = [...new Set([...about.controls.watch, ...about.of_words, "off"])];
     const said = names.filter((name) => name in given);
     if (!said.length) return;
     const request = Object.fromEntries(said.map((name) => [name, value(name, given[name])]));

@@ -87,16 +87,19 @@ export class Tab {
     this.store.set({ controls, moved: this.store.moved + 1 });
   }
 
-  // Set some controls to values from elsewhere; names that are no control are left out.
+  // Set some controls to values from elsewhere; names that are no control are left out, but for the
+  // parts that are off.
   set(values) {
     const before = this.store.controls;
     const known = Object.keys(values).filter((name) => name in before);
     const given = { ...before, ...Object.fromEntries(known.map((name) => [name, values[name]])) };
     const controls = this.#in_step ? this.#in_step.after(given, null) : given;
     this.#write_changed(before, controls);
+    const { off, ...own } = this.store.own;
+    if (off || values.off)
+      this.store.set({ own: values.off ? { ...own, off: values.off } : own });
     this.store.set({ controls });
   }
-
 
   dice() {
     this.changed("seed", { seed: crypto.getRandomValues(new Uint32Array(1))[0] });

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..model.conditioning import Context
+from ..model.inside import GUIDANCE
 from .noise_schedule import NoiseSchedule
 from .samplers import Denoise
 from .settings import SamplingSettings
@@ -29,11 +30,11 @@ def guided_denoiser(
         prediction = uncond + guidance_scale * (cond - uncond)     (Ho & Salimans 2022, eq. 6)
 
     (their w is guidance_scale - 1). predictor(contexts (R, B, n_tokens, d_context)) -> Predict.
-    One prediction is made where the guidance scale is 0 or 1, where the prompts of both are equal,
-    and at times outside the guidance interval; otherwise two are made. t (B,) is on the CPU, even
-    if x_t is not, so that no decision waits for a GPU.
+    One prediction is made where the guidance scale is 0 or 1, which it is too with guidance off,
+    where the prompts of both are equal, and at times outside the guidance interval; otherwise two
+    are made. t (B,) is on the CPU, even if x_t is not, so that no decision waits for a GPU.
     """
-    w = settings.guidance_scale
+    w = 1 if GUIDANCE in settings.off else settings.guidance_scale
     low, high = settings.guidance_interval
     guides = w not in (0, 1) and bool(context.is_guided.any())
     alone = context.null if w == 0 else context.tokens

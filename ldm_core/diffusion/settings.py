@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..checks import InputError, check_choice, check_float, check_whole
+from ..checks import InputError, brief, check_choice, check_float, check_whole
 from ..config import Config, checked
 from .noise_schedule import SPACINGS
 from .samplers import SAMPLERS, WITH_ETA
@@ -19,6 +19,12 @@ def _check_interval(name: str, value: Any) -> tuple[float, float]:
     if low > high:
         raise InputError(f"{name} must have low <= high.")
     return low, high
+
+
+def _check_off(name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (tuple, list)) or not all(isinstance(one, str) for one in value):
+        raise InputError(f"{name} must be a list of names, not {brief(value)}.")
+    return tuple(sorted(set(value)))
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class SamplingSettings(Config):
         conditional model acts, at half the cost (Kynkäänniemi et al. 2024).
     guidance_rescale: 0 to 1; pulls the deviation of the guided prediction back to that of the
         conditional one (Lin et al. 2023, eq. 15-16).
+    off: what is switched off, names from `LatentDiffusion.switches` (see `model/inside.py`), which
+        the model checks.
     Raises InputError saying which value is wrong and what is allowed.
     """
 
@@ -48,6 +56,7 @@ class SamplingSettings(Config):
     eta: float = checked(check_float, 0, 1, default=0.0)
     guidance_interval: tuple[float, float] = checked(_check_interval, default=(0.4, 0.7))
     guidance_rescale: float = checked(check_float, 0, 1, default=0.0)
+    off: tuple[str, ...] = checked(_check_off, default=())
 
     def __post_init__(self):
         super().__post_init__()

@@ -17,11 +17,11 @@ def tables(report: dict) -> str:
         f"VAE reconstruction: {report['reconstruction_psnr_db']:.2f} dB PSNR",
         "Fréchet distance of other sets of as many real test images: "
         f"{real['frechet_distance']:.4f} ± {report['real_frechet_deviation']:.4f}",
-        *_table(
+        *table(
             "| samples | real test images | samples / real | VAE reconstructions",
             ([m.replace("_", " "), samples[m], real[m], ratio(m), decoded[m]] for m in measures),
         ),
-        *_table(
+        *table(
             "class | accuracy of samples | of real test images",
             ([name, share, real_by_class[name]] for name, share in by_class.items()),
         ),
@@ -34,7 +34,7 @@ def tables_of_words(words: dict) -> list[str]:
     """The lines of the tables for what `measure_obedience` returns."""
     if not words["single"]:
         return ["", "The names of the classes leave these weights no words of style."]
-    lines = _table(
+    lines = table(
         f"word {_counted(words['single'])} | right side | without the word | real test images | "
         "asked third | without the word | real test images | label accuracy",
         (
@@ -44,7 +44,7 @@ def tables_of_words(words: dict) -> list[str]:
         ),
     )
     if words["pairs"]:
-        lines += _table(
+        lines += table(
             f"two words {_counted(words['pairs'])} | both on the right side | without the words | "
             "real test images | first | second | label accuracy",
             (
@@ -54,13 +54,13 @@ def tables_of_words(words: dict) -> list[str]:
             ),
         )
     if row := words["negative"]:
-        lines += _table(
+        lines += table(
             f"negative prompt {_counted([row])} | {row['property']} without | with | "
             "move / distance of the thirds | label accuracy without | with",
             [[row["word"], *row["means"], row["move"], *row["label_accuracy"]]],
         )
     positions = " | ".join(f"{at:g}" for at in words["sliders"][0]["positions"])
-    return lines + _table(
+    return lines + table(
         f"slider {_counted(words['sliders'])} | {positions} | rises | "
         "lowest third of the training set | highest third",
         (cells for row in words["sliders"] for cells in _slider(row)),
@@ -85,7 +85,7 @@ def _counted(rows: list[dict]) -> str:
     return f"({rows[0]['count']} samples)"
 
 
-def _table(head: str, rows: Iterable[list[Cell]]) -> list[str]:
+def table(head: str, rows: Iterable[list[Cell]]) -> list[str]:
     """The lines of a table, after an empty one. head: names of columns, separated by |."""
     cells = [[_shown(cell) for cell in row] for row in rows]
     lines = [head, " | ".join(["---"] * (head.count("|") + 1)), *map(" | ".join, cells)]

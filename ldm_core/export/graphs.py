@@ -4,10 +4,14 @@ from ..latent_diffusion import LatentDiffusion
 from ..runtime.onnx_layers import Accuracy
 from ..runtime.onnx_networks import decoder_graph, encoder_graph, unet_graph
 from ..runtime.onnx_text import prompt_graph
+from .packing import weights_in
 
 # Found by trial, as docs/export.md tells. What the U-Net gets wrong grows from step to step; what
 # the others get wrong does not.
 UNET, OTHERS = Accuracy(narrow=15, wide=12), Accuracy(narrow=10, wide=10)
+
+
+UNET_FILE = "unet.onnx"  # by this name the graph `inside` knows the file with its weights
 
 
 def graphs(model: LatentDiffusion, small: bool = False) -> dict[str, bytes]:
@@ -23,3 +27,11 @@ def graphs(model: LatentDiffusion, small: bool = False) -> dict[str, bytes]:
         "decoder": decoder_graph(model.vae, others),
         "encoder": encoder_graph(model.vae, unet),
     }
+
+
+def inside_graph(model: LatentDiffusion, unet: bytes) -> bytes:
+    """The graph of `graphs(model, small=True)["unet"]` once more, with switches and readings. Its
+    weights are those of `unet`, which is that graph, in the file UNET_FILE."""
+    n_tokens = model.config.conditioning.n_tokens
+    elsewhere = weights_in(unet, UNET_FILE)
+    return unet_graph(model.unet, n_tokens, UNET, inside=True, elsewhere=elsewhere)

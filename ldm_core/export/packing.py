@@ -40,6 +40,12 @@ def packed(model: bytes) -> bytes:
     return b"".join([pack("<I", len(header)), header, *content, model[done:]])
 
 
+def weights_in(model: bytes, name: str) -> dict[bytes, tuple[str, int]]:
+    """The large weights of an ONNX model in the file `name`, as `unet_graph` takes `elsewhere`."""
+    places = ((start, end) for start, end in _weights(model) if end - start >= 4 * SMALL)
+    return {model[start:end]: (name, start) for start, end in places}
+
+
 def _digits(values: np.ndarray) -> tuple[list[np.ndarray], float]:
     """The digits of numbers, the lowest first, and the step that they count; no digits for numbers
     that need too many, and for few."""

@@ -4,11 +4,14 @@ Vaswani et al. 2017; Rombach et al. 2022, sec. 3.3 and appendix E.2.1.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checks import InputError
+from .inside import Inside
 
 
 class MultiHeadAttention(nn.Module):
@@ -31,13 +34,18 @@ class MultiHeadAttention(nn.Module):
         self.softmax = nn.Softmax(dim=-1)
         self.to_out = nn.Linear(d_model, d_model)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """x (B, n, d_model), context (B, m, d_context) -> (B, n, d_model)."""
+    def forward(
+        self, x: Tensor, context: Tensor, keep: Callable[[Tensor], None] | None = None
+    ) -> Tensor:
+        """x (B, n, d_model), context (B, m, d_context) -> (B, n, d_model). keep: gets the attention
+        weights (B, heads, n, m)."""
         q, k, v = self.to_q(x), self.to_k(context), self.to_v(context)
         q, k, v = self._heads(q), self._heads(k), self._heads(v)
         # Written out: with at most 64 tokens, fused attention is no faster, and on a CPU its
         # gradient in bfloat16 takes longer than the rest of the network.
         weights = self.softmax(q @ k.mT / math.sqrt(self.d_head))  # (B, heads, n, m)
+        if keep:
+            keep(weights)
         return self.to_out((weights @ v).transpose(1, 2).flatten(2))
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -82,11 +90,24 @@ class SpatialTransformer(nn.Module):
         nn.init.zeros_(self.proj_out.weight)
         nn.init.zeros_(self.proj_out.bias)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """x (B, C, H, W), context (B, n_tokens, d_context) -> (B, C, H, W)."""
+    def forward(
+        self, x: Tensor, context: Tensor, inside: Inside | None = None, stage: str = ""
+    ) -> Tensor:
+        """x (B, C, H, W), context (B, n_tokens, d_context) -> (B, C, H, W). stage: its name for
+        `inside`."""
         h = self.proj_in(self.norm(x).flatten(2).transpose(1, 2))
         normed = self.norm_self(h)
-        h = h + self.self_attention(normed, normed)
-        h = h + self.cross_attention(self.norm_cross(h), context)
+        h = h + self._attended("self", self.self_attention, normed, normed, inside, stage)
+        normed = self.norm_cross(h)
+        h = h + self._attended("cross", self.cross_attention, normed, context, inside, stage)
         h = h + self.feed_forward(self.norm_feed_forward(h))
         return x + self.proj_out(h).transpose(1, 2).unflatten(2, x.shape[2:])
+
+    @staticmethod
+    def _attended(
+        kind: str, attention: nn.Module, x: Tensor, context: Tensor, inside: Inside, stage: str
+    ) -> Tensor:
+        if inside is None:
+            return attention(x, context)
+        keep = partial(inside.keep, f"attention.{kind}.{stage}")
+        return inside.gate(f"{kind}_attention.{stage}", attention(x, context, keep))

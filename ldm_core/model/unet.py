@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..config import UNetConfig
 from .attention import SpatialTransformer
+from .inside import Inside, stages
 
 
 def sinusoidal_embedding(t: Tensor, d: int) -> Tensor:
@@ -64,9 +65,15 @@ class Stage(nn.Module):
         super().__init__()
         self.residual = TimedResidualBlock(in_channels, out_channels, config.d_time)
         self.transformer = SpatialTransformer(out_channels, config.d_head, config.d_context)
+        self.name = ""  # one of `stages`
 
-    def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
-        return self.transformer(self.residual(x, time), context)
+    def forward(
+        self, x: Tensor, time: Tensor, context: Tensor, inside: Inside | None = None
+    ) -> Tensor:
+        h = self.transformer(self.residual(x, time), context, inside, self.name)
+        if inside:
+            inside.keep(f"features.{self.name}", h)
+        return h
 
 
 class UNet(nn.Module):
@@ -101,25 +108,42 @@ class UNet(nn.Module):
         self.conv_out = nn.Conv2d(channels[0], config.latent_channels, 3, padding=1)
         nn.init.zeros_(self.conv_out.weight)
         nn.init.zeros_(self.conv_out.bias)
+        for stage, name in zip((*self.down, self.mid_1, *self.up), stages(config), strict=True):
+            stage.name = name
 
     def edges(self) -> list[nn.Conv2d]:
         """The layers that read or write a latent: one side has only a few channels."""
         return [self.conv_in, self.conv_out]
 
-    def forward(self, x_t: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        """x_t (B, 4, 8, 8), t (B,) in [0, 1], context (B, n_tokens, d_context) -> (B, 4, 8, 8)."""
-        time = self.time_embedding(sinusoidal_embedding(t, self.config.d_time).to(x_t.dtype))
+    def embed(self, t: Tensor) -> Tensor:
+        """t (B,) in [0, 1] -> the time embedding (B, d_time)."""
+        dtype = self.conv_in.weight.dtype
+        return self.time_embedding(sinusoidal_embedding(t, self.config.d_time).to(dtype))
+
+    def mean_embedding(self) -> Tensor:
+        """The mean time embedding over t = 0, 0.001, ... 1, (1, d_time)."""
+        t = torch.linspace(0, 1, 1001, device=self.conv_in.weight.device)
+        return self.embed(t).mean(dim=0, keepdim=True)
+
+    def forward(
+        self, x_t: Tensor, t: Tensor, context: Tensor, inside: Inside | None = None
+    ) -> Tensor:
+        """x_t (B, 4, 8, 8), t (B,) in [0, 1], context (B, n_tokens, d_context) -> (B, 4, 8, 8).
+        inside: what is off in this pass, and read of it."""
+        time = self.embed(t)
+        if inside and inside.on:
+            time = inside.gate("time", time, self.mean_embedding())
         time = F.silu(time + self.pooled_context(context.mean(dim=1)))
 
         h, skips = self.conv_in(x_t), []
         for level, stage in enumerate(self.down):
-            h = stage(h, time, context)
-            skips.append(h)
+            h = stage(h, time, context, inside)
+            skips.append(inside.gate(f"skip.{level}", h) if inside else h)
             if level < len(self.downsample):
                 h = self.downsample[level](h)
-        h = self.mid_2(self.mid_1(h, time, context), time)
+        h = self.mid_2(self.mid_1(h, time, context, inside), time)
         for level in reversed(range(len(self.up))):
-            h = self.up[level](torch.cat([h, skips[level]], dim=1), time, context)
+            h = self.up[level](torch.cat([h, skips[level]], dim=1), time, context, inside)
             if level > 0:
                 h = self.upsample[level - 1](F.interpolate(h, scale_factor=2.0))
         return self.conv_out(F.silu(self.norm_out(h)))

@@ -1,10 +1,14 @@
 """Backends run the networks while sampling. Training and gradients use the modules.
 
-A backend has two calls, and all backends return the same (to 1e-4, by test):
+A backend has three calls, and all backends return the same (to 1e-4, by test):
 
-    backend.predictor(context (R, B, n_tokens, d_context)) -> predict
+    backend.predictor(context (R, B, n_tokens, d_context), on) -> predict
     predict(x_t (B, 4, 8, 8), t (B,)) -> (R, B, 4, 8, 8)     the U-Net's predictions for B images,
-                                                             each under R conditions
+                                                             each under R conditions; on: what is
+                                                             off, from `gates_on`, None for nothing
+    backend.reader(context, on, names) -> read
+    read(x_t, t) -> {name: (R, B, ...)}                      readings (see `model/inside.py`) and
+                                                             "prediction"
     backend.decode(z (B, 4, 8, 8)) -> image (B, 1, 32, 32)   the VAE's decoder
 
 `shared.py` makes one of them serve many runs at once. For that, a backend says how many rows suit
@@ -12,6 +16,7 @@ it, and how many passes, and gives out its networks.
 """
 
 import importlib.util
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import torch
@@ -26,7 +31,11 @@ BACKENDS = ("auto", "onnxruntime", "torch")
 
 
 class Backend(Protocol):
-    def predictor(self, context: Tensor) -> Predict: ...
+    def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict: ...
+
+    def reader(
+        self, context: Tensor, on: Tensor | None = None, names: Collection[str] = ()
+    ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]: ...
 
     def decode(self, z: Tensor) -> Tensor: ...
 
@@ -36,16 +45,17 @@ class Network(Protocol):
     put together. Networks that are equal do the same."""
 
     def run(self, rows: dict[str, Tensor]) -> Tensor:
-        """rows: by name, each (N, ...). Of the decoder: "z". Of the U-Net: "x_t", "t", and what
-        its `prepare(context (N, n_tokens, d_context))` returns."""
+        """rows: by name, each (N, ...). Of the decoder: "z". Of the U-Net: "x_t", "t", what
+        its `prepare(context (N, n_tokens, d_context))` returns, and "on" where something is off."""
 
 
 class Shareable(Backend, Protocol):
     rows_at_once: int  # in a pass
     passes_at_once: int  # each in a thread of its own
 
-    def unet(self) -> Network | None:
-        """The U-Net, an image under one condition in each row; None while it has hooks."""
+    def unet(self, inside: bool = False) -> Network | None:
+        """The U-Net, an image under one condition in each row; None while it has hooks. inside:
+        the one for rows with "on"."""
 
     def decoder(self) -> Network | None:
         """The VAE's decoder; None while it has hooks."""

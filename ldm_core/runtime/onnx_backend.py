@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import is_
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..checks import InputError
 from ..diffusion.guidance import Predict
+from ..model.inside import gates
 from .onnx_networks import context_graph, decoder_graph, unet_graph
 from .torch_backend import TorchBackend
 
@@ -40,44 +41,68 @@ class OnnxRuntimeBackend:
             lambda: [*model.unet.modules()],
             lambda: (context_graph(model.unet, n_tokens), unet_graph(model.unet, n_tokens)),
         )
+        # Built when something is first off or read: it takes as much memory again.
+        self._inside = _Sessions(
+            lambda: [*model.unet.modules()],
+            lambda: (unet_graph(model.unet, n_tokens, inside=True),),
+            at_once=False,
+        )
+        self._n_gates = len(gates(model.config.unet))
         self._decoder = _Sessions(
             lambda: [model.vae, *model.vae.decoder.modules()], lambda: (decoder_graph(model.vae),)
         )
         self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         self.passes_at_once, self.rows_at_once = threads, self.CHUNK
 
-    def predictor(self, context: Tensor) -> Predict:
+    def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict:
         _check_cpu(context)
-        sessions = self._unet.current()
-        if sessions is None:
-            return self._modules.predictor(context)
-        context_session, unet_session = sessions
+        network = self.unet(inside=on is not None)
+        if network is None:
+            return self._modules.predictor(context, on)
         conditions, images = context.shape[:2]
-        names = [output.name for output in context_session.get_outputs()]
         apart = images < self.threads
         each = [slice(i, i + 1) for i in range(conditions)] if apart else [slice(None)]
 
-        def part(rows: slice, columns: slice) -> tuple[slice, slice, dict[str, np.ndarray]]:
-            given = context[rows, columns].flatten(0, 1).numpy()
-            return rows, columns, dict(zip(names, context_session.run(None, {"context": given})))
+        def part(rows: slice, columns: slice) -> tuple[slice, slice, dict[str, Tensor]]:
+            given = context[rows, columns]
+            inputs = network.prepare(given.flatten(0, 1))
+            if on is not None:
+                inputs["on"] = on[columns].repeat(len(given), 1)
+            return rows, columns, inputs
 
         shares = [(rows, columns) for columns in self._slices(images) for rows in each]
         parts = self._together([partial(part, *share) for share in shares])
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
-            given = {"x_t": x_t.numpy(), "t": t.to(x_t.dtype).numpy()}
+            given = {"x_t": x_t, "t": t.to(x_t.dtype)}
             prediction = np.empty((conditions, *x_t.shape), np.float32)
 
-            def run(rows: slice, columns: slice, inputs: dict[str, np.ndarray]) -> None:
+            def run(rows: slice, columns: slice, inputs: dict[str, Tensor]) -> None:
                 images = {name: array[columns] for name, array in given.items()}
-                (output,) = unet_session.run(None, images | inputs)
                 target = prediction[rows, columns]
-                target[:] = output.reshape(target.shape)
+                target[:] = network.run(images | inputs).numpy().reshape(target.shape)
 
             self._together([partial(run, *part) for part in parts])
             return torch.from_numpy(prediction)
 
         return predict
+
+    def reader(
+        self, context: Tensor, on: Tensor | None = None, names: Collection[str] = ()
+    ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+        _check_cpu(context)
+        network = self.unet(inside=True)
+        if network is None:
+            return self._modules.reader(context, on, names)
+        conditions, images = context.shape[:2]
+        on = torch.ones(images, self._n_gates) if on is None else on
+        inputs = network.prepare(context.flatten(0, 1)) | {"on": on.repeat(conditions, 1)}
+
+        def read(x_t: Tensor, t: Tensor) -> dict[str, Tensor]:
+            found = network.read({"x_t": x_t, "t": t.to(x_t.dtype)} | inputs, [*names])
+            return {n: value.unflatten(0, (conditions, -1)) for n, value in zip(names, found)}
+
+        return read
 
     def decode(self, z: Tensor) -> Tensor:
         _check_cpu(z)
@@ -92,9 +117,14 @@ class OnnxRuntimeBackend:
         parts = [z.numpy()[columns] for columns in self._slices(len(z))]
         return torch.from_numpy(np.concatenate(self._together([partial(run, p) for p in parts])))
 
-    def unet(self) -> "_UNet | None":
+    def unet(self, inside: bool = False) -> "_UNet | None":
         sessions = self._unet.current()
-        return None if sessions is None else _UNet(*sessions)
+        if sessions is None:
+            return None
+        context_session, unet_session = sessions
+        if inside:
+            (unet_session,) = self._inside.current()
+        return _UNet(context_session, unet_session)
 
     def decoder(self) -> "_Decoder | None":
         sessions = self._decoder.current()
@@ -132,8 +162,16 @@ class _UNet(NamedTuple):
         return {name: torch.from_numpy(array) for name, array in zip(names, found)}
 
     def run(self, rows: dict[str, Tensor]) -> Tensor:
+        return self.read(rows, ["prediction"])[0] if "on" in rows else self.read(rows)[0]
+
+    def read(self, rows: dict[str, Tensor], names: list[str] | None = None) -> list[Tensor]:
+        """The outputs of these names alone; what they do not need is not computed."""
+        options = None
+        if names:
+            options = import_onnxruntime().RunOptions()
+            options.only_execute_path_to_fetches = True
         given = {name: array.numpy() for name, array in rows.items()}
-        return torch.from_numpy(self.unet_session.run(None, given)[0])
+        return [torch.from_numpy(array) for array in self.unet_session.run(names, given, options)]
 
 
 class _Decoder(NamedTuple):
@@ -149,11 +187,15 @@ class _Sessions:
     """Sessions of ONNX Runtime for modules, built again when their weights have changed."""
 
     def __init__(
-        self, modules: Callable[[], list[nn.Module]], graphs: Callable[[], tuple[bytes, ...]]
+        self,
+        modules: Callable[[], list[nn.Module]],
+        graphs: Callable[[], tuple[bytes, ...]],
+        at_once: bool = True,
     ):
         self._modules, self._graphs, self._lock = modules, graphs, Lock()
         self._weights, self._sessions = None, ()
-        self.current()
+        if at_once:
+            self.current()
 
     def current(self) -> tuple | None:
         """The sessions; None if a module has forward hooks."""

@@ -25,6 +25,9 @@ class Graph:
     """A graph under construction. A tensor is known by its name, a string."""
 
     def __init__(self):
+        self.elsewhere: dict[
+            bytes, tuple[str, int]
+        ] = {}  # constants: the file and their place in it
         self._nodes: list[bytes] = []
         self._constants: list[bytes] = []
         self._inputs: list[bytes] = []
@@ -43,16 +46,29 @@ class Graph:
         name = self._new_name()
         dims = b"".join(_number(1, size) for size in array.shape)
         kind = _number(2, DTYPES[str(array.dtype)])
-        self._constants.append(dims + kind + _bytes(8, name) + _bytes(9, array.tobytes()))
+        content = array.tobytes()
+        if content in self.elsewhere:
+            data = _external(*self.elsewhere[content], len(content))
+        else:
+            data = _bytes(9, content)
+        self._constants.append(dims + kind + _bytes(8, name) + data)
         return name
 
     def add(self, operation: str, *inputs: str, **attributes: Attribute) -> str:
         """One operation; returns its output. "" stands for an input that is left out."""
-        name = self._new_name()
-        node = b"".join(_bytes(1, i) for i in inputs) + _bytes(2, name) + _bytes(4, operation)
+        return self.add_several(operation, inputs, [0], **attributes)[0]
+
+    def add_several(
+        self, operation: str, inputs: Sequence[str], which: Sequence[int], **attributes: Attribute
+    ) -> list[str]:
+        """One operation with several outputs; which: the places of those that are used."""
+        names = {place: self._new_name() for place in which}
+        outputs = [names.get(place, "") for place in range(max(which) + 1)]
+        node = b"".join(_bytes(1, i) for i in inputs) + b"".join(_bytes(2, o) for o in outputs)
+        node += _bytes(4, operation)
         node += b"".join(_bytes(5, _attribute(*item)) for item in attributes.items())
         self._nodes.append(node)
-        return name
+        return [*names.values()]
 
     def model(self, outputs: Mapping[str, tuple[str, Shape]]) -> bytes:
         """The finished ModelProto. outputs: by the name under which a run returns it, a float32
@@ -69,6 +85,13 @@ class Graph:
     def _new_name(self) -> str:
         self._names += 1
         return f"#{self._names}"
+
+
+def _external(location: str, offset: int, length: int) -> bytes:
+    """Fields of a TensorProto whose data is in another file."""
+    about = {"location": location, "offset": str(offset), "length": str(length)}
+    entries = (_bytes(13, _bytes(1, key) + _bytes(2, value)) for key, value in about.items())
+    return b"".join(entries) + _number(14, 1)
 
 
 def _attribute(name: str, value: Attribute) -> bytes:

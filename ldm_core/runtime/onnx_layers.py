@@ -7,6 +7,7 @@ a sigmoid with its product, an addition with its convolution.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -87,15 +88,27 @@ class Layers(Graph):
         affine = self.weights(layer.weight), self.weights(layer.bias)
         return self.add("LayerNormalization", x, *affine, epsilon=layer.eps)
 
-    def self_attention(self, x: str, attention: MultiHeadAttention, n: int) -> str:
-        """x (N, n, C) -> the same."""
+    def self_attention(
+        self,
+        x: str,
+        attention: MultiHeadAttention,
+        n: int,
+        keep: Callable[[str], None] | None = None,
+    ) -> str:
+        """x (N, n, C) -> the same. keep: gets the attention weights (N, heads, n, n)."""
         q, k, v = (
             self.linear(x, layer.weight)
             for layer in (attention.to_q, attention.to_k, attention.to_v)
         )
         channels = attention.to_q.out_features
         heads = channels // attention.d_head
-        h = self.add("Attention", q, k, v, q_num_heads=heads, kv_num_heads=heads)
+        options = {"q_num_heads": heads, "kv_num_heads": heads}
+        if keep is None:
+            h = self.add("Attention", q, k, v, **options)
+        else:  # its fourth output, after the softmax
+            options["qk_matmul_output_mode"] = 3
+            h, weights = self.add_several("Attention", (q, k, v), (0, 3), **options)
+            keep(weights)
         return self.linear(h, attention.to_out.weight, attention.to_out.bias)
 
     def feed_forward(self, x: str, layer: FeedForward, n: int) -> str:

@@ -16,6 +16,7 @@ from torch import nn
 
 from ..config import IMAGE_SIDE, LATENT_SIDE
 from ..model.attention import SpatialTransformer
+from ..model.inside import gates
 from ..model.unet import TimedResidualBlock, UNet, frequencies
 from ..model.vae import VAE, ResidualBlock
 from .onnx_graph import Shape
@@ -74,11 +75,24 @@ def add_context(
     return {name: (tensor, shapes[name]) for name, tensor in zip(shapes, tensors, strict=True)}
 
 
-def unet_graph(unet: UNet, n_tokens: int, accuracy: Accuracy | None = None) -> bytes:
+def unet_graph(
+    unet: UNet,
+    n_tokens: int,
+    accuracy: Accuracy | None = None,
+    *,
+    inside: bool = False,
+    elsewhere: dict[bytes, tuple[str, int]] | None = None,
+) -> bytes:
     """A model that takes x_t (B, 4, 8, 8), t (B,), and what `context_graph` makes of N contexts,
     N a multiple of B: of the whole batch for the first condition, then for the next, and so on.
-    Returns "prediction" (N, 4, 8, 8)."""
-    return _UNetGraph(unet, n_tokens, accuracy).build()
+    Returns "prediction" (N, 4, 8, 8).
+
+    inside: it also takes "on" (N, n_gates), 0 for what is off and else 1, and returns all readings,
+    (N, ...) (see `model/inside.py`). elsewhere: weights that stand in a file already, their bytes
+    with the name of the file and the place."""
+    graph = _UNetGraph(unet, n_tokens, accuracy, inside)
+    graph.elsewhere = elsewhere or {}
+    return graph.build()
 
 
 def decoder_graph(vae: VAE, accuracy: Accuracy | None = None) -> bytes:
@@ -135,9 +149,12 @@ def _transformers(unet: UNet) -> list[SpatialTransformer]:
 
 
 class _UNetGraph(Layers):
-    def __init__(self, unet: UNet, n_tokens: int, accuracy: Accuracy | None):
+    def __init__(self, unet: UNet, n_tokens: int, accuracy: Accuracy | None, inside: bool):
         super().__init__(accuracy)
         self.unet, self.n_tokens = unet, n_tokens
+        self.gates = gates(unet.config) if inside else ()
+        self.on = self.input("on", ("N", len(self.gates))) if inside else None
+        self.readings: dict[str, tuple[str, Shape]] = {}
         self.shapes = context_shapes(unet, n_tokens)
         self.numbers = {id(module): i for i, module in enumerate(_transformers(unet))}
 
@@ -153,7 +170,7 @@ class _UNetGraph(Layers):
         h, side, skips = self.convolution(x_t, unet.conv_in), LATENT_SIDE, []
         for level, stage in enumerate(unet.down):
             h = self._stage(h, stage, side, shared=level == 0)
-            skips.append(h)
+            skips.append(self._gated(f"skip.{level}", h, 4))
             if level < len(unet.downsample):
                 h, side = self.convolution(h, unet.downsample[level]), side // 2
         h = self._residual(self._stage(h, unet.mid_1, side), unet.mid_2, side)
@@ -165,7 +182,20 @@ class _UNetGraph(Layers):
         h = self.silu(self.group_norm(h, unet.norm_out, side))
         prediction = self.convolution(h, unet.conv_out)
         shape = ("N", unet.config.latent_channels, LATENT_SIDE, LATENT_SIDE)
-        return self.model({"prediction": (prediction, shape)})
+        return self.model({"prediction": (prediction, shape)} | self.readings)
+
+    def _gated(self, name: str, h: str, n_dims: int) -> str:
+        """h (N, ...), n_dims in all, times the gate of that name where there are gates."""
+        return self.add("Mul", h, self._gate(name, n_dims)) if self.gates else h
+
+    def _gate(self, name: str, n_dims: int) -> str:
+        index = self.constant(np.array(self.gates.index(name)))
+        gate = self.add("Gather", self.on, index, axis=1)
+        return self.reshape(gate, -1, *[1] * (n_dims - 1))
+
+    def _keep(self, name: str, tensor: str, *shape: int) -> None:
+        if self.gates:
+            self.readings[name] = tensor, ("N", *shape)
 
     def _time(self, t: str, pooled: str) -> str:
         """The time embedding with the pooled context, (N, d_time)."""
@@ -175,6 +205,9 @@ class _UNetGraph(Layers):
         embedding = self.add("Concat", self.add("Cos", angle), self.add("Sin", angle), axis=1)
         h = self.silu(self.gemm(embedding, first.weight, first.bias))
         h = self._copied(self.gemm(h, second.weight, second.bias), 1)
+        if self.gates:
+            on, mean = self._gate("time", 2), self.weights(self.unet.mean_embedding())
+            h = self.add("Add", mean, self.add("Mul", on, self.add("Sub", h, mean)))
         return self.silu(self.add("Add", h, pooled))
 
     def _copied(self, x: str, n_dims: int) -> str:
@@ -183,9 +216,10 @@ class _UNetGraph(Layers):
         return self.add("Tile", x, self.add("Concat", self.copies, ones, axis=0))
 
     def _stage(self, x: str, stage, side: int, shared: bool = False) -> str:
-        return self._transformer(
-            self._residual(x, stage.residual, side, shared), stage.transformer, side
-        )
+        h = self._residual(x, stage.residual, side, shared)
+        h = self._transformer(h, stage.transformer, side, stage.name)
+        self._keep(f"features.{stage.name}", h, stage.transformer.proj_in.in_features, side, side)
+        return h
 
     def _residual(self, x: str, block: TimedResidualBlock, side: int, shared: bool = False) -> str:
         """shared: x is (B, ...), the same for all conditions; the result is (N, ...) anyway."""
@@ -209,27 +243,38 @@ class _UNetGraph(Layers):
         skip = x if isinstance(block.skip, nn.Identity) else self.convolution(x, block.skip)
         return self.add("Add", h, skip)
 
-    def _transformer(self, x: str, block: SpatialTransformer, side: int) -> str:
-        channels = block.proj_in.in_features
+    def _transformer(self, x: str, block: SpatialTransformer, side: int, stage: str) -> str:
+        channels, n = block.proj_in.in_features, side * side
+        heads = channels // block.self_attention.d_head
+        read = lambda weights: self._keep(f"attention.self.{stage}", weights, heads, n, n)
+        keep = read if self.gates else None
         tokens = self.add("Transpose", self.group_norm(x, block.norm), perm=(0, 2, 1))
         h = self.linear(tokens, block.proj_in.weight, block.proj_in.bias)
         normed = self.layer_norm(h, block.norm_self)
-        h = self.add("Add", h, self.self_attention(normed, block.self_attention, side * side))
+        attended = self.self_attention(normed, block.self_attention, n, keep)
+        h = self.add("Add", h, self._gated(f"self_attention.{stage}", attended, 3))
         normed = self.layer_norm(h, block.norm_cross)
-        h = self.add("Add", h, self._cross_attention(normed, block))
+        attended = self._cross_attention(normed, block, n, stage)
+        h = self.add("Add", h, self._gated(f"cross_attention.{stage}", attended, 3))
         normed = self.layer_norm(h, block.norm_feed_forward)
-        h = self.add("Add", h, self.feed_forward(normed, block.feed_forward, side * side))
+        h = self.add("Add", h, self.feed_forward(normed, block.feed_forward, n))
         # W h^T is the transpose of h W^T, already as a feature map.
         tokens = self.add("Transpose", h, perm=(0, 2, 1))
         y = self.add("MatMul", self.weights(block.proj_out.weight), tokens)
         y = self.add("Add", y, self.weights(block.proj_out.bias[:, None]))
         return self.add("Add", x, self.reshape(y, 0, channels, side, side))
 
-    def _cross_attention(self, x: str, block: SpatialTransformer) -> str:
+    def _cross_attention(self, x: str, block: SpatialTransformer, n: int, stage: str) -> str:
         i = self.numbers[id(block)]
+        columns = self.shapes[f"keys_{i}"][-1]
         scores = self.add("MatMul", x, self._context(f"keys_{i}"))
         weights = self.add("Softmax", self.reshape(scores, 0, -1, self.n_tokens), axis=-1)
-        weights = self.reshape(weights, 0, -1, self.shapes[f"keys_{i}"][-1])
+        if self.gates:
+            heads = columns // self.n_tokens
+            by_head = self.reshape(weights, 0, n, heads, self.n_tokens)
+            by_head = self.add("Transpose", by_head, perm=(0, 2, 1, 3))
+            self._keep(f"attention.cross.{stage}", by_head, heads, n, self.n_tokens)
+        weights = self.reshape(weights, 0, -1, columns)
         h = self.add("MatMul", weights, self._context(f"values_{i}"))
         return self.add("Add", h, self.weights(block.cross_attention.to_out.bias))
 

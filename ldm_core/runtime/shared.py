@@ -8,7 +8,7 @@ network below their samplers, and know nothing of each other.
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -50,18 +50,24 @@ class SharedBackend:
         self._is_closed = False
         self._decoder = backend.decoder()  # as the last run found it
 
-    def predictor(self, context: Tensor) -> Predict:
-        network, self._decoder = self.backend.unet(), self.backend.decoder()
+    def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict:
+        network = self.backend.unet(inside=on is not None)
+        self._decoder = self.backend.decoder()
         if network is None:
-            return self.backend.predictor(context)
+            return self.backend.predictor(context, on)
         conditions = len(context)
         fixed = network.prepare(context.flatten(0, 1))
+        if on is not None:
+            fixed["on"] = on.repeat(conditions, 1)
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
             rows = {"x_t": _joined([x_t] * conditions), "t": _joined([t.to(x_t)] * conditions)}
             return self._ask(network, rows | fixed).unflatten(0, (conditions, -1))
 
         return predict
+
+    def reader(self, context: Tensor, on: Tensor | None = None, names: Collection[str] = ()) -> Any:
+        return self.backend.reader(context, on, names)
 
     def decode(self, z: Tensor) -> Tensor:
         if self._decoder is None:

@@ -1,10 +1,12 @@
 """Sampling with the modules themselves, in PyTorch."""
 
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from ..diffusion.guidance import Predict
+from ..model.inside import Inside
 
 
 class TorchBackend:
@@ -15,19 +17,28 @@ class TorchBackend:
     def __init__(self, model: nn.Module):
         self.model = model
 
-    def predictor(self, context: Tensor) -> Predict:
-        conditions, flat = len(context), context.flatten(0, 1)
+    def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict:
+        read = self.reader(context, on)
+        return lambda x_t, t: read(x_t, t)["prediction"]
 
-        def predict(x_t: Tensor, t: Tensor) -> Tensor:
+    def reader(
+        self, context: Tensor, on: Tensor | None = None, names: Collection[str] = ()
+    ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
+        conditions, flat, unet = len(context), context.flatten(0, 1), self.model.unet
+        on = None if on is None else on.repeat(conditions, 1)
+
+        def read(x_t: Tensor, t: Tensor) -> dict[str, Tensor]:
             x_t, t = x_t.repeat(conditions, 1, 1, 1), t.to(x_t.device).repeat(conditions)
-            return self.model.unet(x_t, t, flat).unflatten(0, (conditions, -1))
+            inside = Inside(unet.config, on, names)
+            found = {"prediction": unet(x_t, t, flat, inside), **inside.found}
+            return {name: value.unflatten(0, (conditions, -1)) for name, value in found.items()}
 
-        return predict
+        return read
 
     def decode(self, z: Tensor) -> Tensor:
         return self.model.vae.decode(z)
 
-    def unet(self) -> "_UNet | None":
+    def unet(self, inside: bool = False) -> "_UNet | None":
         return None if _has_hooks(self.model.unet) else _UNet(self.model)
 
     def decoder(self) -> "_Decoder | None":
@@ -47,7 +58,8 @@ class _UNet(NamedTuple):
         return {"context": context}
 
     def run(self, rows: dict[str, Tensor]) -> Tensor:
-        return self.model.unet(rows["x_t"], rows["t"], rows["context"])
+        inside = Inside(self.model.unet.config, rows.get("on"))
+        return self.model.unet(rows["x_t"], rows["t"], rows["context"], inside)
 
 
 class _Decoder(NamedTuple):

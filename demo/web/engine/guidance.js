@@ -10,10 +10,11 @@
 // (their w is guidance_scale - 1). context: {places, null, is_guided}, see conditioning.js.
 // predictor: async function (R conditions, each the places of all images) -> async function
 // (x_t (B, ...), t (B,)) -> R predictions of v (B, ...).
-// One prediction is made where the guidance scale is 0 or 1, where both ask the same, and at times
-// outside the guidance interval; elsewhere two are.
+// One prediction is made where the guidance scale is 0 or 1, which it is too with guidance off, where
+// both ask the same, and at times outside the guidance interval; elsewhere two are.
 export function guided_denoiser(predictor, context, schedule, settings) {
-  const { guidance_scale: w, guidance_rescale } = settings;
+  const { guidance_rescale, off } = settings;
+  const w = off.includes("guidance") ? 1 : settings.guidance_scale;
   // t is float32, and so must the ends be: a time that is one of them is in the interval.
   const [low, high] = settings.guidance_interval.map(Math.fround);
   const guides = w !== 0 && w !== 1 && context.is_guided.some(Boolean);

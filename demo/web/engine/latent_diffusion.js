@@ -19,25 +19,31 @@ import { inverted_start, morph_frames, noise_start, noised_start, slerp } from "
 export const MAX_SEED = 2 ** 32 - 1;
 export const RESAMPLE = 5;
 // See `invert`.
-const INVERSION = { sampler: "ddim", steps: 25, guidance_scale: 1, spacing: "time", eta: 0 };
+const INVERSION = {
+  ...{ sampler: "ddim", steps: 25, guidance_scale: 1, spacing: "time", eta: 0, off: [] },
+};
+const PREDICTIONS = ["prediction.cond", "prediction.null"];
 
 // A run has left the numbers that mean something.
 export class NonFiniteError extends UserError {}
 
 export class LatentDiffusion {
-  // about: {config, defaults, vocabulary}, which are in Python `model.config.to_dict()`,
-  // `model.defaults.to_dict()` and `model.vocabulary.to_dict()`; vocabulary is null where a model
-  // knows labels only.
+  // about: {config, defaults, switches, vocabulary}, which are in Python `model.config.to_dict()`,
+  // `model.defaults.to_dict()`, `model.switches` and `model.vocabulary.to_dict()`; vocabulary is null
+  // where a model knows labels only.
   // network: what runs the networks, by
   //     async context(rows, amounts) -> what `predict` needs to know of N prompts; rows Int32Array,
   //         amounts Float32Array (N, n_places); for labels, rows (N,) alone
   //     between(context, mix) -> the same for prompts between those, [{before, after, share}]
-  //     async predict(x_t, t, context) -> v, Float32Array (N, 4, 8, 8), for x_t (B, 4, 8, 8) and
-  //         t (B,); N is a multiple of B: the whole batch for one condition, then for the next
+  //     async predict(x_t, t, context, on) -> v, Float32Array (N, 4, 8, 8), for x_t (B, 4, 8, 8) and
+  //         t (B,); N is a multiple of B: the whole batch for one condition, then for the next; on:
+  //         null, or 0 for each switch that is off, else 1
+  //     async read(x_t, t, context, on, names) -> {name: {data, dims}}, dims [N, ...]
   //     async decode(z) -> images, Float32Array (B, 1, 32, 32), and `encode`, the way back
   // language: `promptLanguage(vocabulary)`, if there is one.
-  constructor({ config, defaults, vocabulary }, network, language) {
+  constructor({ config, defaults, switches, vocabulary }, network, language) {
     const { class_names } = config.conditioning;
+    this.switches = switches;
     this.network = network;
     this.conditioning = vocabulary
       ? new TextConditioning(class_names, vocabulary, language)
@@ -48,7 +54,13 @@ export class LatentDiffusion {
 
   // This model's default settings, but for `options`, fields of `SamplingSettings`.
   settings(options = {}) {
-    return new SamplingSettings({ ...this.defaults, ...options });
+    const settings = new SamplingSettings({ ...this.defaults, ...options });
+    const unknown = settings.off.find((name) => !this.switches.includes(name));
+    if (unknown !== undefined)
+      throw new InputError(
+        `There is no switch '${unknown}'; off takes ${this.switches.join(", ")}.`,
+      );
+    return settings;
   }
 
   // Generate step by step: an async generator of {index, steps, t, x_t, x_0}, the start first.
@@ -58,20 +70,22 @@ export class LatentDiffusion {
   // that the step used; null at the start, unless that is the sample already. Both are read by the
   // next step: copy them, and never transfer them away.
   // Arguments as in Python; keep: {pixels, mask, resample}, with 0 in mask (B, 28, 28) for what is
-  // drawn. signal: an AbortSignal; once it is aborted, the generator throws its reason, at the
+  // drawn. read: names of readings, see `read_names`; each step but the first then has them in `read`,
+  // {name: {data, dims}}, dims [2, B, ...]: for the prompt, then for the negative or empty one.
+  // signal: an AbortSignal; once it is aborted, the generator throws its reason, at the
   // latest when the network next returns.
   // Throws InputError at the call, before any work, for anything that is not allowed.
   denoise(
     asked,
-    { seeds = null, negative = null, style = null, start = null, keep = null, signal = null,
-      ...options } = {},
+    { seeds = null, negative = null, style = null, start = null, keep = null, read = [],
+      signal = null, ...options } = {},
   ) {
     const settings = this.settings(options);
     const context = this.#read(asked, negative, style, settings);
     const all = check_seeds(seeds, asked.length);
     start ??= noise_start(all, this.schedule.times(settings.steps, settings.spacing));
     const noise = (i) => gaussian_noise(all, i, LATENT_SHAPE);
-    return this.#denoise({ context, noise, start, settings, keep, signal });
+    return this.#denoise({ context, noise, start, settings, keep, read, signal });
   }
 
   #read(asked, negative, style, settings) {
@@ -86,35 +100,74 @@ export class LatentDiffusion {
     return this.conditioning.context(asked).is_guided.some(Boolean);
   }
 
-  async *#denoise({ context, noise, start, settings, keep, signal, mix = null }) {
-    const { schedule } = this;
+  async *#denoise({ context, noise, start, settings, keep, read = [], signal, mix = null }) {
+    const { schedule } = this, on = this.#gates(settings.off);
     if (start.times.length === 1)
       return yield { index: 0, steps: 0, t: 0, x_t: start.x, x_0: start.x };
     const pieces = passes(start.times, keep ? keep.resample ?? RESAMPLE : 1);
     const times = times_reached(pieces), steps = times.length - 1;
     yield { index: 0, steps, t: times[0], x_t: start.x, x_0: null };
-    const predictor = (conditions) => this.#predictor(conditions, mix, signal);
-    let denoise = guided_denoiser(predictor, context, schedule, settings);
+    const predictor = (conditions) => this.#predictor(conditions, mix, signal, on);
+    const guided = guided_denoiser(predictor, context, schedule, settings);
+    let called = null; // with what the network was first called in a step
+    let denoise = (x_t, t) => {
+      called ??= [x_t, t];
+      return guided(x_t, t);
+    };
+    const reader = read.length && (await this.#reader(context, on, read, signal));
     if (keep) denoise = keeping(denoise, this.#known(keep));
     const sampler = get_sampler(settings.sampler), { eta } = settings;
     let index = 0;
     const steps_made = resampled(sampler, denoise, start.x, pieces, { schedule, noise, eta });
     for await (const [x_t, x_0] of steps_made) {
       index += 1;
-      yield { index, steps, t: times[index], x_t, x_0 };
+      const found = reader ? { read: await reader(...called) } : {};
+      called = null;
+      yield { index, steps, t: times[index], x_t, x_0, ...found };
     }
+  }
+
+  // For each switch of the network 0 if it is off, else 1; null where none is.
+  #gates(off) {
+    const names = this.switches.filter((name) => name !== "guidance");
+    return names.some((name) => off.includes(name))
+      ? names.map((name) => Number(!off.includes(name)))
+      : null;
   }
 
   // (x_t, t) -> predictions of v, one for each of the conditions (see `guided_denoiser`). mix: gives
   // for a number of conditions between which prompts each image lies; null: each has its own.
-  async #predictor(conditions, mix, signal) {
+  async #predictor(conditions, mix, signal, on = null) {
+    const context = await this.#context(conditions, mix, signal);
+    return async (x_t, t) => {
+      const v = await until(signal, () => this.network.predict(x_t, t, context, on));
+      return conditions.map((_, i) => v.subarray(i * x_t.length, (i + 1) * x_t.length));
+    };
+  }
+
+  async #context(conditions, mix, signal) {
     const rows = joined(conditions.map(({ rows }) => rows));
     const amounts = joined(conditions.map(({ amounts }) => amounts));
-    let context = await until(signal, () => this.network.context(rows, amounts));
-    if (mix) context = this.network.between(context, mix(conditions.length));
+    const context = await until(signal, () => this.network.context(rows, amounts));
+    return mix ? this.network.between(context, mix(conditions.length)) : context;
+  }
+
+  // (x_t, t) -> readings, {name: {data, dims}}.
+  async #reader({ places, null: empty }, on, names, signal) {
+    const context = await this.#context([places, empty], null, signal);
+    const wanted = read_names(names, [...this.network.readings, ...PREDICTIONS]);
+    const own = wanted.map((name) => (PREDICTIONS.includes(name) ? "prediction" : name));
     return async (x_t, t) => {
-      const v = await until(signal, () => this.network.predict(x_t, t, context));
-      return conditions.map((_, i) => v.subarray(i * x_t.length, (i + 1) * x_t.length));
+      const read = () => this.network.read(x_t, t, context, on, [...new Set(own)]);
+      const found = await until(signal, read), size = x_t.length;
+      const each = wanted.map((name, i) => {
+        const { data, dims: [count, ...dims] } = found[own[i]];
+        const condition = PREDICTIONS.indexOf(name);
+        if (condition < 0) return [name, { data, dims: [2, count / 2, ...dims] }];
+        const part = data.slice(condition * size, (condition + 1) * size);
+        return [name, { data: part, dims: [count / 2, ...dims] }];
+      });
+      return Object.fromEntries(each);
     };
   }
 
@@ -196,6 +249,15 @@ export class LatentDiffusion {
       );
     return to_pixels(await this.network.decode(latents));
   }
+}
+
+// The readings that are meant: a name stands for all that begin with it and a dot.
+function read_names(names, known) {
+  const meant = names.map((name) => known.filter((one) => `${one}.`.startsWith(`${name}.`)));
+  const unknown = names.find((_, i) => !meant[i].length);
+  if (unknown !== undefined)
+    throw new InputError(`'${unknown}' cannot be read; read takes ${known.join(", ")}.`);
+  return [...new Set(meant.flat())];
 }
 
 function check_seeds(seeds, count) {

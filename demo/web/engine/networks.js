@@ -15,11 +15,17 @@ export class Networks {
     this.#ort = ort;
   }
 
-  // graphs: some of {prompt, unet, decoder, encoder}, Uint8Arrays; what they are not there for
-  // cannot be asked. Each keeps its memory until the worker ends.
-  async add(graphs) {
+  // graphs: some of {prompt, unet, decoder, encoder, inside}, Uint8Arrays; what they are not there for
+  // cannot be asked. `inside` comes with `unet`, in whose file its weights are. Each keeps its memory
+  // until the worker ends.
+  async add({ inside, ...graphs }) {
+    const { create } = this.#ort.InferenceSession;
+    if (inside) {
+      const externalData = [{ path: "unet.onnx", data: unpacked(graphs.unet) }];
+      this.#sessions.inside ??= await create(unpacked(inside), { ...OPTIONS, externalData });
+    }
     for (const [name, graph] of Object.entries(graphs)) // at once they would take more memory
-      this.#sessions[name] ??= await this.#ort.InferenceSession.create(unpacked(graph), OPTIONS);
+      this.#sessions[name] ??= await create(unpacked(graph), OPTIONS);
   }
 
   // rows, amounts: of N prompts; for a model that knows labels only, rows are N ids.
@@ -48,13 +54,30 @@ export class Networks {
     return Object.fromEntries(mixed);
   }
 
-  async predict(x_t, t, context) {
-    const given = {
+  async predict(x_t, t, context, on = null) {
+    if (on) return (await this.read(x_t, t, context, on, ["prediction"])).prediction.data;
+    const given = this.#noisy(x_t, t);
+    return (await this.#sessions.unet.run({ ...given, ...context })).prediction.data;
+  }
+
+  // The names of what `read` gives, but for "prediction".
+  get readings() {
+    return this.#sessions.inside.outputNames.filter((name) => name !== "prediction");
+  }
+
+  async read(x_t, t, context, on, names) {
+    const { inside } = this.#sessions, count = context.pooled.dims[0];
+    const gates = on ?? Array(inside.inputMetadata.find(({ name }) => name === "on").shape[1]).fill(1);
+    const each = Float32Array.from(Array(count).fill(gates).flat());
+    const given = { ...this.#noisy(x_t, t), on: this.#tensor("float32", each, [count, gates.length]) };
+    return inside.run({ ...given, ...context }, names);
+  }
+
+  #noisy(x_t, t) {
+    return {
       x_t: this.#tensor("float32", x_t, [t.length, ...LATENT_SHAPE]),
       t: this.#tensor("float32", t, [t.length]),
     };
-    const { prediction } = await this.#sessions.unet.run({ ...given, ...context });
-    return prediction.data;
   }
 
   async decode(z) {

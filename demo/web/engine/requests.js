@@ -18,11 +18,11 @@ const EMPTY = "Nothing is drawn yet: draw a digit, or choose a picture.";
 // `promptLanguage(about.vocabulary)`, null for a model that knows labels only.
 export class Requests {
   constructor(about, language) {
-    const { class_names, noise_schedule, defaults, vocabulary } = about;
+    const { class_names, noise_schedule, defaults, switches, vocabulary } = about;
     const config = { conditioning: { class_names }, noise_schedule };
     Object.assign(this, { about, language });
     this.values = Object.fromEntries(about.values.map((value) => [value.name, value]));
-    this.model = new LatentDiffusion({ config, defaults, vocabulary }, null, language);
+    this.model = new LatentDiffusion({ config, defaults, switches, vocabulary }, null, language);
   }
 
   // The request for values by name; what is left out is as the page starts. names: the values that
@@ -63,6 +63,13 @@ export class Requests {
     choice: (title, value, { choices }) =>
       check_choice(title, value, choices.map(([text]) => text)),
     label: (title, value) => this.#label(title, value),
+    names: (title, value) => {
+      const split = (text) => text.split(",").map((name) => name.trim()).filter(Boolean);
+      const names = typeof value === "string" ? split(value) : value;
+      if (!Array.isArray(names))
+        throw new InputError(`${title} must be a list of names, not ${brief(value)}.`);
+      return [...new Set(names.map((one) => check_choice(title, one, this.about.switches)))].sort();
+    },
     words: (title, value) => this.#words(title, value ?? ""),
     shown: (title, value) =>
       this.language ? this.#words(title, String(value)) : this.#label(title, value),
@@ -176,6 +183,7 @@ class Request {
     const says = (name) => {
       if (name === "label") return !this.values.prompt;
       if (OF_DRAW.includes(name)) return this.values[name] !== null;
+      if (name === "off") return this.values.off.length;
       return this.values[name] || !about.of_words.includes(name);
     };
     return Object.fromEntries(ordered.filter(says).map((name) => [name, this.values[name]]));
@@ -187,7 +195,7 @@ class Request {
     const said = Object.entries(this.settings()).filter(([name]) => values[name].in_line);
     const words = said.map(([name, value]) => {
       const { in_line, kind } = values[name];
-      const text = kind === "number" ? shortest(value) : value;
+      const text = kind === "number" ? shortest(value) : kind === "names" ? value.join(", ") : value;
       return in_line.replace(/\{s?\}/g, (part) => (part === "{}" ? text : value === 1 ? "" : "s"));
     });
     return [...this.beginning(), ...words].join(" · ");

@@ -1,7 +1,7 @@
 // The settings of sampling, and what they may be: as in ldm_core/diffusion/settings.py, which says
 // what each of them means.
 
-import { InputError, check_choice, check_number, check_whole } from "./checks.js";
+import { InputError, brief, check_choice, check_number, check_whole } from "./checks.js";
 import { SPACINGS } from "./noise_schedule.js";
 import { SAMPLERS, WITH_ETA } from "./samplers.js";
 
@@ -9,7 +9,7 @@ export const MAX_STEPS = 1000;
 export const MAX_GUIDANCE_SCALE = 30;
 const NAMES = [
   ...["guidance_scale", "steps", "sampler", "spacing", "eta"],
-  ...["guidance_interval", "guidance_rescale"],
+  ...["guidance_interval", "guidance_rescale", "off"],
 ];
 
 // values: one for each name; the defaults are a matter of the weights, and come with them. Throws
@@ -38,6 +38,10 @@ export class SamplingSettings {
     const [low, high] = this.guidance_interval;
     if (low > high) throw new InputError("guidance_interval must have low <= high.");
     this.guidance_interval = Object.freeze([low, high]);
+    const { off } = this;
+    if (!Array.isArray(off) || !off.every((name) => typeof name === "string"))
+      throw new InputError(`off must be a list of names, not ${brief(off)}.`);
+    this.off = Object.freeze([...new Set(off)].sort());
     Object.freeze(this);
   }
 }

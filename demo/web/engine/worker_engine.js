@@ -59,7 +59,7 @@ export class WorkerEngine {
   async #start(on_progress) {
     check_browser();
     const { files, ...about } = await fetch_json("model.json", this.#base);
-    const { runtime, encoder, ...first } = (this.#files = files);
+    const { runtime, encoder, inside, ...first } = (this.#files = files);
     const { wasm, ...graphs } = await fetch_files(first, this.#base, on_progress);
     const shared = { runtime: new URL(runtime.path, this.#base).href, wasm, about };
     // Each has a memory of its own, and only those networks that it runs.
@@ -213,6 +213,7 @@ export class WorkerEngine {
     const { asked, seed, start, options } = request.asks();
     if (start) await this.#add("encoder");
     if (start?.mask || start?.invert !== undefined) await this.#add("decoder"); // for its own use
+    if (options.off?.length) await this.#add("inside");
     yield* this.#stream("denoise", { asked: [asked], seeds: [seed], start, options }, signal);
   }
 
@@ -225,9 +226,10 @@ export class WorkerEngine {
   async #add(name) {
     await this.load();
     if (name === "decoder" && this.#decoder === this.#painter) return;
-    const { [name]: file } = this.#files;
+    const { [name]: file, unet } = this.#files;
     const add = async () => {
-      const graphs = await fetch_files({ [name]: file }, this.#base, () => {});
+      const files = { [name]: file, ...(name === "inside" && { unet }) }; // it has the weights
+      const graphs = await fetch_files(files, this.#base, () => {});
       await this.#ask(this.#painter, "add", graphs);
     };
     file.added ??= add().catch((error) => {

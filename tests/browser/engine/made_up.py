@@ -22,7 +22,7 @@ def made_up(conditioning: ConditioningConfig = SMALL.conditioning) -> LatentDiff
 def about(model: LatentDiffusion) -> dict:
     """What `LatentDiffusion` in JavaScript is made from."""
     parts = {"config": model.config, "defaults": model.defaults, "vocabulary": model.vocabulary}
-    return {name: part.to_dict() for name, part in parts.items()}
+    return {name: part.to_dict() for name, part in parts.items()} | {"switches": model.switches}
 
 
 def context(rows, amounts):
@@ -41,7 +41,7 @@ class MadeUp:
     def __init__(self):
         self.asked = []
 
-    def predictor(self, context):
+    def predictor(self, context, on=None):
         size = context.shape[0] * context.shape[1]
         self.asked.append(["context", size])
 

@@ -32,6 +32,8 @@ REFUSED = [
     ([1], {"guidance_interval": [0.5]}),
     ([1], {"guidance_interval": [0, 2]}),
     ([1], {"guidance_interval": [0.7, 0.4]}),
+    ([1], {"off": ["skip.2"]}),
+    ([1], {"off": "time"}),
     ([1], {"strength": 1, "cfg": 2}),
     ([1], {"seeds": [1, 2]}),
     ([1], {"seeds": [-1]}),

@@ -65,6 +65,7 @@ VALUES = {  # of each name, the first half right
     "stroke": [0, 1, 0.5, -1, 1.1, "bold"],
     "lean": [0, 1, -0.25, 2],
     "width": [0, -1, 0.1, "x"],
+    "off": [["time", "skip.0"], "skip.1, guidance,", [], "", ["skip.2"], "tim", 3],
     "speed": [1],
 }
 DRAWN = {
