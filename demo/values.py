@@ -17,7 +17,7 @@ from ldm_core.model.vocabulary import STYLES, Vocabulary
 
 MAX_PROMPT = 500  # characters; a prompt has room for about a dozen words
 MAX_POINTS = 6  # of a morph
-OF_WORDS = ("prompt", "negative_prompt", *STYLES)  # only models that know words have these
+OF_WORDS = ("prompt", "negative_prompt", *STYLES)  # 0 or empty says nothing
 
 
 @dataclass(frozen=True)

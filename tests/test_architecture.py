@@ -161,12 +161,14 @@ def test_only_the_export_looks_for_modules_that_it_does_not_know():
 
 
 def test_the_library_loads_without_what_only_training_needs():
-    """torchvision alone would double the time that `import ldm_core` takes beside torch."""
+    """torchvision alone would double the time that `import ldm_core` takes beside torch. And models
+    under training, which run in PyTorch, do without ONNX Runtime."""
     code = (
         "import sys, ldm_core; "
         "print(*{'torchvision', 'torchmetrics', 'imageio_ffmpeg', 'onnxruntime', 'gradio', "
         "'huggingface_hub', 'tqdm'}"
-        " & sys.modules.keys())"
+        " & sys.modules.keys()); model = ldm_core.LatentDiffusion.load(backend='torch'); "
+        "list(model.denoise([1], steps=1)); assert 'onnxruntime' not in sys.modules"
     )
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout

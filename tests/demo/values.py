@@ -14,7 +14,7 @@ DIGITS = tuple("0123456789")
 
 
 def with_words(class_names: tuple[str, ...] = DIGITS) -> LatentDiffusion:
-    """A small model with random weights that knows words."""
+    """A small model with random weights."""
     torch.manual_seed(0)
     return randomised(LatentDiffusion(small_parts(class_names)))
 
