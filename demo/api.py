@@ -183,8 +183,10 @@ class Api:
 
     async def _call(self, call: Call) -> Response:
         name, body = call.path_params["name"], await _body(call)
-        # `spaces` looks here for the visitor, whose quota it uses.
+        # `spaces` looks here for the visitor, whose quota it uses, and for the server, whose
+        # connections the process that it forks must close.
         LocalContext.request.set(gr.Request(call))
+        LocalContext.blocks.set(getattr(call.app, "blocks", None))
         if name in self.streams:
             line, messages = self.streams[name]
             runner, request = await self.asked(name, body)

@@ -110,12 +110,11 @@ def _allowed(model: LatentDiffusion) -> dict[str, tuple[Kind, Any]]:
     """What each value may be, and what the page starts with: what suits the model, within the
     limits of the page."""
     defaults, words = model.defaults, model.vocabulary
-    label = Label(labels(model), class_names=model.class_names)
     what, row = Words(words), words.class_row(FIRST_LABEL % len(model.class_names))
     guidance, steps, eta = Number(0, 10, 0.1), Whole(1, 100), Number(0, 1, 0.05)
     samplers = {name: SAMPLER_TITLES.get(name, name) for name in SAMPLERS}
     return {
-        "label": (dataclasses.replace(label, keys=True), class_label(model, FIRST_LABEL)),
+        "label": (Label(labels(model), True, model.class_names), class_label(model, FIRST_LABEL)),
         "guidance_scale": (guidance, guidance.nearest(defaults.guidance_scale)),
         "steps": (steps, steps.nearest(defaults.steps)),
         "sampler": (Choice(samplers), defaults.sampler),
@@ -170,7 +169,7 @@ class Request:
         if not isinstance(given, Mapping):
             raise InputError("Settings must be values by their names, as /generate returns them.")
         refuse_unknown(given, known)
-        given = start_of(model, kind) | LEFT_OUT | dict(given)
+        given = {name: value.start for name, value in known.items()} | LEFT_OUT | dict(given)
         values = {name: value.check(given[name]) for name, value in known.items()}
         request = cls(kind, cls._settled(model, values), known)
         said = model.defaults.to_dict() | request.settings() | cls._of_file()

@@ -100,12 +100,12 @@ class Form:
         dice.click(None, js=self._call("dice"), **HERE)
 
     def connect(self) -> None:
-        """Tell the JavaScript what people do. It hears itself of text that is written."""
+        """Tell the JavaScript what people do. It hears itself of texts and numbers."""
         values = [self.made[name] for name in self.start]
         self.go.click(None, inputs=values, js=self._call("generate", "values"), **HERE)
         self.stop.click(None, js=self._call("stop"), **HERE)
         for name, control in self.made.items():
-            if not isinstance(control, gr.Textbox):
+            if not isinstance(control, gr.Textbox | gr.Slider | gr.Number):
                 js = self._call("changed", f"'{name}', values")
                 control.input(None, inputs=values, js=js, **HERE)
         # Links, opened files and the like set the controls: the part on the stage triggers that.

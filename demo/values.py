@@ -161,10 +161,10 @@ class Words(Kind):
 
 @dataclass(frozen=True)
 class Shown(Kind):
-    """What a picture shows: a prompt, or a label."""
+    """A prompt of what a picture shows; scripts may give a number."""
 
     word = "shown"
-    what: Label | Words
+    what: Words
 
     def check(self, title: str, value: Any) -> str:
         return self.what.check(title, _as_text(value))
@@ -176,7 +176,7 @@ class Points(Kind):
 
     word = "points"
     type = list[str]
-    what: Label | Words
+    what: Words
 
     def check(self, title: str, value: Any) -> tuple[str, ...]:
         if not isinstance(value, (list, tuple)) or not 2 <= len(value) <= MAX_POINTS:

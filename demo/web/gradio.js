@@ -124,11 +124,14 @@ function control_of(element) {
   return about.controls[name].includes(control) ? [name, control] : [];
 }
 
-// Its own event of a text knows keys, and no pasting.
+// Texts, sliders and numbers are heard here: Gradio's own event of a text knows keys, and no pasting,
+// and each event copies the values of the whole page, 60 times a second while a slider moves.
 document.addEventListener("input", ({ target }) => {
-  const [name, control] = control_of(target);
-  if (name && field_of(name, control) === target)
-    tabs[name].changed(control, { [control]: target.value });
+  const { type, value } = target, [name, control] = control_of(target);
+  if (name && ["range", "number"].includes(type))
+    tabs[name].changed(control, { [control]: value === "" ? null : Number(value) });
+  else if (name && field_of(name, control) === target)
+    tabs[name].changed(control, { [control]: value });
 });
 document.addEventListener("keydown", ({ key, target, isComposing }) => {
   if (key !== "Enter" || isComposing || !target.matches("input:not([role=combobox])")) return;

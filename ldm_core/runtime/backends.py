@@ -52,6 +52,7 @@ class Network(Protocol):
 class Shareable(Backend, Protocol):
     rows_at_once: int  # in a pass
     passes_at_once: int  # each in a thread of its own
+    copies_weights: bool  # its networks never change; others may, in place
 
     def unet(self, inside: bool = False) -> Network | None:
         """The U-Net, an image under one condition in each row; None while it has hooks. inside:

@@ -32,6 +32,7 @@ class OnnxRuntimeBackend:
     """
 
     CHUNK = 16  # images in one run at most: more are no faster, and take more memory
+    copies_weights = True
 
     def __init__(self, model: nn.Module, threads: int):
         self.threads = threads

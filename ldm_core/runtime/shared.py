@@ -18,6 +18,7 @@ from torch import Tensor
 from ..checks import UserError
 from ..diffusion.guidance import Predict
 
+MAX_KNOWN = 50  # predictions that are kept: those of a run or two
 PATIENCE = 8  # passes that may go by without a request; then it comes first
 
 _thread = threading.local()
@@ -49,20 +50,44 @@ class SharedBackend:
         self._pool = ThreadPoolExecutor(backend.passes_at_once, "pass")
         self._is_closed = False
         self._decoder = backend.decoder()  # as the last run found it
+        self._known: dict[tuple, Tensor] = {}  # of single images; what was used last comes last
 
     def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict:
         network = self.backend.unet(inside=on is not None)
         self._decoder = self.backend.decoder()
         if network is None:
             return self.backend.predictor(context, on)
-        conditions = len(context)
+        conditions, images = context.shape[:2]
         fixed = network.prepare(context.flatten(0, 1))
         if on is not None:
             fixed["on"] = on.repeat(conditions, 1)
 
-        def predict(x_t: Tensor, t: Tensor) -> Tensor:
+        def ask(x_t: Tensor, t: Tensor) -> Tensor:
             rows = {"x_t": _joined([x_t] * conditions), "t": _joined([t.to(x_t)] * conditions)}
             return self._ask(network, rows | fixed).unflatten(0, (conditions, -1))
+
+        is_kept = images == 1 and self.backend.copies_weights  # others may change in place
+        return self._kept(network, fixed, ask) if is_kept else ask
+
+    def _kept(self, network: Any, fixed: Mapping[str, Tensor], ask: Predict) -> Predict:
+        """The same as `ask`, which asks for nothing that was just asked for.
+
+        While a slider moves, one run follows the other. They are the same up to the first step that
+        the slider changes: that of guidance changes nothing before the guidance interval. And the
+        whole run after a preview makes its steps again.
+        """
+        of_run = network, *(tensor.numpy().tobytes() for tensor in fixed.values())
+
+        def predict(x_t: Tensor, t: Tensor) -> Tensor:
+            key = *of_run, x_t.numpy().tobytes(), t.numpy().tobytes()
+            with self._lock:
+                found = self._known.pop(key, None)
+            found = ask(x_t, t) if found is None else found
+            with self._lock:
+                self._known[key] = found
+                if len(self._known) > MAX_KNOWN:
+                    del self._known[next(iter(self._known))]
+            return found
 
         return predict
 

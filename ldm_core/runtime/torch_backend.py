@@ -13,6 +13,7 @@ class TorchBackend:
     """The modules themselves, on any device: the reference."""
 
     passes_at_once, rows_at_once = 1, 64
+    copies_weights = False
 
     def __init__(self, model: nn.Module):
         self.model = model

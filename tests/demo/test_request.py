@@ -45,7 +45,9 @@ def test_good_request(check, small_model):
     request = check()
     assert request.settings() == GOOD
     assert request.prompted(small_model) == 7
-    assert request.line() == "label 7 · guidance 1.5 · 3 steps · ddim · seed 5"
+    line = "label 7 · guidance 1.5 · 3 steps · ddim · seed 5"
+    said = {"settings": GOOD, "line": line, "name": "7-seed-5", "steps": 3}
+    assert request.header() == said
     assert " · 1 step · " in check(steps=1).line()
 
 

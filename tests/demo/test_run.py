@@ -42,19 +42,6 @@ def test_a_message_says_what_the_views_show(runner, request_):
         assert np.abs(greys(maps, 4, 8, 8) - shown).max() <= 0.5
 
 
-def test_a_header_is_known_before_any_work(request_, monkeypatch):
-    monkeypatch.setattr(LatentDiffusion, "denoise", lambda *_, **__: pytest.fail("it worked"))
-    header = request_.header()
-    assert (header["settings"], header["steps"], header["name"]) == (GOOD, 3, "7-seed-5")
-    assert header["line"] == request_.line()
-
-
-@pytest.mark.parametrize(("at", "shown"), [(None, 3), (1, 1), (0, 0), (99, 3)])
-def test_a_preview_is_a_step_of_the_run(runner, request_, at, shown):
-    step, wanted = runner.preview(request_, at), list(runner.steps(request_))[shown]
-    assert step.to_list() == wanted.to_list()
-
-
 def test_a_preview_does_no_step_that_is_not_needed(runner, request_, monkeypatch):
     done = []
     original = LatentDiffusion._denoise

@@ -205,6 +205,37 @@ def test_a_run_that_is_closed_leaves_nothing(alone, monkeypatch):
     assert_same(final(model), final(alone))
 
 
+def test_what_was_just_predicted_is_not_predicted_again(alone, monkeypatch):
+    """Runs draw what they draw alone; those of other guidance differ from its first step on."""
+    model, run, rows = sharing(alone), onnx_backend._UNet.run, []
+    watched = lambda unet, given: rows.append(len(given["x_t"])) or run(unet, given)
+    monkeypatch.setattr(onnx_backend._UNet, "run", watched)
+    guided = {"guidance_interval": (0.1, 0.5)}  # the second and the third of the four steps
+    counts = []
+    for scale, seed in ((2.0, 5), (3.0, 5), (3.0, 5), (3.0, 6)):
+        options = guided | {"labels": [1], "seeds": [seed], "guidance_scale": scale, "steps": 4}
+        rows.clear()
+        found = final(model, **options)
+        counts.append(sum(rows))
+        assert_same(found, final(alone, **options))
+    assert counts[0] == counts[3] > counts[1] > counts[2] == 0
+
+
+def test_weights_that_change_in_place_are_noticed():
+    model = perturbed(SMALL)
+    model.backend = SharedBackend(TorchBackend(model))
+    before = final(model, labels=[1], seeds=[1])
+    model.unet.conv_out.bias.add_(1)
+    assert not torch.equal(final(model, labels=[1], seeds=[1]), before)
+
+
+def test_only_some_predictions_are_kept(alone):
+    model = sharing(alone)
+    for seed in range(3):
+        final(model, labels=[1], seeds=[seed], steps=50)
+    assert len(model.backend._known) == shared.MAX_KNOWN
+
+
 def test_hooks_see_the_images_of_their_own_run_only(alone):
     model, seen = sharing(alone), []
     wanted = final(alone, guidance_scale=1.0)
