@@ -7,6 +7,7 @@ own, on the same machine as the server, so they take a share of its time, which 
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import resource
@@ -179,15 +180,16 @@ def measure(servers: Sequence[Server], counts: Sequence[int], scripts: int, roun
     columns = "served a second", "refused", "first picture, slowest 5%", "server's time a run"
     columns += "visitors' time a run", "peak memory against idle"
     print("| at once | page | " + " | ".join(columns) + " |\n|---" + "|---" * 7 + "|")
-    found = {}
+    found, seeds = {}, itertools.count(0, 1000)  # nobody asks for what was asked for before
     kinds = [(f"{n} visitor{'s' * (n > 1)}", n, None) for n in counts]
     kinds += [(f"{scripts} scripts", scripts, script)] if scripts else []
     for name, count, visitor in kinds:
         found[name] = {server.name: Found() for server in servers}
-        for turn in range(rounds * (10 if count == 1 else 1)):
+        for _ in range(rounds * (10 if count == 1 else 1)):
+            seed = next(seeds)
             for server in servers:
                 one = found[name][server.name]
-                asyncio.run(press(server, count, visitor or server.visit, 1000 * turn, one))
+                asyncio.run(press(server, count, visitor or server.visit, seed, one))
         for server in servers:
             _print_row(name, server, found[name][server.name], is_script=visitor is not None)
     return found

@@ -25,6 +25,7 @@ FOLDER = "GRADIO_TEMP_DIR"  # names the folder in which ours is made, and tells 
 MAX_FILES = 1000  # of scripts' calls that are kept, 20 to 60 kB each
 TIDY_S = 60  # how often the server looks through what it keeps
 TERMINATED = 143  # exit status
+GRACE_S = 2  # for what is still being sent when the server ends
 
 
 def check_address(host: str, port: int) -> None:
@@ -110,9 +111,13 @@ def serve(
     finally:
         for stream in list(Stream.running):  # the server waits for what it is still sending
             stream.stop()
-        models.close()  # and Python waits for the threads of all the rest
+        models.close()  # what else runs ends by an error
+        if page.server:
+            page.server.config.timeout_graceful_shutdown = GRACE_S
         page.close(verbose=False)
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(sys.exc_info()[1], SystemExit):
+            os._exit(TERMINATED)  # to take Python and its libraries down takes seconds
 
 
 class Sessions(StateHolder):

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..checks import UserError
 from ..diffusion.guidance import Predict
 
+ENDING = "The server is being stopped. Try again in a moment."
 MAX_KNOWN = 50  # predictions that are kept: those of a run or two
 PATIENCE = 8  # passes that may go by without a request; then it comes first
 
@@ -100,23 +101,37 @@ class SharedBackend:
         return self._ask(self._decoder, {"z": z})
 
     def close(self) -> None:
-        """From now on, end every run at its next pass by a UserError."""
-        self._is_closed = True
+        """End every run that waits for a pass, or asks for one later, by a UserError."""
+        with self._lock:
+            self._is_closed = True
+            waiting, self._waiting = self._waiting, []
+        for request in waiting:
+            request.take(request.left).put(UserError(ENDING))
 
     def _ask(self, network: Any, rows: Mapping[str, Tensor]) -> Tensor:
         """What the network makes of these rows, each (N, ...); raises what it raises."""
-        if self._is_closed:
-            raise UserError("The server is being stopped. Try again in a moment.")
         request = _Request(network, rows)
         with self._lock:
+            if self._is_closed:
+                raise UserError(ENDING)
             self._waiting.append(request)
             begin = min(self._free, request.size)
             self._free -= begin
         for _ in range(begin - 1):
-            self._pool.submit(self._run_passes)
+            if not self._begin():
+                with self._lock:
+                    self._free += 1
         if begin:
             self._run_passes(until=request)
         return request.result()
+
+    def _begin(self) -> bool:
+        """Run passes in another thread; False if Python is ending, and starts none."""
+        try:
+            self._pool.submit(self._run_passes)
+            return True
+        except RuntimeError:
+            return False
 
     def _run_passes(self, until: "_Request | None" = None) -> None:
         """Run passes while somebody waits; a thread that asked itself, until its rows are taken."""
@@ -128,13 +143,12 @@ class SharedBackend:
     def _next(self, until: "_Request | None") -> "list[_Part]":
         """The parts of the next pass; none if it is not this thread's to run."""
         with self._lock:
-            if self._waiting and (until is None or until.left):
-                return self._take()
-            if self._waiting:
-                self._pool.submit(self._run_passes)
-            else:
+            if not self._waiting:
                 self._free += 1
-            return []
+                return []
+            if until and not until.left and self._begin():
+                return []
+            return self._take()
 
     def _take(self) -> "list[_Part]":
         self._waiting.sort(key=_Request.rank)

@@ -120,16 +120,28 @@ def test_an_error_is_told_to_those_who_rode_and_others_go_on(gated, pool):
     assert ask(backend, pool, 3.0).result(20) == [30]
 
 
-def test_after_closing_every_run_ends_at_its_next_pass(gated, pool):
+def test_after_closing_every_run_ends(gated, pool):
     backend = SharedBackend(gated)
     first = ask(backend, pool, 1.0)
     gated.wait()
     waits = ask(backend, pool, 2.0, waiting=1)
     backend.close()
-    gated.let_go(2)
-    assert (first.result(20), waits.result(20)) == ([10], [20])
+    with pytest.raises(UserError, match="is being stopped"):
+        waits.result(20)
+    gated.let_go()
+    assert first.result(20) == [10]
     with pytest.raises(UserError, match="is being stopped"):
         backend.decode(torch.zeros(1, 1))
+
+
+def test_when_python_ends_the_threads_that_are_left_run_the_passes(gated, pool):
+    backend = SharedBackend(gated)
+    first = ask(backend, pool, 1.0)
+    gated.wait()
+    others = [ask(backend, pool, *[value] * 5, waiting=n) for n, value in ((1, 2.0), (2, 3.0))]
+    backend._pool.shutdown()  # as the interpreter does it
+    gated.let_go(9)
+    assert [len(one.result(20)) for one in (first, *others)] == [1, 5, 5]
 
 
 @pytest.fixture(scope="module")
