@@ -1,15 +1,14 @@
 """Train the VAE and the U-Net: python train.py --help."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ldm_core.command_line import DONE, INTERRUPTED, Parser, exit_status
+from ldm_core.command_line import DONE, INTERRUPTED, Parser, exit_status, numbered
 from ldm_core.data.datasets import DATASETS
 from ldm_core.runtime.devices import device_type
-from ldm_core.training.processes import joined
+from ldm_core.runtime.processes import joined
 from ldm_core.training.run import STAGES, TrainingRun
 
 DEFAULT_MINUTES = 10.0
@@ -18,14 +17,13 @@ DEFAULT_MINUTES = 10.0
 def main(argv: list[str] | None = None) -> int:
     """Train as the command line says; returns the exit status (see `command_line.exit_status`)."""
     options = parse(argv)
-    rank, count = (os.environ.get(name) for name in ("RANK", "WORLD_SIZE"))  # set by torchrun
-    program = f"train.py: process {rank} of {count}" if rank and count else "train.py"
     stopped = "stopped at once; --resume goes on from the last save."
-    return exit_status(program, lambda: _train(options), interrupted=stopped)
+    return exit_status(numbered("train.py"), lambda: _train(options), interrupted=stopped)
 
 
 def _train(options: argparse.Namespace) -> int:
-    with joined(device_type(options.device)) as processes:
+    remedy = "--resume goes on from the last save, also with another number of processes."
+    with joined(device_type(options.device), remedy) as processes:
         return DONE if TrainingRun(options, processes).run() else INTERRUPTED
 
 

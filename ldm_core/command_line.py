@@ -61,6 +61,12 @@ def exit_status(
     return REFUSED
 
 
+def numbered(program: str) -> str:
+    """A program's name, with the number of this process if torchrun started several."""
+    rank, count = (os.environ.get(name) for name in ("RANK", "WORLD_SIZE"))
+    return f"{program}: process {rank} of {count}" if rank and count else program
+
+
 def say(text: str) -> None:
     """Print on standard output, without an error if nobody reads it: the work is done."""
     try:

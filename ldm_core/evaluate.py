@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from .checks import InputError, check_whole
@@ -16,6 +17,7 @@ from .command_line import (
     add_sampling_options,
     exit_status,
     given_options,
+    numbered,
     say,
 )
 from .data.datasets import DATASETS, load_dataset
@@ -31,6 +33,8 @@ from .files.weights import weights_of
 from .files.whole_file import whole_file
 from .inputs import MAX_SEED
 from .latent_diffusion import LatentDiffusion
+from .runtime.devices import device_type
+from .runtime.processes import Processes, device_of, joined
 
 PROGRAM = "python -m ldm_core.evaluate"
 # What is measured, and how many samples or captions that takes. With --save it becomes NAME.json
@@ -41,41 +45,53 @@ COUNT = {"evaluation": 10_000, "ablations": 1000, "attention": 500}
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status (see `command_line.exit_status`)."""
     args = _parser().parse_args(argv)
-    return exit_status(PROGRAM, lambda: _evaluate(args))
+    return exit_status(numbered(PROGRAM), lambda: _evaluate(args))
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     check_installed()
+    with joined(device_type(args.device), "Start it again.") as processes:
+        _measure(args, processes)
+
+
+def _measure(args: argparse.Namespace, processes: Processes) -> None:
+    """Only the first process prints and saves; the others help it to sample."""
     given, kind = given_options(args), args.kind
     count = args.count or COUNT[kind]
     check_whole("--count", count, 100, 60_000)
     check_whole("--words-count", args.words_count, 0, 60_000)
     check_whole("--seed", args.seed, 0, MAX_SEED)
-    folder = weights_folder(args.weights)
+    folder = processes.in_turn(lambda: weights_folder(args.weights))
     if args.save and folder != Path(args.weights):
         raise InputError(f"--save needs a folder to write to; {args.weights} is a name of the Hub.")
-    model = LatentDiffusion.load(folder, args.device, args.backend)
+    device = str(device_of(args.device, processes))
+    model = LatentDiffusion.load(folder, device, args.backend)
     settings = model.settings(**given)
     if kind == "attention":
         report, shown = check_attention(model, settings, count, args.seed), attention_table
     elif kind == "ablations":
-        judge = _judge(args, model, folder)
-        report, shown = measure_ablations(model, judge, settings, count, args.seed), ablation_table
+        judge = _judge(args, model, folder, processes)
+        how = settings, count, args.seed, processes
+        report, shown = measure_ablations(model, judge, *how), ablation_table
     else:
-        judge = _judge(args, model, folder)
-        report, shown = evaluate(model, judge, settings, count, args.seed, args.words_count), tables
+        judge = _judge(args, model, folder, processes)
+        how = settings, count, args.seed, args.words_count, processes
+        report, shown = evaluate(model, judge, *how), tables
+    if not processes.first:
+        return
     report["weights"] = weights_of(model)
     say(json.dumps(report) if args.json else shown(report))
     if args.save:
-        with whole_file(folder / f"{kind}.json") as partial:
-            partial.write_text(json.dumps(report) + "\n")
+        with whole_file(folder / f"{kind}.json") as unfinished:
+            unfinished.write_text(json.dumps(report) + "\n")
 
 
-def _judge(args: argparse.Namespace, model: LatentDiffusion, folder: Path) -> Judge:
+def _judge(
+    args: argparse.Namespace, model: LatentDiffusion, folder: Path, processes: Processes
+) -> Judge:
     classifier = load_classifier(folder / "classifier.safetensors").to(model.device)
-    judge = Judge(
-        classifier, *(load_dataset(args.dataset, args.data_dir, train=t) for t in (True, False))
-    )
+    load = partial(load_dataset, args.dataset, args.data_dir)
+    judge = Judge(classifier, *processes.in_turn(lambda: (load(train=True), load(train=False))))
     names = judge.training.class_names
     for part, known in (("weights", model.class_names), ("judge", classifier.config.class_names)):
         if known != names:

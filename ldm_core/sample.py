@@ -3,12 +3,14 @@
 python -m ldm_core.sample --label 7 --out seven.gif
 python -m ldm_core.sample --prompt "a bold seven leaning left" --out bold.gif
 python -m ldm_core.sample --count 2000 --out samples.npz
+torchrun --nproc-per-node 2 -m ldm_core.sample --count 1000000 --out shards/
 python -m ldm_core.sample --start-from drawing.png --label 3 --out again.gif
 python -m ldm_core.sample --morph 3:7 8:11 --loop --out morph.gif
 python -m ldm_core.sample --like seven.gif --steps 30 --out finer.gif
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from collections.abc import Collection, Sequence
@@ -23,6 +25,7 @@ from .command_line import (
     complain,
     exit_status,
     given_options,
+    numbered,
     say,
 )
 from .files.animation import ENCODERS, FRAME_MS, HOLD_MS, check_ending
@@ -47,10 +50,14 @@ from .output.file_settings import (
     picture_text,
 )
 from .output.sample_files import ENDINGS, STILLS, write_samples
+from .output.shards import write_shards
 from .output.steps import round_trip_error
 from .output.views import VIEWS
+from .runtime.devices import device_type
+from .runtime.processes import Processes, device_of, joined
 
 PROGRAM = "python -m ldm_core.sample"
+GO_ON = "the same command makes what is missing"
 REPLACES = {  # an option -> what it replaces of the settings in a file, besides itself
     "label": ("prompt", *MORPH),
     "prompt": ("label", *MORPH),
@@ -65,20 +72,29 @@ SUITS_INVERSION = ("sampler", "steps", "guidance_scale")  # in place of the mode
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit status (see `command_line.exit_status`)."""
     args = _parser().parse_args(argv)
-    out = args.out or args.like
-    interrupted = f"interrupted; {out} was not written"
-    return exit_status(PROGRAM, lambda: sample(args, out), interrupted=interrupted, file=out)
+    out = Path(args.out) if args.out else args.like
+    shards = bool(args.out) and (args.out.endswith(("/", os.sep)) or out.is_dir())
+    interrupted = f"interrupted; {GO_ON if shards else f'{out} was not written'}"
+    command = lambda: _sample(args, out, shards)
+    return exit_status(numbered(PROGRAM), command, interrupted=interrupted, file=out)
 
 
-def sample(args: argparse.Namespace, out: Path | None) -> None:
-    """Make the file that the command line asks for."""
+def _sample(args: argparse.Namespace, out: Path | None, shards: bool) -> None:
+    with joined(device_type(args.device), f"{GO_ON.capitalize()}.") as processes:
+        sample(args, out, shards, processes)
+
+
+def sample(args: argparse.Namespace, out: Path | None, shards: bool, processes: Processes) -> None:
+    """Make the file or the folder of shards that the command line asks for."""
     if out is None:
         raise InputError(f"--out FILE is missing; its ending is one of {', '.join(ENDINGS)}.")
-    _check_out(out, args.force)
+    if processes.count > 1 and not shards:
+        raise InputError(f"Several processes make a folder of shards: --out {out.stem}/")
+    _check_out(out, args.force, shards)
     given = given_options(args, KEYS)
     if "start_from" in given:
         drawing = read_drawing(given["start_from"])
-        if drawing.note:
+        if drawing.note and processes.first:
             complain(PROGRAM, f"{given['start_from']}: {drawing.note}")
         given["start_from"] = picture_text(drawing.digit)
     if "mask" in given:
@@ -89,22 +105,28 @@ def sample(args: argparse.Namespace, out: Path | None) -> None:
     values = {name: value for name, value in stored.items() if name not in replaced}
     if "invert" in given:
         values |= {name: getattr(INVERSION, name) for name in SUITS_INVERSION}
-    model = LatentDiffusion.from_pretrained(args.weights, args.device, args.backend)
+    device = str(device_of(args.device, processes))
+    load = lambda: LatentDiffusion.from_pretrained(args.weights, device, args.backend)
+    model = processes.in_turn(load)
     settings = FileSettings.from_dict(model.defaults.to_dict() | values | given)
-    _check_effect(out.suffix.lower(), given, settings)
-    if weights not in (None, weights_of(model)):
+    _check_effect(".npz" if shards else out.suffix.lower(), given, settings)
+    if weights not in (None, weights_of(model)) and processes.first:
         complain(
             PROGRAM,
             f"warning: {args.like} was made with other weights than those in {args.weights}",
         )
-    images = write_samples(out, model, settings).images
+    if shards:
+        images = write_shards(out, model, settings, processes, args.force).images
+    else:
+        images = write_samples(out, model, settings).images
     if isinstance(images, Morph):
         what = f"a morph through {len(images.morph)} points"
     else:
         what = f"{images.count} image{'s'[: images.count > 1]}, seed {images.seed}"
         if isinstance(images.start, Inversion):
             what += f", round trip off by {round_trip_error(model, settings):.1f} grey levels"
-    say(f"{out}: {what}")
+    if processes.first:
+        say(f"{out}: {what}")
 
 
 def _check_effect(ending: str, given: Collection[str], settings: FileSettings) -> None:
@@ -119,15 +141,17 @@ def _check_effect(ending: str, given: Collection[str], settings: FileSettings) -
         raise InputError(f"{flag} has no effect on this {ending} file: leave it out.")
 
 
-def _check_out(out: Path, force: bool) -> None:
-    ending = out.suffix.lower()
-    check_choice("the ending of --out", ending, ENDINGS)
-    if ending in ENCODERS:
-        check_ending(ending)
-    if out.exists() and not force:
-        raise InputError(f"{out} exists: choose another name, or overwrite it with --force.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=out.parent):
+def _check_out(out: Path, force: bool, shards: bool) -> None:
+    if not shards:
+        ending = out.suffix.lower()
+        check_choice("the ending of --out", ending, ENDINGS)
+        if ending in ENCODERS:
+            check_ending(ending)
+        if out.exists() and not force:
+            raise InputError(f"{out} exists: choose another name, or overwrite it with --force.")
+    folder = out if shards else out.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
         pass  # better to find now that a folder cannot be written to than after the work
 
 
@@ -141,7 +165,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     add, file = parser.add_argument, {"metavar": "FILE", "type": Path, "default": None}
     on_off = argparse.BooleanOptionalAction
-    add("--out", help=f"file to write; its ending says what: {', '.join(ENDINGS)}", **file)
+    endings = ", ".join(ENDINGS)
+    add(
+        "--out", help=f"file to write, by its ending: {endings}; or a folder/ of .npz", default=None
+    )
     add("--like", help="make FILE again, except for what other options change", **file)
     add("--force", help="overwrite the file", action="store_true", default=False)
     add_model_options(parser)

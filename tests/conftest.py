@@ -2,6 +2,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -69,6 +70,24 @@ def wait_for_steps(state: Path, process: subprocess.Popen, steps: int = 1) -> No
     while steps_saved(state) < steps:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
+
+
+def torchrun(module: str, *arguments: object, cwd: Path = ROOT) -> subprocess.Popen:
+    """Start two processes of a module, connected by gloo."""
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", module]
+    return subprocess.Popen(
+        [sys.executable, "-m", *launcher, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def children_of(process: subprocess.Popen) -> list[int]:
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
+    return list(map(int, found.stdout.split()))
 
 
 def record_of(folder: Path, stage: str) -> dict:

@@ -24,10 +24,14 @@ ALLOWED = {
     "data": {"checks", "config", "model", "files"},
     "inputs": {"checks", "config", "model"},
     "latent_diffusion": {"checks", "config", "model", "diffusion", "runtime", "files", "inputs"},
-    "output": {"checks", "config", "diffusion", "files", "inputs", "latent_diffusion", "model"},
+    "output": {
+        *("checks", "config", "model", "diffusion", "runtime", "files", "inputs"),
+        "latent_diffusion",
+    },
     "__init__": {"checks", "diffusion", "runtime", "files", "inputs", "latent_diffusion"},
     "evaluation": {
-        *("checks", "config", "model", "data", "diffusion", "files", "inputs", "latent_diffusion"),
+        *("checks", "config", "model", "data", "diffusion", "runtime", "files", "inputs"),
+        "latent_diffusion",
     },
     "training": {
         *("checks", "config", "model", "diffusion", "data", "runtime", "files"),
@@ -39,11 +43,11 @@ ALLOWED = {
         "command_line",
     },
     "sample": {
-        *("checks", "files", "inputs", "latent_diffusion", "model", "output"),
+        *("checks", "files", "inputs", "latent_diffusion", "model", "output", "runtime"),
         "command_line",
     },
     "evaluate": {
-        *("checks", "data", "files", "inputs", "latent_diffusion", "evaluation"),
+        *("checks", "data", "files", "inputs", "latent_diffusion", "evaluation", "runtime"),
         "command_line",
     },
 }

@@ -16,7 +16,7 @@ from ldm_core.evaluation.tables import tables
 from ldm_core.files.checkpoint import save_module
 from ldm_core.files.weights import weights_of
 
-from .conftest import ROOT, save, small_parts
+from .conftest import ROOT, save, small_parts, torchrun
 
 
 @pytest.fixture
@@ -74,6 +74,16 @@ def test_weights_are_measured_by_their_words(weights, small_model, slice_of_mnis
     saved = json.loads((weights / "evaluation.json").read_text())
     assert saved["weights"] == report["weights"] == weights_of(LatentDiffusion.load(weights))
     assert saved["samples"] == report["samples"]
+
+
+def test_two_processes_measure_what_one_does(weights, slice_of_mnist, capsys):
+    options = ["--weights", weights, "--data-dir", slice_of_mnist, "--count", "600"]
+    options += ["--steps", "1", "--words-count", "8", "--json"]
+    two = torchrun("ldm_core.evaluate", *options)
+    assert main(list(map(str, options))) == 0
+    out, err = two.communicate(timeout=120)
+    assert two.returncode == 0, err
+    assert out == capsys.readouterr().out
 
 
 def test_each_switch_has_a_row_of_figures(weights, slice_of_mnist, capsys):

@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from ..checks import InputError
 
+# Of torchmetrics: it would wait for every process, where only the first one measures.
+NO_SYNC = {"sync_on_compute": False}
+
 
 def check_installed() -> None:
     """Raise InputError if the package torchmetrics is missing: before the work, not after it."""
@@ -58,7 +61,8 @@ def _frechet_distances(real: Tensor, fakes: Iterable[Tensor]) -> Iterator[float]
     from torchmetrics.image.fid import FrechetInceptionDistance
 
     features = _Features(real.shape[1])
-    metric = FrechetInceptionDistance(features, reset_real_features=False).set_dtype(torch.float64)
+    metric = FrechetInceptionDistance(features, reset_real_features=False, **NO_SYNC)
+    metric = metric.set_dtype(torch.float64)
     metric.update(real.double(), real=True)
     for fake in fakes:
         metric.update(fake.double(), real=False)
@@ -72,7 +76,7 @@ def kernel_distance(real: Tensor, fake: Tensor, seed: int = 0) -> float:
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(1000, len(real), len(fake))
-    metric = KernelInceptionDistance(feature=_Features(real.shape[1]), subset_size=size)
+    metric = KernelInceptionDistance(_Features(real.shape[1]), subset_size=size, **NO_SYNC)
     metric.update(real, real=True)
     metric.update(fake, real=False)
     with torch.random.fork_rng(devices=[]):  # it draws its subsets from the global generator

@@ -17,6 +17,7 @@ from ..data.morphometrics import measure
 from ..diffusion.settings import SamplingSettings
 from ..latent_diffusion import LatentDiffusion
 from ..model.vocabulary import HIGH, LOW, Vocabulary
+from ..runtime.processes import ALONE, Processes
 from .judge import Judge
 from .samples import make_samples
 from .style_figures import (
@@ -80,8 +81,13 @@ def write_prompt(vocabulary: Vocabulary, label: int, said: Said) -> str:
 
 
 def measure_obedience(
-    model: LatentDiffusion, judge: Judge, settings: SamplingSettings, count: int, seed: int = 0
-) -> dict:
+    model: LatentDiffusion,
+    judge: Judge,
+    settings: SamplingSettings,
+    count: int,
+    seed: int = 0,
+    processes: Processes = ALONE,
+) -> dict | None:
     """How a model obeys words, as a JSON-able dictionary.
 
     count: samples of each word; see `make_plan` for the rest. All rows have the same seeds, from
@@ -90,27 +96,32 @@ def measure_obedience(
     single and pairs: the `style_scores` of one word and of two. Beside them stand those `without`,
     of samples of the class alone, and those of the `real` test images. negative: see
     `negative_figures`; None where `make_plan` has none. sliders: see `slider_figures`.
+    All processes make samples; only the first measures them, and the others return None.
     """
     vocabulary = model.vocabulary
     words = {"single": [], "pairs": [], "negative": None, "sliders": []}
     if not vocabulary.styles:
         return words
+    classes = judge.training.labels.unique()
+    plan = make_plan(vocabulary, count, settings.guidance_scale)
+
+    def draw(run: Run) -> tuple[Tensor, Tensor]:
+        labels = classes[torch.arange(run.count) % len(classes)]
+        prompts = [write_prompt(vocabulary, label, run.said) for label in labels.tolist()]
+        return make_samples(model, prompts, settings, seed, processes, **run.options), labels
+
+    rows = tqdm(plan.items(), desc="words", unit="row", disable=processes.silent)
+    drawn = {key: draw(run) for key, run in rows}
+    if not processes.first:
+        return None
     pixels, labels = judge.training.pixels, judge.training.labels
     training = TrainingStyles(labels, measure(pixels)._asdict(), len(model.class_names))
-    classes = torch.tensor(training.classes)
-    plan = make_plan(vocabulary, count, settings.guidance_scale)
 
     def judged(pixels: Tensor, labels: Tensor) -> Judged:
         predicted = judge.classifier.judge(pixels)[1].cpu()
         return Judged(labels, measure(pixels)._asdict(), predicted == labels)
 
-    def draw(run: Run) -> Judged:
-        labels = classes[torch.arange(run.count) % len(classes)]
-        prompts = [write_prompt(vocabulary, label, run.said) for label in labels.tolist()]
-        return judged(make_samples(model, prompts, settings, seed, **run.options), labels)
-
-    rows = tqdm(plan.items(), desc="words", unit="row", disable=None)
-    samples = {key: draw(run) for key, run in rows}
+    samples = {key: judged(*pair) for key, pair in drawn.items()}
     plain, known = samples[PLAIN], torch.isin(judge.test.labels, classes)  # of classes with ranks
     real = judged(judge.test.pixels[known], judge.test.labels[known])
     for key, run in plan.items():

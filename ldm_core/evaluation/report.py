@@ -4,6 +4,7 @@ import torch
 
 from ..diffusion.settings import SamplingSettings
 from ..latent_diffusion import LatentDiffusion
+from ..runtime.processes import ALONE, Processes
 from .judge import REFERENCES, Judge
 from .metrics import psnr
 from .obedience import measure_obedience
@@ -17,24 +18,27 @@ def evaluate(
     count: int,
     seed: int = 0,
     words_count: int = 0,
-) -> dict:
+    processes: Processes = ALONE,
+) -> dict | None:
     """All figures, as a JSON-able dictionary. See `metrics` for their meaning, and `obedience` for
     those of words.
 
     count: samples; words_count: samples of each word of style. "words" is None where words_count is
-    0.
+    0. All processes make samples; only the first judges them, so that its figures are those of one
+    process, and the others return None.
     """
     labels = labels_like(judge.training.labels, count)
-    samples = make_samples(model, labels, settings, seed)
+    samples = make_samples(model, labels, settings, seed, processes)
+    words = None
+    if words_count:
+        words = measure_obedience(model, judge, settings, words_count, seed, processes)
+    if not processes.first:
+        return None
     generator = torch.Generator().manual_seed(seed)
     some = torch.randperm(len(judge.test.pixels), generator=generator)[:count]
     real, real_labels = judge.test.pixels[some], judge.test.labels[some]
     references = torch.randperm(len(judge.training.pixels), generator=generator)[:REFERENCES]
     decoded = reconstructions(model, real)
-
-    words = None
-    if words_count:
-        words = measure_obedience(model, judge, settings, words_count, seed)
     return {
         "count": count,
         "real_count": len(some),

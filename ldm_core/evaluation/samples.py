@@ -10,6 +10,7 @@ from tqdm import tqdm
 from ..diffusion.settings import SamplingSettings
 from ..inputs import MAX_SEED
 from ..latent_diffusion import LatentDiffusion
+from ..runtime.processes import ALONE, Processes
 
 BATCH = 250
 
@@ -28,17 +29,21 @@ def make_samples(
     asked: Tensor | Sequence[int | str],
     settings: SamplingSettings,
     seed: int,
+    processes: Processes = ALONE,
     **options: Any,
 ) -> Tensor:
     """One image for each label or prompt, uint8 (N, 28, 28); image i has the seed seed + i, modulo
-    2**32. options: `negative` and `style`, as for `LatentDiffusion.denoise`."""
-    parts = []
+    2**32. Each process makes some of the batches; all get all images. options: `negative` and
+    `style`, as for `LatentDiffusion.denoise`."""
+    parts = {}
     starts = range(0, len(asked), BATCH)
-    for start in tqdm(starts, desc="sampling", unit="batch", leave=False, disable=None):
+    own = starts[processes.rank :: processes.count]
+    for start in tqdm(own, desc="sampling", unit="batch", leave=False, disable=processes.silent):
         batch = asked[start : start + BATCH]
         seeds = [(seed + start + i) % (MAX_SEED + 1) for i in range(len(batch))]
-        parts.append(model.generate(batch, seeds=seeds, **options, **settings.to_dict()).cpu())
-    return torch.cat(parts)
+        parts[start] = model.generate(batch, seeds=seeds, **options, **settings.to_dict()).cpu()
+    parts = processes.union(parts)
+    return torch.cat([parts[start] for start in starts])
 
 
 def reconstructions(model: LatentDiffusion, pixels: Tensor) -> Tensor:

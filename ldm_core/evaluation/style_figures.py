@@ -33,7 +33,6 @@ class TrainingStyles:
 
     def __init__(self, labels: Tensor, measured: Mapping[str, Tensor], n_classes: int):
         self.labels, self.measured, self.n_classes = labels, measured, n_classes
-        self.classes = labels.unique().tolist()  # those that have pictures
 
     def ranks(self, name: str, values: Tensor, labels: Tensor) -> Tensor:
         """Among the training pictures: see `ranks_within_classes`."""

@@ -49,9 +49,7 @@ def write_samples(
     is_morph = isinstance(images, Morph)
     with _watched(out, model, settings, follow) as runs:
         if ending == ".npz":
-            pixels = _finished(model, runs, count)
-            about = _about_each(model, images)
-            write_npz(out, pixels, settings=_stored(model, settings), **about)
+            _write_npz(out, model, settings, runs, range(count))
             return settings
         if ending == ".png" and look.strip and not is_morph:
             settings, picture = _strip(model, settings, runs)
@@ -74,6 +72,26 @@ def write_samples(
             hold_ms = look.frame_ms if is_morph and images.loop else look.hold_ms
             write_animation(out, frames, **about, frame_ms=look.frame_ms, hold_ms=hold_ms)
     return settings
+
+
+def write_shard(
+    out: Path, model: LatentDiffusion, settings: FileSettings, indices: range, follow: Follow
+) -> None:
+    """Make some of the images of settings, which are filled in, and write them to an .npz file."""
+    runs = map(follow, _batches(model, settings, indices))
+    _write_npz(out, model, settings, runs, indices)
+
+
+def _write_npz(
+    out: Path,
+    model: LatentDiffusion,
+    settings: FileSettings,
+    runs: Iterable[Iterator[DenoisingStep]],
+    indices: range,
+) -> None:
+    pixels = _finished(model, runs, len(indices))
+    about = _about_each(model, settings.images, indices)
+    write_npz(out, pixels, settings=_stored(model, settings), **about)
 
 
 def _strip(
@@ -116,25 +134,27 @@ def _watched(
                 bar.update(step.index > 0)
                 yield step
 
-        yield map(follow or counted, _batches(model, settings, batch))
+        yield map(follow or counted, _batches(model, settings, range(images.count)))
 
 
 def _batches(
-    model: LatentDiffusion, settings: FileSettings, batch: int
+    model: LatentDiffusion, settings: FileSettings, indices: range
 ) -> Iterator[Iterator[DenoisingStep]]:
-    images = settings.images
+    images, batch = settings.images, BATCH[model.device.type]
     if isinstance(images, Morph):
         yield steps_of_morph(model, settings)
         return
     turn = images.prompts(model.class_names)
-    for first in range(0, images.count, batch):
-        indices = range(first, min(first + batch, images.count))
-        prompts = [turn[i % len(turn)] for i in indices]
-        seeds = [(images.seed + i) % (MAX_SEED + 1) for i in indices]
+    for first in range(0, len(indices), batch):
+        part = indices[first : first + batch]
+        prompts = [turn[i % len(turn)] for i in part]
+        seeds = [(images.seed + i) % (MAX_SEED + 1) for i in part]
         yield steps_of(model, settings, prompts, seeds)
 
 
-def _about_each(model: LatentDiffusion, images: Images | Morph) -> dict[str, np.ndarray]:
+def _about_each(
+    model: LatentDiffusion, images: Images | Morph, indices: range
+) -> dict[str, np.ndarray]:
     """For each image its label and its seed, -1 for none, and its prompt if there are prompts.
 
     The images of a morph between its points have no label and no seed.
@@ -152,8 +172,9 @@ def _about_each(model: LatentDiffusion, images: Images | Morph) -> dict[str, np.
     turn = images.prompts(model.class_names)
     said = {"prompts": turn} if isinstance(turn[0], str) else {}
     arrays = {"labels": list(map(label_of, turn))} | said
-    seeds = (images.seed + np.arange(images.count)) % (MAX_SEED + 1)
-    return {name: np.resize(each, images.count) for name, each in arrays.items()} | {"seeds": seeds}
+    at = np.arange(indices.start, indices.stop)
+    seeds = {"seeds": (images.seed + at) % (MAX_SEED + 1)}
+    return {name: np.take(each, at, mode="wrap") for name, each in arrays.items()} | seeds
 
 
 def _finished(

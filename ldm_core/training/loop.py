@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 
 from ..checks import InputError, UserError
+from ..runtime.processes import ALONE, Processes
 from .optimisers import rate_factor
-from .processes import ALONE, Processes
 from .state import Learner
 
 GPU_CHECK_STEPS = 50  # to read a loss is to wait for the GPU, so it is read this rarely there

@@ -20,8 +20,8 @@ from ..files.weights import load_vae
 from ..files.whole_file import remove_leftovers
 from ..model.vocabulary import make_vocabulary
 from ..runtime.devices import has_bfloat16
+from ..runtime.processes import Processes, device_of
 from .loop import check_weights, ctrl_c_as_flag, train
-from .processes import Processes, device_of
 from .progress import Progress
 from .stages import ClassifierStage, Materials, Stage, UNetStage, VAEStage
 from .state import Learner, StateFile, check_settings

@@ -28,9 +28,9 @@ from ..model.unet import UNet
 from ..model.vae import VAE, LatentDistribution, kl_divergence
 from ..model.vocabulary import EMPTY
 from ..runtime.devices import mixed_precision
+from ..runtime.processes import ALONE, Processes
 from .draws import batch_at, chance_at, generator_at
 from .optimisers import Optimisers, hidden_matrices
-from .processes import ALONE, Processes
 from .state import Learner
 
 NORMALISATION_IMAGES = 5000  # enough for two digits of a mean and a deviation per channel

@@ -46,7 +46,7 @@ class Obedient:
         self.strength = strength
         self.asked = []  # prompts, seed
 
-    def __call__(self, model, asked, settings, seed, negative=None, style=None):
+    def __call__(self, model, asked, settings, seed, processes, negative=None, style=None):
         self.asked.append((asked, seed))
         readings = [model.vocabulary.read(prompt) for prompt in asked]
         away = model.vocabulary.read(negative).style if negative else {}

@@ -2,34 +2,20 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 import train as command
 from ldm_core.files.checkpoint import read_checkpoint
-from ldm_core.training.processes import ALONE, Processes, joined
+from ldm_core.runtime.processes import ALONE, Processes, joined
 
-from ..conftest import ROOT, record_of, steps_saved, wait_for_steps
+from ..conftest import children_of, record_of, steps_saved, torchrun, wait_for_steps
 
 pytestmark = pytest.mark.usefixtures("small_training")
 
 
-def torchrun(*arguments):
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    return subprocess.Popen(
-        [sys.executable, "-m", *launcher, "-m", "tests.small_training", *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def children_of(process):
-    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True)
-    return list(map(int, found.stdout.split()))
+def training(*arguments):
+    return torchrun("tests.small_training", *arguments)
 
 
 def alone(*arguments):
@@ -38,7 +24,7 @@ def alone(*arguments):
 
 def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
     arguments = ["--steps", "12", "--data-dir", slice_of_mnist, "--device", "cpu"]
-    two = torchrun(*arguments, "--out", tmp_path / "two")
+    two = training(*arguments, "--out", tmp_path / "two")
     alone(*arguments, "--out", tmp_path / "one")
     out, err = two.communicate()
     assert two.returncode == 0, err
@@ -52,7 +38,7 @@ def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
 
 def test_two_processes_end_with_the_time_after_the_same_step(slice_of_mnist, tmp_path):
     arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
-    run = torchrun(*arguments, "--minutes", "0.15", "--out", tmp_path)
+    run = training(*arguments, "--minutes", "0.15", "--out", tmp_path)
     _, err = run.communicate(timeout=300)  # a process that went on would wait for the other
     assert run.returncode == 0, err
     record = record_of(tmp_path, "vae")
@@ -62,7 +48,7 @@ def test_two_processes_end_with_the_time_after_the_same_step(slice_of_mnist, tmp
 
 def test_an_error_in_the_first_process_ends_both_with_its_words(slice_of_mnist, tmp_path):
     (tmp_path / "vae.safetensors").touch()
-    run = torchrun("--steps", "1", "--data-dir", slice_of_mnist, "--out", tmp_path)
+    run = training("--steps", "1", "--data-dir", slice_of_mnist, "--out", tmp_path)
     _, err = run.communicate(timeout=300)
     assert "process 0 of 2: " in err and "would be replaced. Pass --resume" in err
 
@@ -70,7 +56,7 @@ def test_an_error_in_the_first_process_ends_both_with_its_words(slice_of_mnist, 
 def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist, tmp_path, capsys):
     arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
     arguments += ["--out", tmp_path, "--save-seconds", "0.1", "--steps", "200"]
-    run = torchrun(*arguments)
+    run = training(*arguments)
     state = tmp_path / "vae.resume.safetensors"
     wait_for_steps(state, run)
     os.kill(children_of(run)[-1], signal.SIGKILL)
@@ -87,7 +73,7 @@ def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist
 
 def test_ctrl_c_in_one_process_ends_both_after_the_same_step(slice_of_mnist, tmp_path):
     arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
-    run = torchrun(*arguments, "--out", tmp_path, "--save-seconds", "0.1", "--steps", "100000")
+    run = training(*arguments, "--out", tmp_path, "--save-seconds", "0.1", "--steps", "100000")
     state = tmp_path / "vae.resume.safetensors"
     wait_for_steps(state, run)
     os.kill(children_of(run)[-1], signal.SIGINT)
@@ -108,7 +94,7 @@ def test_a_batch_is_divided_in_equal_parts():
 def test_one_process_joins_nobody(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "4")  # of another program than torchrun
     monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
-    with joined("cpu") as processes:
+    with joined("cpu", "") as processes:
         assert processes == ALONE
         assert processes.from_first(lambda: 3) == processes.in_turn(lambda: 3) == 3
         assert processes.agree(0.25, True) == (0.25, True)

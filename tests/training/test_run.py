@@ -16,8 +16,8 @@ from ldm_core import InputError, LatentDiffusion, SamplingSettings, read_setting
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import weights_of
 from ldm_core.model.pixels import to_image
+from ldm_core.runtime.processes import ALONE
 from ldm_core.training.loop import NonFiniteLoss
-from ldm_core.training.processes import ALONE
 from ldm_core.training.run import RESERVED_SECONDS, Clock, TrainingRun
 from ldm_core.training.stages import VAEStage, suited_defaults
 

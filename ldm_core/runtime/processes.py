@@ -1,7 +1,8 @@
-"""Several processes that train one model together: `torchrun --nproc-per-node=N train.py`.
+"""Several processes that work together, as `torchrun --nproc-per-node=N` starts them.
 
-Each computes the loss of its part of every batch; DistributedDataParallel averages the gradients,
-so that all hold the same weights at every step. A single process pays nothing for any of this.
+In training, each computes the loss of its part of every batch; DistributedDataParallel averages the
+gradients, so that all hold the same weights at every step. In sampling and evaluation, each makes
+other images. A single process pays nothing for any of this.
 """
 
 import os
@@ -17,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..checks import InputError, UserError
-from ..runtime.devices import choose_device, device_type
+from .devices import choose_device, device_type
 
-Value = TypeVar("Value")
+Key, Value = TypeVar("Key"), TypeVar("Value")
 
 TIMEOUT = timedelta(minutes=60)  # the others wait while the first loads data or draws samples
 
@@ -39,6 +40,11 @@ class Processes:
     @property
     def first(self) -> bool:
         return self.rank == 0
+
+    @property
+    def silent(self) -> bool | None:
+        """`disable` of tqdm: one progress bar, and none if nobody sees it."""
+        return None if self.first else True
 
     def part(self, batch: int) -> slice:
         """This process's examples of a batch; InputError if the batch cannot be divided evenly."""
@@ -93,6 +99,14 @@ class Processes:
         dist.barrier()
         return value if self.local_rank == 0 else make()
 
+    def union(self, part: dict[Key, Value]) -> dict[Key, Value]:
+        """The parts of all processes together, in every process."""
+        if self.count == 1:
+            return part
+        parts: list[dict] = [{}] * self.count
+        dist.all_gather_object(parts, part)
+        return {key: value for part in parts for key, value in part.items()}
+
     def say(self, text: str) -> None:
         """Print in the first process."""
         if self.first:
@@ -103,8 +117,11 @@ ALONE = Processes()
 
 
 @contextmanager
-def joined(device_type: str) -> Iterator[Processes]:
-    """The processes that torchrun started, connected until the block ends; ALONE without it."""
+def joined(device_type: str, remedy: str) -> Iterator[Processes]:
+    """The processes that torchrun started, connected until the block ends; ALONE without it.
+
+    remedy: what to do if one of them ends.
+    """
     count = int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
     if count == 1:
         yield ALONE
@@ -117,8 +134,7 @@ def joined(device_type: str) -> Iterator[Processes]:
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error).lower():
             raise ProcessLost(
-                "another process ended, so this one cannot go on. --resume goes on from the last "
-                "save, also with another number of processes."
+                f"another process ended, so this one cannot go on. {remedy}"
             ) from error
         raise
     finally:
