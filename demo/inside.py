@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldm_core import InputError, LatentDiffusion
+from ldm_core import DenoisingStep, InputError, LatentDiffusion
 from ldm_core.checks import check_choice, check_number
+from ldm_core.model.inside import gates_on
 from ldm_core.output.views import latent_greys
 
 from .request import Request
@@ -23,6 +24,7 @@ from .run import Runner, in_time
 SIDE = 28
 LATENT = (4, 8, 8)
 MEASURED = ("ablations", "attention", "samplers")  # files beside the weights
+CHANNELS = 16  # of a stage that are shown
 TIMES = 21  # at which a picture is noised, from 0 to 1
 MAX_LATENT = 20.0  # numbers of a latent are about 1
 
@@ -41,7 +43,7 @@ def noise(runner: Runner, body: Answer) -> Answer:
     t = torch.linspace(0, 1, TIMES)
     x_0, noises = (x.expand(TIMES, -1, -1, -1).contiguous() for x in (latent, start))
     x_t = model.schedule.add_noise(x_0, noises, t)
-    v, _ = predictions(model, request, x_t, t)
+    v = _prediction(model, request, x_t, t)
     loss = (v - model.schedule.v_from_x_0(x_0, noises, t)).square().mean(dim=(1, 2, 3))
     estimate = model.decode(model.schedule.x_0_from_v(x_t, v, t))
     pictures = {"decoded": model.decode(x_t), "estimate": estimate}
@@ -54,11 +56,13 @@ def score(runner: Runner, body: Answer) -> Answer:
     Gives t (N,), the latents x_t and the predictions of v with the prompt, cond, and without it or
     with the negative prompt, null: (N, 4, 8, 8). Their estimates as pictures, greys (N, 28, 28).
     """
-    model, request = runner.model, _request(runner, body)
-    *steps, _ = in_time(request.begin(model), runner.deadline_s)
-    x_t = torch.cat([step.x_t for step in steps])
-    t = torch.tensor([step.t for step in steps])
-    cond, null = predictions(model, request, x_t, t)
+    model, steps = runner.model, _steps(runner, body, "prediction")
+    x_t = torch.cat([step.x_t for step in steps[:-1]])
+    t = torch.tensor([step.t for step in steps[:-1]])
+    cond, null = (
+        torch.cat([step.read[f"prediction.{name}"] for step in steps[1:]])
+        for name in ("cond", "null")
+    )
     picture = lambda v: model.decode(model.schedule.x_0_from_v(x_t, v, t))
     pictures = {"cond_picture": picture(cond), "null_picture": picture(null)}
     return {"t": t, "x_t": x_t, "cond": cond, "null": null} | pictures
@@ -69,6 +73,60 @@ def path(runner: Runner, body: Answer) -> Answer:
     model, request = runner.model, _request(runner, body)
     latents = torch.cat([step.x_t for step in in_time(request.begin(model), runner.deadline_s)])
     return {"latents": latents, "pictures": model.decode(latents)}
+
+
+def features(runner: Runner, body: Answer) -> Answer:
+    """What each stage of the U-Net returns at each step of a run, for the prompt: some of its
+    channels (steps, CHANNELS, H, W), in greys as `latent_greys` makes them of standardised maps."""
+    answer = {}
+    for name, maps in _readings(runner, body, "features").items():
+        some = maps[:, :: maps.shape[1] // CHANNELS][:, :CHANNELS]
+        answer[name.removeprefix("features.")] = latent_greys((some / some.std()).numpy())
+    return answer
+
+
+def attention(runner: Runner, body: Answer) -> Answer:
+    """The attention of each step of a run, for the prompt, the mean over heads.
+
+    By stage self-attention (steps, positions, positions), in greys: 255 is the largest of a row.
+    cross: how much each position takes of each of `words`, the mean over stages (steps, 64, words).
+    """
+    answer: Answer = {"words": _words_of(runner.model, _request(runner, body))}
+    maps = []
+    for name, weights in _readings(runner, body, "attention").items():
+        _, kind, stage = name.split(".", maxsplit=2)
+        weights = weights.mean(dim=1)
+        if kind == "self":
+            shares = weights / weights.amax(dim=2, keepdim=True)
+            answer[stage] = (255 * shares).round().byte()
+        else:
+            side = math.isqrt(weights.shape[1])
+            square, by = weights.unflatten(1, (side, side)), LATENT[-1] // side
+            larger = square.repeat_interleave(by, dim=1).repeat_interleave(by, dim=2)
+            maps.append(larger.flatten(1, 2))
+    return answer | {"cross": torch.stack(maps).mean(dim=0)}
+
+
+def _readings(runner: Runner, body: Answer, name: str) -> dict[str, Tensor]:
+    """A reading of all steps of a run, of the pass with the prompt: (steps, ...) by name."""
+    _, *steps = _steps(runner, body, name)
+    return {one: torch.stack([step.read[one][0, 0] for step in steps]) for one in steps[0].read}
+
+
+def _steps(runner: Runner, body: Answer, read: str) -> list[DenoisingStep]:
+    """The start and the steps of a run, with what is read of each step."""
+    model, request = runner.model, _request(runner, body)
+    prompts, seeds = [request.prompted(model)], [request.values["seed"]]
+    steps = model.denoise(prompts, seeds=seeds, read=(read,), **request.file.options)
+    return list(in_time(steps, runner.deadline_s))
+
+
+def _words_of(model: LatentDiffusion, request: Request) -> list[str]:
+    """What stands in each position of a prompt."""
+    style, known = request.file.options["style"], _words(model)
+    rows, weights = model.conditioning.positions([request.prompted(model)], style)
+    words = [(known[row] or "empty", a) for row, a in zip(rows[0], weights[0].tolist())]
+    return [word if a == 1 else f"{word} {a:.1f}" for word, a in words]
 
 
 def encode(runner: Runner, body: Answer) -> Answer:
@@ -87,7 +145,7 @@ def decode(runner: Runner, body: Answer) -> Answer:
 
 
 ANSWERS: dict[str, Callable[[Runner, Answer], Answer]] = {
-    f.__name__: f for f in (noise, score, path, encode, decode)
+    f.__name__: f for f in (noise, score, path, features, attention, encode, decode)
 }
 
 
@@ -147,17 +205,16 @@ def _words(model: LatentDiffusion) -> list[str]:
 def answer(runner: Runner, body: Answer) -> Answer:
     """The answer to a call, for JSON. `what` is one of ANSWERS; raises InputError."""
     found = ANSWERS[check_choice("what", body.get("what"), ANSWERS)](runner, body)
-    return {name: packed(value) for name, value in found.items()}
+    return {n: x if isinstance(x, list) else packed(x) for n, x in found.items()}
 
 
-def predictions(model: LatentDiffusion, request: Request, x_t: Tensor, t: Tensor) -> Tensor:
-    """The predictions of v for latents (N, 4, 8, 8) of one request, with the prompt and without it:
-    (2, N, 4, 8, 8)."""
+def _prediction(model: LatentDiffusion, request: Request, x_t: Tensor, t: Tensor) -> Tensor:
+    """The prediction of v for latents (N, 4, 8, 8) with the prompt and switches of a request."""
     said, encoder = request.file.options, model.conditioning
-    read = encoder.read([request.prompted(model)], [said["negative"] or None], said["style"])
-    context = encoder.encode(read)
-    both = torch.stack([context.tokens, context.null]).expand(-1, len(x_t), -1, -1)
-    return model.backend.predictor(both.contiguous())(x_t, t)
+    read = encoder.read([request.prompted(model)], [None], said["style"])
+    tokens = encoder.encode(read).tokens.repeat(len(x_t), 1, 1)
+    on = gates_on(said["settings"].off, model.config.unet, len(x_t))
+    return model.backend.predictor(tokens[None], on)(x_t, t)[0]
 
 
 def packed(array: Tensor | np.ndarray) -> dict[str, Any]:

@@ -31,9 +31,9 @@ START = "demo/app.py"
 WEB = "demo/web"
 OTHERS = (
     *("LICENSE", "requirements.txt", "weights/unet.safetensors", "weights/vae.safetensors"),
-    *("weights/evaluation.json", "weights/training.gif", "weights/samplers.json"),
-    "docs/lesson.md",
+    *("weights/training.gif", "docs/lesson.md"),
 )
+MEASURED = "weights/*.json"  # of the weights
 IMAGE = re.compile(r"!\[.*?\]\((.*?)\)")  # in Markdown
 IN_LFS = ("*.safetensors", "*.gif")  # a plain git push sends files above 10 MB by Git LFS only
 ENVIRONMENT = {
@@ -86,7 +86,8 @@ def assemble(folder: Path) -> None:
     finder.run_script(str(ROOT / START))
     modules = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
     shutil.copytree(ROOT / WEB, folder / WEB, ignore=shutil.ignore_patterns("node_modules"))
-    for path in (*modules, *(ROOT / name for name in (*OTHERS, *IMAGE.findall(readme)))):
+    others = (ROOT / name for name in (*OTHERS, *IMAGE.findall(readme)))
+    for path in (*modules, *others, *ROOT.glob(MEASURED)):
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

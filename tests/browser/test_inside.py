@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from PIL import Image
 
 from demo.lesson import lesson
 
-from .actions import open_tab, set_steps, slide, visible, wait_for_state
+from .actions import STEPS, open_tab, set_steps, slide, visible, wait_for_state
 
 # The pixels of a canvas, as text.
 PIXELS = """(name) => {
@@ -83,6 +84,41 @@ def test_score(page):
     told(page, "at 10.0 the estimate is")
 
 
+def test_unet(page):
+    open_panel(page, "unet", "All parts are on")
+    assert page.locator(".diagram canvas >> visible=true").count() == 5 + 3
+    page.wait_for_function(f"({PIXELS})('features.mid').length > 500")
+    changed_by(page, lambda: scrub(page, 2), "features.down.0", "features.mid", "original")
+    changed_by(page, lambda: page.click("[data-switch=time]"), "without", "apart", "features.up.0")
+    told(page, "Without time")
+    page.click("[data-switch='skip.1']")
+    told(page, "Without skip.1 and time")
+    page.evaluate(REQUESTS)
+    changed_by(page, lambda: scrub(page, 1), "without")
+    assert page.evaluate("asked") == 0
+    page.click("[data-switch=time]")
+    page.click("[data-switch='skip.1']")
+    told(page, "All parts are on")
+
+
+def test_attention(page):
+    open_panel(page, "attention", "row 4, column 5")
+    assert page.inner_text(".words-of-maps").split() == ["seven"] + ["empty"] * 11
+    page.evaluate(REQUESTS)
+    page.focus("[data-heat=self]")
+    changed_by(page, lambda: page.keyboard.press("ArrowDown"), "self")
+    told(page, "row 5, column 5")
+    page.hover("[data-heat=self]", position={"x": 1, "y": 1})
+    told(page, "row 1, column 1 looks at")
+    changed_by(page, lambda: page.click("[data-stage=mid]"), "self")
+    changed_by(page, lambda: page.click("[data-steps=all]"), "word-0")
+    assert page.evaluate("asked") == 0
+    with page.expect_download() as download:
+        page.click(".keep-maps")
+    animation = Image.open(download.value.path())
+    assert (animation.format, animation.n_frames, animation.is_animated) == ("PNG", STEPS, True)
+
+
 def test_vae(page):
     open_panel(page, "vae", "0 of 784 pixels")
     page.focus("[data-heat=latent]")
@@ -150,7 +186,7 @@ def test_the_lesson(open_page):
         state = step["state"]
         page.wait_for_selector(f".parts [data-panel={state['panel']}][aria-pressed=true]")
         if "step" in state:
-            at = min(int(state["step"]), 12)
+            at = min(int(state["step"]), STEPS)
             page.wait_for_selector(f".inside .step:has-text('Step {at} of ')")
         page.wait_for_function("document.querySelector('.inside .told').textContent")
         page.click(".lesson-steps .next")

@@ -1,6 +1,5 @@
 """The tab Inside: what its panels ask, and the lesson."""
 
-import base64
 import json
 
 import numpy as np
@@ -13,22 +12,16 @@ from demo.lesson import lesson
 from ldm_core import InputError
 from ldm_core.output.file_settings import picture_text
 
-from .values import GOOD
+from .values import GOOD, numbers
 
 SEVEN = np.zeros((28, 28), np.uint8)
 SEVEN[6, 8:20] = SEVEN[6:22, 16] = 255
 
 
-def numbers(packed):
-    kind = {"float32": "<f4", "uint8": "u1"}[packed["kind"]]
-    found = np.frombuffer(base64.b64decode(packed["data"]), kind)
-    return torch.from_numpy(found.reshape(packed["shape"]).copy())
-
-
 def ask(runner, what, **body):
     """An answer, as it comes back from JSON."""
     found = json.loads(json.dumps(answer(runner, {"what": what, **body})))
-    return {name: numbers(packed) for name, packed in found.items()}
+    return {name: torch.from_numpy(numbers(packed).copy()) for name, packed in found.items()}
 
 
 def test_the_latents_of_a_run_are_those_of_denoise(runner):
@@ -50,6 +43,32 @@ def test_guided_predictions_make_the_estimates_of_the_run(runner):
         w = 3.0 if low <= t <= high else 1.0
         x_0 = runner.model.schedule.x_0_from_v(x_t, null + w * (cond - null), t)
         assert torch.allclose(x_0, step.x_0, atol=1e-4)
+
+
+def test_what_the_unet_returns_and_where_it_looks(runner):
+    found, channels = ask(runner, "features", request=GOOD), runner.model.config.unet.channels
+    assert found["mid"].shape == (3, 16, 4, 4) and found["up.0"].shape == (3, 16, 8, 8)
+    options = {name: GOOD[name] for name in ("steps", "guidance_scale", "sampler")}
+    _, *steps = runner.model.denoise([7], seeds=[5], read=("features", "attention"), **options)
+    maps = torch.stack([step.read["features.mid"][0, 0, :: channels[1] // 16] for step in steps])
+    assert (found["mid"].float() - (127.5 + 42.5 * maps / maps.std()).clip(0, 255)).abs().max() <= 1
+    answered = answer(runner, {"what": "attention", "request": GOOD})
+    words = answered.pop("words")
+    assert len(words) == runner.model.config.conditioning.n_tokens
+    looks = {name: torch.from_numpy(numbers(packed).copy()) for name, packed in answered.items()}
+    assert torch.allclose(looks["cross"].sum(dim=2), torch.ones(3, 64), atol=1e-5)
+    assert (looks["up.0"].amax(dim=2) == 255).all()
+    of_self = steps[-1].read["attention.self.up.0"][0, 0].mean(dim=0)
+    assert (looks["up.0"][-1].argmax(dim=1) == of_self.argmax(dim=1)).float().mean() > 0.95
+
+
+def test_a_part_that_is_off_is_off_in_all_answers(runner):
+    answers = {"path": "latents", "score": "cond", "features": "mid", "noise": "loss"}
+    for what, name in answers.items():
+        more = {"picture": picture_text(SEVEN)} if what == "noise" else {}
+        on = ask(runner, what, request=GOOD, **more)[name]
+        off = ask(runner, what, request=GOOD | {"off": ["time"]}, **more)[name]
+        assert on.shape == off.shape and not torch.equal(on, off)
 
 
 def test_noise_begins_with_the_picture_and_ends_with_that_of_the_seed(runner):
@@ -119,7 +138,7 @@ def test_packed_numbers_are_little_endian():
 
 def test_the_lesson_has_all_its_steps():
     text = lesson()
-    assert len(text) == 7
+    assert len(text) == 10
     for step in text:
         assert step["says"].endswith(".") and len(step["says"]) < 300
         assert step["press"] and step["state"]["panel"]

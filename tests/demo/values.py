@@ -22,3 +22,9 @@ def with_words(class_names: tuple[str, ...] = DIGITS) -> LatentDiffusion:
 def greys(text: str, *shape: int) -> np.ndarray:
     """The greys that stand in a message, uint8; 28 x 28 if no shape is given."""
     return np.frombuffer(base64.b64decode(text), np.uint8).reshape(shape or (28, 28))
+
+
+def numbers(packed: dict) -> np.ndarray:
+    """An array of an answer to a panel of the tab Inside."""
+    kind = {"float32": "<f4", "uint8": "u1"}[packed["kind"]]
+    return np.frombuffer(base64.b64decode(packed["data"]), kind).reshape(packed["shape"])

@@ -8,14 +8,16 @@ const short = (number) => [number >>> 8, number & 255];
 // A Blob that plays for ever. frames: ImageData of one size; each is shown for frame_ms, the last for
 // hold_ms.
 export async function encode_apng(frames, { frame_ms, hold_ms }) {
-  const [{ width, height }] = frames, size = [...big_endian(width), ...big_endian(height)];
+  const [{ width, height }] = frames,
+    size = [...big_endian(width), ...big_endian(height)];
   const parts = [
     ...[SIGNATURE, chunk("IHDR", [...size, ...RGBA_8_BIT])],
     chunk("acTL", [...big_endian(frames.length), ...big_endian(0)]),
   ];
   let sequence = 0;
   for (const [i, frame] of frames.entries()) {
-    const ms = i === frames.length - 1 ? hold_ms : frame_ms, at = [...Array(8).fill(0)];
+    const ms = i === frames.length - 1 ? hold_ms : frame_ms,
+      at = [...Array(8).fill(0)];
     const control = [...size, ...at, ...short(ms), ...short(1000), 0, 0];
     parts.push(chunk("fcTL", [...big_endian(sequence++), ...control]));
     const data = await deflated(frame);

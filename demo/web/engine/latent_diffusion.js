@@ -101,7 +101,7 @@ export class LatentDiffusion {
   }
 
   async *#denoise({ context, noise, start, settings, keep, read = [], signal, mix = null }) {
-    const { schedule } = this, on = this.#gates(settings.off);
+    const { schedule } = this, on = this.gates(settings.off);
     if (start.times.length === 1)
       return yield { index: 0, steps: 0, t: 0, x_t: start.x, x_0: start.x };
     const pieces = passes(start.times, keep ? keep.resample ?? RESAMPLE : 1);
@@ -128,7 +128,7 @@ export class LatentDiffusion {
   }
 
   // For each switch of the network 0 if it is off, else 1; null where none is.
-  #gates(off) {
+  gates(off) {
     const names = this.switches.filter((name) => name !== "guidance");
     return names.some((name) => off.includes(name))
       ? names.map((name) => Number(!off.includes(name)))

@@ -68,7 +68,8 @@ export class RemoteEngine {
 
   async inside(what, given, signal) {
     const found = Object.entries(await this.#ask("inside", { what, ...given }, signal));
-    return Object.fromEntries(found.map(([name, packed]) => [name, array_of(packed)]));
+    const plain = (value) => (Array.isArray(value) ? value : array_of(value));
+    return Object.fromEntries(found.map(([name, value]) => [name, plain(value)]));
   }
 
   check(kind, request) {

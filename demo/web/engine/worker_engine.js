@@ -22,6 +22,7 @@ import { VIEWS, latent_greys, lay_out, scale_to_fit, split, split_latents, views
 const WORKER = new URL("./worker.js", import.meta.url);
 const FORMATS = { denoise: ["gif", "png", "strip"], grid: ["gif", "png"], morph: ["gif", "png"] };
 const OF_PEOPLE = ["AbortError", "InputError", "LoadError", "LostError", "UserError"];
+const OF_READING = ["score", "features", "attention"]; // which need the graph that can be read
 const LARGE = 16; // scale of a single picture, and the largest
 const FRAME_MS = 80, HOLD_MS = 1500;
 const TOGETHER = 8; // images of a morph in one batch: Stop must not wait for more
@@ -164,6 +165,7 @@ export class WorkerEngine {
     if (picture) given.picture = greys_in(picture);
     await this.#add("encoder");
     await this.#add("decoder");
+    if (OF_READING.includes(what) || asks?.options.off?.length) await this.#add("inside");
     return this.#ask(this.#painter, "inside", { what, asks, ...given }, signal);
   }
 

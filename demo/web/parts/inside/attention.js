@@ -1,7 +1,7 @@
 // Attention: where a position of the maps looks, and where each word of the prompt is looked up.
 
-import { encode_apng } from "../../engine/apng.js";
 import { at } from "./answers.js";
+import { animation, maps_of } from "./attention_maps.js";
 import { glow } from "./heat.js";
 import { pass_of } from "./inside.js";
 
@@ -19,8 +19,7 @@ export const about = {
   ],
 };
 
-const SIDE = 8, SCALE = 4, COLUMNS = 6;
-const TIMES = { frame_ms: 200, hold_ms: 1500 };
+const SIDE = 8;
 
 export function mount(body, { store, inside, answers, facts, say, update }) {
   const checked = facts.attention;
@@ -48,10 +47,11 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
     inside.position = position = [row, column].map((at) => Math.min(Math.max(at, 0), SIDE - 1));
     update();
   };
-  canvas.addEventListener("pointermove", ({ clientX, clientY }) => {
-    const { left, top, width } = canvas.getBoundingClientRect();
-    choose(...[clientY - top, clientX - left].map((far) => Math.floor((far / width) * SIDE)));
-  });
+  for (const moved of ["pointermove", "pointerdown"])
+    canvas.addEventListener(moved, ({ clientX, clientY }) => {
+      const { left, top, width } = canvas.getBoundingClientRect();
+      choose(...[clientY - top, clientX - left].map((far) => Math.floor((far / width) * SIDE)));
+    });
   canvas.addEventListener("keydown", (event) => {
     const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
     const by = moves[event.key];
@@ -75,11 +75,16 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
       button.setAttribute("aria-pressed", (button.dataset.steps === "all") === is_all);
     const found = answers.get("attention", { request: store.run.settings });
     if (!found) return;
-    const pass = pass_of(store), greys = store.run.pictures[pass + 1].estimate;
-    const [, positions] = found[stage].shape, side = Math.sqrt(positions);
+    const pass = pass_of(store),
+      greys = store.run.pictures[pass + 1].estimate;
+    const [, positions] = found[stage].shape,
+      side = Math.sqrt(positions);
     const [row, column] = position.map((at) => Math.floor((at * side) / SIDE));
-    const looks = at(found[stage], pass).subarray((row * side + column) * positions).subarray(0, positions);
-    glow(canvas, greys, Float32Array.from(looks, (x) => x / 255), side);
+    const looks = at(found[stage], pass)
+      .subarray((row * side + column) * positions)
+      .subarray(0, positions);
+    const shares = Float32Array.from(looks, (x) => x / 255);
+    glow(canvas, greys, shares, side);
     const share = (part) => `${(100 * part) / side}%`;
     const [left, top, width, height] = [column, row, 1, 1].map(share);
     Object.assign($(".of-self i").style, { left, top, width, height });
@@ -98,41 +103,25 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
     const row = $(".words-of-maps");
     if (row.children.length !== words.length)
       row.innerHTML = words
-        .map((_, i) => `<figure class="heat"><canvas data-heat="word-${i}" role="img"></canvas>
-          <figcaption></figcaption></figure>`)
+        .map(
+          (_, i) => `<figure class="heat"><canvas data-heat="word-${i}" role="img"></canvas>
+          <figcaption></figcaption></figure>`,
+        )
         .join("");
-    const maps = maps_of(cross, pass), most = Math.max(...maps.flatMap((map) => [...map]));
+    const maps = maps_of(cross, pass);
     words.forEach((word, i) => {
       const canvas = $(`[data-heat=word-${i}]`);
-      glow(canvas, greys, maps[i].map((x) => x / most), SIDE);
+      glow(canvas, greys, maps[i], SIDE);
       canvas.setAttribute("aria-label", `Where ${word} is read`);
       canvas.nextElementSibling.textContent = word;
     });
   }
 
-  // The maps of all words as an animation over the steps.
   async function keep() {
     const found = answers.get("attention", { request: store.run.settings });
     if (!found) return;
-    const { words, cross } = found, side = 28 * SCALE, line = 16;
-    const [width, height] = [COLUMNS * side, Math.ceil(words.length / COLUMNS) * (side + line)];
-    const canvas = new OffscreenCanvas(width, height);
-    const pen = canvas.getContext("2d", { willReadFrequently: true });
-    const frames = Array.from({ length: cross.shape[0] }, (_, pass) => {
-      Object.assign(pen, { fillStyle: "#000", imageSmoothingEnabled: false, font: "12px sans-serif" });
-      pen.fillRect(0, 0, width, height);
-      const maps = maps_of(cross, pass), most = Math.max(...maps.flatMap((map) => [...map]));
-      const one = document.createElement("canvas");
-      words.forEach((word, i) => {
-        const [x, y] = [(i % COLUMNS) * side, Math.floor(i / COLUMNS) * (side + line)];
-        glow(one, store.run.pictures[pass + 1].estimate, maps[i].map((value) => value / most), SIDE);
-        pen.drawImage(one, x, y, side, side);
-        pen.fillStyle = "#fff";
-        pen.fillText(word, x + 4, y + side + 12);
-      });
-      return pen.getImageData(0, 0, width, height);
-    });
-    const href = URL.createObjectURL(await encode_apng(frames, TIMES));
+    const greys = store.run.pictures.slice(1).map(({ estimate }) => estimate);
+    const href = URL.createObjectURL(await animation(found, greys));
     const anchor = Object.assign(document.createElement("a"), { href, download: "attention.png" });
     anchor.textContent = "attention.png";
     $(".kept").replaceChildren(anchor);
@@ -140,14 +129,4 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
   }
 
   return draw;
-}
-
-// Of each word its map (8 x 8). cross: (steps, 64, words).
-function maps_of({ shape: [steps, positions, count], data }, pass) {
-  const passes = pass === null ? Array.from({ length: steps }, (_, i) => i) : [pass];
-  return Array.from({ length: count }, (_, word) =>
-    Float32Array.from({ length: positions }, (_, i) =>
-      passes.reduce((sum, step) => sum + data[(step * positions + i) * count + word], 0) / passes.length,
-    ),
-  );
 }

@@ -12,12 +12,14 @@ export const figure = (name, title, small = "") =>
 // Maps of `side` x `side` in `columns`, their numbers as colours: color is a function from a number
 // to [red, green, blue].
 export function paint(canvas, numbers, { side = 28, columns = 1, color = grey } = {}) {
-  const count = numbers.length / side ** 2, pitch = side + GAP;
+  const count = numbers.length / side ** 2,
+    pitch = side + GAP;
   const [width, height] = [columns, Math.ceil(count / columns)].map((n) => n * pitch - GAP);
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const image = new ImageData(width, height);
   numbers.forEach((number, i) => {
-    const map = Math.floor(i / side ** 2), [y, x] = [Math.floor(i / side) % side, i % side];
+    const map = Math.floor(i / side ** 2),
+      [y, x] = [Math.floor(i / side) % side, i % side];
     const [column, row] = [map % columns, Math.floor(map / columns)];
     image.data.set([...color(number), 255], 4 * ((row * pitch + y) * width + column * pitch + x));
   });

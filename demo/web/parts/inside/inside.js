@@ -2,6 +2,7 @@
 // and the lesson. Panels are fetched when they are first opened.
 
 import { array_of } from "../../pictures.js";
+import { reason } from "../../runs.js";
 import { Store } from "../../store.js";
 import { mount as mount_player } from "../player.js";
 import { Answers } from "./answers.js";
@@ -10,12 +11,14 @@ import { mount as mount_lesson } from "./lesson.js";
 const PANELS = {
   noise: "Noise",
   score: "Guidance",
+  unet: "U-Net",
+  attention: "Attention",
   vae: "VAE",
   text: "Text",
   samplers: "Samplers",
 };
 // What is set in the panels outlives them: Gradio makes the tab anew each time it is opened.
-const inside = new Store({ panel: "score" });
+const inside = new Store({ panel: "unet" });
 
 // element: holds the markup of inside.html. store: of the tab Watch. tabs: by name.
 export async function mount(element, given) {
@@ -24,9 +27,10 @@ export async function mount(element, given) {
   let panel = null; // the module that is shown, and its `draw`
   let draw = null;
   let is_due = false;
-  const facts = await engine.data("inside");
-  facts.embeddings = array_of(facts.embeddings);
   const say = (text) => ($(".told").textContent = text);
+  const facts = await engine.data("inside").catch((error) => say(reason(error)) && null);
+  if (!facts) return;
+  facts.embeddings = array_of(facts.embeddings);
   const answers = new Answers(engine, ({ error }) => (error ? say(error) : update()));
 
   // Draw the panel again, once for all changes of a moment, and only where it is seen.
@@ -45,8 +49,9 @@ export async function mount(element, given) {
     const name = inside.panel;
     for (const button of $(".parts").children)
       button.setAttribute("aria-pressed", button.dataset.panel === name);
-    const { about, mount } = await import(`./${name}.js`);
-    if (name !== inside.panel || panel === name) return;
+    const module = await import(`./${name}.js`).catch(({ message }) => say(message));
+    if (!module.mount || name !== inside.panel || panel === name) return;
+    const { about, mount } = module;
     panel = name;
     draw = null;
     $(".panel h2").textContent = PANELS[name];
@@ -56,7 +61,7 @@ export async function mount(element, given) {
     $(".papers").innerHTML = about.papers
       .map(([title, address]) => `<a href="${address}" target="_blank" rel="noopener">${title}</a>`)
       .join(" · ");
-    say("");
+    say("Asking the model…");
     $(".body").replaceChildren();
     draw = mount($(".body"), { ...given, inside, answers, facts, say, update });
     update();

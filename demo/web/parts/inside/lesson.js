@@ -10,11 +10,13 @@ const number = (text) => (text !== "" && Number.isFinite(Number(text)) ? Number(
 // a step of the run.
 export function mount(element, { inside, steps, store, tab, about, show_step }) {
   const $ = (selector) => element.querySelector(selector);
+  element.hidden = !about.labels.includes("7"); // it speaks of sevens
   const asked = Number(query().lesson) || 0;
   inside.lesson ??= Math.min(Math.max(asked, 0), steps.length);
 
   function show() {
-    const at = inside.lesson, step = steps[at - 1];
+    const at = inside.lesson,
+      step = steps[at - 1];
     element.toggleAttribute("data-open", at > 0);
     $(".begin").hidden = at > 0;
     $(".step-of-lesson").hidden = !at;
@@ -34,7 +36,10 @@ export function mount(element, { inside, steps, store, tab, about, show_step }) 
     const { step, ...state } = steps[inside.lesson - 1].state;
     const of_run = Object.entries(state).filter(([name]) => name in about.starts.watch);
     const own = Object.entries(state).filter(([name]) => !(name in about.starts.watch));
-    inside.set({ ...FRESH, ...Object.fromEntries(own.map(([name, text]) => [name, number(text)])) });
+    inside.set({
+      ...FRESH,
+      ...Object.fromEntries(own.map(([name, text]) => [name, number(text)])),
+    });
     const at = step === undefined ? store.run.steps : Number(step);
     if (!of_run.length || is_there(of_run)) return show_step(at);
     const settings = of_run.map(([name, text]) => [name, name === "label" ? text : number(text)]);

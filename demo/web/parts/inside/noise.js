@@ -53,25 +53,45 @@ export function mount(body, { store, inside, answers, about, say, update, tabs }
     $("input").value = t;
     $("output").textContent = t.toFixed(2);
     const [signal, noise] = schedule.levels(t);
-    $(".levels").innerHTML = plot({
-      x: { low: 0, high: 1, ticks: TICKS, title: "t" },
-      y: { low: 0, high: 1, ticks: [[0, 0], [0.5, 0.5], [1, 1]] },
-      lines: [0, 1].map((which) => ({ points: curve((t) => schedule.levels(t)[which]) })),
-      ...{ at: t, label: "Signal and noise over time" },
-    }) + legend(["Signal", "Noise"]);
+    $(".levels").innerHTML =
+      plot({
+        x: { low: 0, high: 1, ticks: TICKS, title: "t" },
+        y: {
+          low: 0,
+          high: 1,
+          ticks: [
+            [0, 0],
+            [0.5, 0.5],
+            [1, 1],
+          ],
+        },
+        lines: [0, 1].map((which) => ({ points: curve((t) => schedule.levels(t)[which]) })),
+        ...{ at: t, label: "Signal and noise over time" },
+      }) + legend(["Signal", "Noise"]);
     const picture = is_drawn ? drawn : store.run.pictures.at(-1).greys;
     const found = answers.get("noise", { request: store.run.settings, picture: text_of(picture) });
     if (!found) return;
     const index = Math.round(t * (found.t.data.length - 1));
     paint($("[data-heat=x_t]"), at(found.x_t, index), { ...LATENT, color: grey });
-    for (const name of ["decoded", "estimate"]) paint($(`[data-heat=${name}]`), at(found[name], index));
+    for (const name of ["decoded", "estimate"])
+      paint($(`[data-heat=${name}]`), at(found[name], index));
     const most = Math.max(...found.loss.data);
-    $(".loss").innerHTML = plot({
-      x: { low: 0, high: 1, ticks: TICKS, title: "t" },
-      y: { low: 0, high: most, ticks: [[0, 0], [most, most.toFixed(2)]] },
-      lines: [{ points: [...found.loss.data].map((loss, i) => [found.t.data[i], loss]), color: 2 }],
-      ...{ at: t, label: "Loss over time" },
-    }) + `<ul class="legend"><li class="series-2">Loss, for this digit and this noise</li></ul>`;
+    $(".loss").innerHTML =
+      plot({
+        x: { low: 0, high: 1, ticks: TICKS, title: "t" },
+        y: {
+          low: 0,
+          high: most,
+          ticks: [
+            [0, 0],
+            [most, most.toFixed(2)],
+          ],
+        },
+        lines: [
+          { points: [...found.loss.data].map((loss, i) => [found.t.data[i], loss]), color: 2 },
+        ],
+        ...{ at: t, label: "Loss over time" },
+      }) + `<ul class="legend"><li class="series-2">Loss, for this digit and this noise</li></ul>`;
     say(
       `At t = ${t.toFixed(2)} the latent is ${signal.toFixed(2)} of the signal and ` +
         `${noise.toFixed(2)} of noise; the network’s loss is ${found.loss.data[index].toFixed(3)}.`,

@@ -27,20 +27,28 @@ export function plot({ x, y, lines = [], marks = [], at = null, label, height = 
   const middle = (LEFT + WIDTH - RIGHT) / 2;
   parts.push(`<text x="${middle}" y="${height - 4}" text-anchor="middle">${x.title ?? ""}</text>`);
   parts.push(`<text x="4" y="10">${y.title ?? ""}</text>`);
-  if (at !== null) parts.push(`<line class="at" x1="${across(at)}" x2="${across(at)}" ` +
-    `y1="${TOP}" y2="${height - BOTTOM}"/>`);
+  if (at !== null)
+    parts.push(
+      `<line class="at" x1="${across(at)}" x2="${across(at)}" ` +
+        `y1="${TOP}" y2="${height - BOTTOM}"/>`,
+    );
   lines.forEach(({ points, is_dotted, dots, color, name }, i) => {
     const kind = `series-${color ?? i}`;
     const style = is_dotted ? `${kind} dotted` : kind;
-    parts.push(`<polyline class="${style}" points="${points.map(point).join(" ")}">` +
-      `<title>${name ?? ""}</title></polyline>`);
+    parts.push(
+      `<polyline class="${style}" points="${points.map(point).join(" ")}">` +
+        `<title>${name ?? ""}</title></polyline>`,
+    );
     for (const [a, b] of dots ?? [])
       parts.push(`<circle class="${kind}" cx="${across(a)}" cy="${up(b)}" r="3"/>`);
   });
   const safe = (text) => text.replace(/[&<]/g, (letter) => `&#${letter.charCodeAt(0)};`);
   const taken = []; // places of words: what would cover another is seen when the pointer is there
-  for (const { x: a, y: b, text, is_lit } of [...marks].sort((one, other) => other.is_lit - one.is_lit)) {
-    const [left, base] = [across(a) + 6, up(b) + 4], right = left + 7 * text.length;
+  for (const { x: a, y: b, text, is_lit } of [...marks].sort(
+    (one, other) => other.is_lit - one.is_lit,
+  )) {
+    const [left, base] = [across(a) + 6, up(b) + 4],
+      right = left + 7 * text.length;
     const is_free = taken.every(([l, r, y]) => right < l || left > r || Math.abs(base - y) > 11);
     if (is_free) taken.push([left, right, base]);
     const word = is_free ? `<text x="${left}" y="${base}">${safe(text)}</text>` : "";
@@ -49,8 +57,10 @@ export function plot({ x, y, lines = [], marks = [], at = null, label, height = 
         `<circle cx="${across(a)}" cy="${up(b)}" r="3.5"/>${word}</g>`,
     );
   }
-  return `<svg class="plot" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${label}">` +
-    `${parts.join("")}</svg>`;
+  return (
+    `<svg class="plot" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${label}">` +
+    `${parts.join("")}</svg>`
+  );
 }
 
 // Which colour is which line.

@@ -37,7 +37,9 @@ const PICTURES = {
 
 export function mount(body, { store, inside, answers, about, say, update }) {
   const row = (figures) =>
-    Object.entries(figures).map(([name, [title, small]]) => figure(name, title, small)).join("");
+    Object.entries(figures)
+      .map(([name, [title, small]]) => figure(name, title, small))
+      .join("");
   body.innerHTML =
     `<label class="slide">Guidance of this step <input type="range" min="0" max="10" step="0.1">` +
     `<output></output></label>` +
@@ -57,7 +59,8 @@ export function mount(body, { store, inside, answers, about, say, update }) {
     $("output").textContent = w.toFixed(1);
     const found = answers.get("score", { request: settings });
     if (!found) return;
-    const pass = pass_of(store), t = found.t.data[pass];
+    const pass = pass_of(store),
+      t = found.t.data[pass];
     const [signal, noise] = schedule.levels(t);
     const [x_t, cond, none] = ["x_t", "cond", "null"].map((name) => at(found[name], pass));
     const difference = cond.map((v, i) => v - none[i]);
@@ -70,7 +73,10 @@ export function mount(body, { store, inside, answers, about, say, update }) {
     paint(canvas("cond_picture"), pictures[0]);
     paint(canvas("null_picture"), pictures[1]);
     const estimate = x_t.map((x, i) => signal * x - noise * v[i]);
-    const rounded = Array.from(estimate, (x) => Math.round(1e3 * Math.min(Math.max(x, -20), 20)) / 1e3);
+    const rounded = Array.from(
+      estimate,
+      (x) => Math.round(1e3 * Math.min(Math.max(x, -20), 20)) / 1e3,
+    );
     const guided = answers.get("decode", { latent: rounded });
     if (!guided) return;
     paint(canvas("guided"), guided.picture.data);

@@ -25,9 +25,9 @@ export function mount(body, { store, inside, facts, language, say, update }) {
   const rows = Array.from({ length: count }, (_, i) =>
     Array.from(facts.embeddings.data.subarray(i * size, (i + 1) * size)),
   );
-  const plane = plane_of(rows), points = rows.map((row) => in_plane(plane, row));
-  body.innerHTML =
-    `<label class="slide words-of-text">Words <input type="text" maxlength="500" autocomplete="off"
+  const plane = plane_of(rows),
+    points = rows.map((row) => in_plane(plane, row));
+  body.innerHTML = `<label class="slide words-of-text">Words <input type="text" maxlength="500" autocomplete="off"
     autocapitalize="off" spellcheck="false"></label><div class="plots"><div class="map"></div>
     <div class="near"></div></div>`;
   const $ = (selector) => body.querySelector(selector);
@@ -48,7 +48,12 @@ export function mount(body, { store, inside, facts, language, say, update }) {
     const text = String(inside.word ?? prompt ?? label ?? "");
     if (input.value !== text) input.value = text;
     const { lit, wrong } = read(text);
-    const marks = points.map(([x, y], i) => ({ x, y, text: words[i] || "(empty)", is_lit: lit.includes(i) }));
+    const marks = points.map(([x, y], i) => ({
+      x,
+      y,
+      text: words[i] || "(empty)",
+      is_lit: lit.includes(i),
+    }));
     const [xs, ys] = [0, 1].map((k) => points.map((point) => point[k]));
     if (lit.length > 1) {
       const [x, y] = [0, 1].map((k) => lit.reduce((sum, i) => sum + points[i][k], 0) / lit.length);
@@ -59,7 +64,9 @@ export function mount(body, { store, inside, facts, language, say, update }) {
       label: `The words as points; lit: ${lit.map((i) => words[i]).join(", ")}`,
     });
     $(".near").replaceChildren(...[...new Set(lit)].map(neighbours));
-    say(wrong ?? (lit.length ? `${lit.length} of ${words.length} words are lit.` : "No word is lit."));
+    say(
+      wrong ?? (lit.length ? `${lit.length} of ${words.length} words are lit.` : "No word is lit."),
+    );
   };
 
   function neighbours(row) {

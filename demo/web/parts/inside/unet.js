@@ -44,9 +44,10 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
   const attention = (kind, block) =>
     key(`${kind}_attention.${block}`, `${kind}<span class="wide">-attention</span>`);
   const block = ({ name, channels, side, parameters }) =>
-    `<b>${name}</b><canvas data-features="${name}" role="img" aria-label="Feature maps of ${name}">` +
+    `<b>${name}</b><canvas data-heat="features.${name}" role="img" aria-label="Feature maps of ${name}">` +
     `</canvas><small>${channels}×${side}×${side}<br>${thousands(parameters)}</small>` +
-    attention("self", name) + attention("cross", name);
+    attention("self", name) +
+    attention("cross", name);
   put(key("time", `time embedding, ${thousands(blocks.time.parameters)}`), 1, 1, levels + 1);
   put(key("guidance", "guidance"), levels + 2, 1, levels);
   for (let level = 0; level < levels; level++) {
@@ -61,11 +62,16 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
   const right = `<div class="row of-2">${figure("apart", "Difference")}</div>`;
   put(right, levels + 2, levels + 2, levels);
 
-  const off = () => String(inside.off ?? "").split(",").filter(Boolean).sort();
+  const off = () =>
+    String(inside.off ?? "")
+      .split(",")
+      .filter(Boolean)
+      .sort();
   body.addEventListener("click", ({ target }) => {
     const name = target.closest("[data-switch]")?.dataset.switch;
     if (!name) return;
-    const now = off(), next = now.includes(name) ? now.filter((one) => one !== name) : [...now, name];
+    const now = off(),
+      next = now.includes(name) ? now.filter((one) => one !== name) : [...now, name];
     inside.set({ off: next.join(",") });
     update();
   });
@@ -76,13 +82,15 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
   }
 
   return function draw() {
-    const { settings, pictures, steps } = store.run, without = off();
+    const { settings, pictures, steps } = store.run,
+      without = off();
     for (const button of body.querySelectorAll("[data-switch]"))
       button.setAttribute("aria-pressed", !without.includes(button.dataset.switch));
     const request = { ...settings, ...(without.length && { off: without }) };
     const features = answers.get("features", { request });
     if (features) features_of(features);
-    const shown = Math.min(store.shown ?? steps, steps), original = pictures[shown].greys;
+    const shown = Math.min(store.shown ?? steps, steps),
+      original = pictures[shown].greys;
     paint($("[data-heat=original]"), original);
     const found = answers.get("path", { request });
     if (!found) return;
@@ -102,8 +110,9 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
 
   function features_of(features) {
     const pass = pass_of(store);
-    for (const canvas of body.querySelectorAll("[data-features]")) {
-      const { name, side } = { name: canvas.dataset.features, ...blocks[canvas.dataset.features] };
+    for (const canvas of body.querySelectorAll('[data-heat^="features."]')) {
+      const name = canvas.dataset.heat.replace("features.", ""),
+        { side } = blocks[name];
       paint(canvas, at(features[name], pass), { side, columns: COLUMNS, color });
     }
   }

@@ -19,12 +19,13 @@ export const about = {
   ],
 };
 
-const SIDE = 8, SIZE = SIDE ** 2;
-const BARS = 24, END = 4; // of the histogram
+const SIDE = 8,
+  SIZE = SIDE ** 2;
+const BARS = 24,
+  END = 4; // of the histogram
 
 export function mount(body, { store, inside, answers, say, update }) {
-  body.innerHTML =
-    `<div class="row of-4">${figure("digit", "The digit")}${figure("back", "Decoded", "as the VAE has it")}
+  body.innerHTML = `<div class="row of-4">${figure("digit", "The digit")}${figure("back", "Decoded", "as the VAE has it")}
     ${figure("error", "Error", "eight times as strong")}${figure("moved", "Moved", "what the sliders make")}</div>
     <div class="beside"><figure class="heat pick"><canvas data-heat="latent" tabindex="0" role="application"
     aria-label="The latent: arrow keys choose a number"></canvas><figcaption><b>Latent</b>
@@ -66,7 +67,8 @@ export function mount(body, { store, inside, answers, say, update }) {
   });
 
   return function draw() {
-    const { number = 0, channel = 0 } = inside, map = Math.floor(picked / SIZE);
+    const { number = 0, channel = 0 } = inside,
+      map = Math.floor(picked / SIZE);
     for (const input of body.querySelectorAll("[data-move]")) {
       input.value = inside[input.dataset.move] ?? 0;
       input.nextElementSibling.textContent = Number(input.value).toFixed(1);
@@ -101,26 +103,35 @@ export function mount(body, { store, inside, answers, say, update }) {
 
 // A frame of light around a number of the latent: its corner pixels are too small for more.
 function mark(canvas, index) {
-  const map = Math.floor(index / SIZE), [y, x] = [Math.floor(index / SIDE) % SIDE, index % SIDE];
+  const map = Math.floor(index / SIZE),
+    [y, x] = [Math.floor(index / SIDE) % SIDE, index % SIDE];
   const pen = canvas.getContext("2d");
   pen.fillStyle = "#fff";
   pen.fillRect((map % 2) * (SIDE + 1) + x, Math.floor(map / 2) * (SIDE + 1) + y, 1, 1);
 }
 
 function histogram(numbers, map) {
-  const width = (2 * END) / BARS, counts = Array(BARS).fill(0);
-  for (const x of numbers)
-    counts[Math.min(Math.max(Math.floor((x + END) / width), 0), BARS - 1)]++;
+  const width = (2 * END) / BARS,
+    counts = Array(BARS).fill(0);
+  for (const x of numbers) counts[Math.min(Math.max(Math.floor((x + END) / width), 0), BARS - 1)]++;
   const density = (count) => count / numbers.length / width;
   const prior = (x) => Math.exp(-(x ** 2) / 2) / Math.sqrt(2 * Math.PI);
   const steps = counts.flatMap((count, i) =>
     [i, i + 1].map((edge) => [edge * width - END, density(count)]),
   );
   const curve = Array.from({ length: 61 }, (_, i) => (2 * END * i) / 60 - END);
-  return plot({
-    x: { low: -END, high: END, ticks: [-4, -2, 0, 2, 4].map((x) => [x, x]), title: `numbers of channel ${map + 1}` },
-    y: { low: 0, high: Math.max(1, ...counts.map(density)) },
-    lines: [{ points: steps }, { points: curve.map((x) => [x, prior(x)]), is_dotted: true }],
-    label: `The 64 numbers of channel ${map + 1} beside the prior`,
-  }) + `<ul class="legend"><li class="series-0">Its numbers</li><li class="series-1">Prior N(0, 1)</li></ul>`;
+  return (
+    plot({
+      x: {
+        low: -END,
+        high: END,
+        ticks: [-4, -2, 0, 2, 4].map((x) => [x, x]),
+        title: `numbers of channel ${map + 1}`,
+      },
+      y: { low: 0, high: Math.max(1, ...counts.map(density)) },
+      lines: [{ points: steps }, { points: curve.map((x) => [x, prior(x)]), is_dotted: true }],
+      label: `The 64 numbers of channel ${map + 1} beside the prior`,
+    }) +
+    `<ul class="legend"><li class="series-0">Its numbers</li><li class="series-1">Prior N(0, 1)</li></ul>`
+  );
 }
