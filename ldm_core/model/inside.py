@@ -104,17 +104,23 @@ def attention_maps(steps: Sequence[Mapping[str, Tensor]]) -> Tensor:
 class Inside:
     """Goes through one pass of a U-Net: closes its gates, and keeps what is to be read.
 
-    on: as from `gates_on`, for N images; None leaves all on. names: of readings. found: the
-    readings by name, each (N, ...).
+    on: as from `gates_on`, for N images; None leaves all on. mean_time: from `UNet.mean_embedding`,
+    replaces the time. names: of readings. found: the readings by name, each (N, ...).
     """
 
-    def __init__(self, config: UNetConfig, on: Tensor | None = None, names: Collection[str] = ()):
+    def __init__(
+        self,
+        config: UNetConfig,
+        on: Tensor | None = None,
+        mean_time: Tensor | None = None,
+        names: Collection[str] = (),
+    ):
         self.on = None if on is None else dict(zip(gates(config), on.unbind(1), strict=True))
-        self.names, self.found = names, {}
+        self.mean_time, self.names, self.found = mean_time, names, {}
 
     def gate(self, name: str, h: Tensor, otherwise: Tensor | float = 0.0) -> Tensor:
         """h (N, ...) where the gate is on, and `otherwise` where it is off."""
-        if self.on is None:
+        if self.on is None or self.on[name].all():
             return h
         on = self.on[name].to(h.device).view(-1, *[1] * (h.dim() - 1))
         return torch.where(on > 0, h, otherwise)

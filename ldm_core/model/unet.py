@@ -131,8 +131,8 @@ class UNet(nn.Module):
         """x_t (B, 4, 8, 8), t (B,) in [0, 1], context (B, n_tokens, d_context) -> (B, 4, 8, 8).
         inside: what is off in this pass, and read of it."""
         time = self.embed(t)
-        if inside and inside.on:
-            time = inside.gate("time", time, self.mean_embedding())
+        if inside:
+            time = inside.gate("time", time, inside.mean_time)
         time = F.silu(time + self.pooled_context(context.mean(dim=1)))
 
         h, skips = self.conv_in(x_t), []

@@ -27,10 +27,11 @@ class TorchBackend:
     ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
         conditions, flat, unet = len(context), context.flatten(0, 1), self.model.unet
         on = None if on is None else on.repeat(conditions, 1)
+        mean_time = None if on is None else unet.mean_embedding()
 
         def read(x_t: Tensor, t: Tensor) -> dict[str, Tensor]:
             x_t, t = x_t.repeat(conditions, 1, 1, 1), t.to(x_t.device).repeat(conditions)
-            inside = Inside(unet.config, on, names)
+            inside = Inside(unet.config, on, mean_time, names)
             found = {"prediction": unet(x_t, t, flat, inside), **inside.found}
             return {name: value.unflatten(0, (conditions, -1)) for name, value in found.items()}
 
@@ -40,7 +41,7 @@ class TorchBackend:
         return self.model.vae.decode(z)
 
     def unet(self, inside: bool = False) -> "_UNet | None":
-        return None if _has_hooks(self.model.unet) else _UNet(self.model)
+        return None if _has_hooks(self.model.unet) else _UNet(self.model, inside)
 
     def decoder(self) -> "_Decoder | None":
         return None if _has_hooks(self.model.vae) else _Decoder(self.model)
@@ -54,12 +55,18 @@ class _UNet(NamedTuple):
     """The U-Net for rows, each an image under one condition; see `backends.Network`."""
 
     model: nn.Module
+    inside: bool
 
     def prepare(self, context: Tensor) -> dict[str, Tensor]:
-        return {"context": context}
+        if not self.inside:
+            return {"context": context}
+        mean_time = self.model.unet.mean_embedding().expand(len(context), -1)
+        return {"context": context, "mean_time": mean_time}
 
     def run(self, rows: dict[str, Tensor]) -> Tensor:
-        inside = Inside(self.model.unet.config, rows.get("on"))
+        inside = None
+        if self.inside:
+            inside = Inside(self.model.unet.config, rows["on"], rows["mean_time"])
         return self.model.unet(rows["x_t"], rows["t"], rows["context"], inside)
 
 

@@ -75,7 +75,8 @@ def test_a_switch_is_its_formula_for_the_images_that_have_it_off(unet, name):
     x_t, t, context = inputs()
     on = torch.ones(3, len(gates(CONFIG)))
     on[1] = gates_on((name,), CONFIG, 1)
-    found, whole = unet(x_t, t, context, Inside(CONFIG, on)), unet(x_t, t, context)
+    inside = Inside(CONFIG, on, unet.mean_embedding())
+    found, whole = unet(x_t, t, context, inside), unet(x_t, t, context)
     with hooked(unet, name):
         expected = unet(x_t, t, context)
     torch.testing.assert_close(found[1], expected[1], atol=1e-5, rtol=1e-5)
