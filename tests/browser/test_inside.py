@@ -15,14 +15,18 @@ PIXELS = """(name) => {
     .find((one) => one.checkVisibility());
   return canvas.toDataURL();
 }"""
+# Counts what is asked of the engine from now on.
 REQUESTS = """() => {
   window.asked = 0;
   const { fetch } = window;
-  window.fetch = (...given) => (asked++, fetch(...given));
+  window.fetch = (address, ...given) => {
+    asked += String(address).endsWith("engine/inside");
+    return fetch(address, ...given);
+  };
   const { postMessage } = Worker.prototype;
-  Worker.prototype.postMessage = function (...given) {
-    asked++;
-    return postMessage.apply(this, given);
+  Worker.prototype.postMessage = function (message, ...given) {
+    asked += message.call === "inside";
+    return postMessage.call(this, message, ...given);
   };
 }"""
 
