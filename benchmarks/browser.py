@@ -25,12 +25,12 @@ WAIT_MS = 120_000
 LOADED, KEPT = "text=The model runs in this browser.", "text=Works offline from now on."
 DONE, DRAWING = ".player[data-state=done]", ".player:not([data-state=done])"
 # Another engine, on a page that begins nothing.
-LOAD = """async (workers) => {
+LOAD = """async () => {
   const { WorkerEngine } = await import("/engine/worker_engine.js");
   const html = await (await fetch("/")).text();
   const page = new DOMParser().parseFromString(html, "text/html");
   const about = JSON.parse(page.querySelector("#about").textContent);
-  window.engine = new WorkerEngine("/model/", about, { workers });
+  window.engine = new WorkerEngine("/model/", about);
   await engine.load();
 }"""
 # Pictures of a seven; of each the ms after which its steps came, and the times that they reached.
@@ -53,9 +53,9 @@ WATCH = """() => {
 GUIDED = 0.4, 0.7  # times at which guidance is applied
 BUDGET = {
     "transfer until the model is ready": "11 MB",
-    "first picture after loading, one worker on one core": "3 s",
-    "guided step, its pictures made by the other worker": "20 ms",
-    "12-step picture, two workers": "0.4 s",
+    "first picture after loading, on one core": "3 s",
+    "guided step, with its two pictures": "20 ms",
+    "12-step picture": "0.4 s",
     "longest task of the page while it draws": "50 ms",
 }
 Row = Callable[[str, list[float], str], None]
@@ -94,9 +94,9 @@ def measure(weights: Path, rounds: int) -> dict[str, float]:
                     sizes = [_packed(Path(folder), path) / 1e6 for path in fetched]
                     row("transfer until the model is ready", [sum(sizes[:n_first])], "MB")
                     row("transfer until all works offline", [sum(sizes)], "MB")
-                    _draw_alone(browser, url, rounds, row)
+                    _draw_on_one_core(browser, url, rounds, row)
                 with _chromium(cores=None) as browser:
-                    _draw_together(browser, url, rounds, row)
+                    _draw_on_all_cores(browser, url, rounds, row)
                     _watch(browser, url, rounds, row)
         except Error as error:
             print(f"| none: {error.message.splitlines()[0]} | | | |")
@@ -116,26 +116,23 @@ def _visit(browser: Browser, url: str, fetched: list[str], row: Row) -> int:
     return n_first
 
 
-def _draw_alone(browser: Browser, url: str, rounds: int, row: Row) -> None:
+def _draw_on_one_core(browser: Browser, url: str, rounds: int, row: Row) -> None:
     page = browser.new_page()
     page.goto(f"{url}model/model.json")
-    page.evaluate(LOAD, 1)
-    first = _draw(page, 1)
-    row("first picture after loading, one worker on one core", _seconds(first), "s")
-    row("12-step picture, one worker", _seconds(_draw(page, rounds)), "s")
-    steps = _guided(_draw(page, rounds, 25))
-    row("guided step with its two pictures, one worker", steps, "ms")
+    page.evaluate(LOAD)
+    row("first picture after loading, on one core", _seconds(_draw(page, 1)), "s")
+    row("12-step picture, on one core", _seconds(_draw(page, rounds)), "s")
     page.close()
 
 
-def _draw_together(browser: Browser, url: str, rounds: int, row: Row) -> None:
+def _draw_on_all_cores(browser: Browser, url: str, rounds: int, row: Row) -> None:
     page = browser.new_page()
     page.goto(f"{url}model/model.json")
-    page.evaluate(LOAD, 2)
+    page.evaluate(LOAD)
     _draw(page, 3)  # the first runs compile
     steps = _guided(_draw(page, rounds, 25))
-    row("guided step, its pictures made by the other worker", steps, "ms")
-    row("12-step picture, two workers", _seconds(_draw(page, rounds)), "s")
+    row("guided step, with its two pictures", steps, "ms")
+    row("12-step picture", _seconds(_draw(page, rounds)), "s")
     page.close()
 
 

@@ -71,7 +71,11 @@ def write_page(runner: Runner, folder: Path) -> None:
     for name in DATA:
         _write(folder / f"data/{name}.json", json.dumps(example(name, runner)).encode())
     known = {"styles": page_styles(), "modules": modules("static.js"), "browser": True}
-    html = render("static.html", about=script_json(about(runner)), words=True, **known)
+    said = about(runner)
+    values = {value["name"]: value for value in said["values"]}
+    known |= {"about": said, "about_json": script_json(said), "values": values}
+    known["axes"] = [(name, values[name]["title"]) for name in said["requests"]["grid"]]
+    html = render("static.html", **known)
     _write(folder / "index.html", html.encode())
 
 

@@ -1,5 +1,6 @@
 // Files and links, as the buttons of the page give them.
 
+import { make } from "./make.js";
 import { reason } from "./runs.js";
 
 const TITLES = { webp: "WebP", strip: "PNG strip" }; // others are in capitals
@@ -12,8 +13,7 @@ export async function download(engine, request, options, say) {
   try {
     const { blob, name, bytes } = await engine.file(request, options);
     const href = URL.createObjectURL(blob);
-    const anchor = Object.assign(document.createElement("a"), { href, download: name });
-    anchor.textContent = name;
+    const anchor = make("a", { href, download: name, textContent: name });
     say(anchor, ` ${size(bytes)}`);
     anchor.click();
   } catch (error) {
@@ -29,11 +29,5 @@ export const link_to = (settings) =>
   `${location.origin}${location.pathname}?${new URLSearchParams(settings)}`;
 
 // Whether a text could be copied: not without permission, as in a frame, nor on http.
-export async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
+export const copied = async (text) =>
+  navigator.clipboard?.writeText(text).then(() => true, () => false) ?? false;

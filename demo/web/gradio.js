@@ -19,18 +19,16 @@ import * as takeaway from "./parts/takeaway.js";
 import * as train from "./parts/train.js";
 import { Tab } from "./tab.js";
 
-// What is fetched when its tab is opened
+const PARTS = { compare, cost, draw, live, models, more, player, prompt, questions, seen };
+// Inside is fetched when its tab is opened.
 const inside = { mount: async (...given) => (await import("./parts/inside/inside.js")).mount(...given) };
-const PARTS = {
-  ...{ compare, cost, draw, live, models, more, player, prompt, questions, seen, takeaway, train },
-  inside,
-};
+Object.assign(PARTS, { takeaway, train, inside });
 const base = new URL(location.pathname.replace(/\/?$/, "/"), location.origin);
 const { model: asked = null } = query();
 const first = JSON.parse(document.querySelector("#about").textContent); // whose controls Gradio has
 const about = asked ? await about_of(asked) : first;
 const model = about.wrong === undefined ? asked : null;
-const language = about.vocabulary && promptLanguage(about.vocabulary);
+const language = promptLanguage(about.vocabulary);
 const engine = new RemoteEngine(base, { model, formats: about.formats, on_back });
 const measure = lay_out();
 const mounted = {}; // by tab and part: what unmounts it
@@ -68,7 +66,6 @@ function on_back() {
 export async function mount(element, name, part, trigger) {
   const tab = tabs[name];
   mounted[name + part]?.();
-  if (part === "prompt" && !language) return (element.hidden = true);
   if (part === "player" || part === "compare") {
     setters[name] = () => trigger("set");
     measure(element);

@@ -27,6 +27,12 @@ function tiled(maps) {
   });
 }
 
+// As pixels of a canvas: a picture of 28 x 28.
+export function image_data(greys) {
+  const value = (_, i) => (i % 4 === 3 ? 255 : greys[i >> 2]);
+  return new ImageData(Uint8ClampedArray.from({ length: 4 * SIDE * SIDE }, value), SIDE, SIDE);
+}
+
 // How far two pictures are from each other: the root mean square, in grey levels.
 export function distance(a, b) {
   return Math.sqrt(a.reduce((sum, value, i) => sum + (value - b[i]) ** 2, 0) / a.length);

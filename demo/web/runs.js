@@ -21,12 +21,10 @@ export class Runs {
   // Of the pictures that follow the controls: how many were asked for, the newest shown
   #glances = {};
 
-  // kind: the engine's stream, "denoise" or "morph". ready: resolves when the engine can be asked.
-  constructor(store, engine, { kind = "denoise", ready = async () => {} } = {}) {
-    this.#store = store;
-    this.#engine = engine;
-    this.#kind = kind;
-    this.#ready = ready;
+  // kind: the engine's stream, "denoise", "grid" or "morph". ready: resolves when the engine can be
+  // asked.
+  constructor(store, engine, kind, ready = async () => {}) {
+    [this.#store, this.#engine, this.#kind, this.#ready] = [store, engine, kind, ready];
   }
 
   // Whether a run goes on that somebody has started.
@@ -67,17 +65,14 @@ export class Runs {
     const turn = ++glances.asked;
     const store = this.#store;
     try {
-      const { index, t, noise_level, x_t, x_0, latent, ...said } = await this.#engine.glance(
-        request,
-        store.at ?? null,
-        signal,
-      );
+      const said = await this.#engine.glance(request, store.at ?? null, signal);
+      const { index, t, noise_level, x_t, x_0, latent, ...run } = said;
       if (signal.aborted || turn < glances.shown) return false;
       glances.shown = turn;
-      const glance = shown_of({ index, t, noise_level, x_t, x_0, latent });
-      const is_here = JSON.stringify(said.settings) === JSON.stringify(store.run.settings);
+      const is_here = JSON.stringify(run.settings) === JSON.stringify(store.run.settings);
       if (is_here && store.run.pictures.length > store.run.steps) return false;
-      const run = { ...said, request, is_live: true, pictures: [], glance };
+      const glance = shown_of({ index, t, noise_level, x_t, x_0, latent });
+      Object.assign(run, { request, is_live: true, pictures: [], glance });
       store.set({ run, came: 0, ended: false, state: "done", status: done_in(run) });
       return true;
     } catch (error) {
@@ -98,7 +93,7 @@ export class Runs {
       run.pictures.length = Math.min(run.pictures.length, Math.max(shown, 0) + 1);
       done = ` after ${count(Math.max(shown, 0), "step")}`;
     }
-    const status = `Stopped${done}. ${this.#button} starts it again.`;
+    const status = this.#named(`Stopped${done}. Generate starts it again.`);
     store.set({ came: -1, state: "stopped", status });
   }
 
@@ -121,12 +116,13 @@ export class Runs {
     this.#store.set({ run, came: 0, ended: false, state: "running", status: "Drawing…" });
   }
 
-  get #button() {
-    return this.#kind === "grid" ? "Compare" : "Generate";
+  #reason(error) {
+    return this.#named(reason(error));
   }
 
-  #reason(error) {
-    return reason(error).replace("Generate", this.#button);
+  // With the name that the button of this tab has.
+  #named(text) {
+    return this.#kind === "grid" ? text.replace("Generate", "Compare") : text;
   }
 }
 

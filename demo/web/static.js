@@ -10,7 +10,7 @@ import { Tab } from "./tab.js";
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const about = JSON.parse($("#about").textContent);
-const language = about.vocabulary && promptLanguage(about.vocabulary);
+const language = promptLanguage(about.vocabulary);
 const engine = new WorkerEngine("model/", about);
 const measure = lay_out();
 const tabs = {};
@@ -26,7 +26,7 @@ for (const name of Object.keys(about.controls)) {
   const write = (values) => set(values);
   const tab = new Tab(name, { engine, about, language, write, ready, is_ready });
   const changed = (control, values) => tab.changed(control, values);
-  const set = controls(panel, { about, tab: name, changed });
+  const set = controls(panel, { tab: name, changed });
   tabs[name] = tab;
   measure($("[data-part=player], [data-part=compare]", panel));
   const on = (selector, press) => $(selector, panel)?.addEventListener("click", press);

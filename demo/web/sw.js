@@ -21,10 +21,9 @@ async function keep_all() {
 }
 
 // Some hosts redirect index.html to its folder, and browsers take no redirected answer for a page:
-// a copy of the bytes is kept, also in place of an answer that was kept before.
+// a copy of the bytes is kept.
 async function keep(path, cache) {
-  const kept = await cache.match(key(path)); // the engine puts large files there itself
-  if (kept && !kept.redirected) return;
+  if (await cache.match(key(path))) return; // the engine puts large files there itself
   const response = await fetch(SCOPE + path, { cache: "no-cache" });
   const bytes = await response.arrayBuffer();
   const hash = await crypto.subtle.digest("SHA-256", bytes);

@@ -22,15 +22,15 @@ const REQUESTS = {
 export class Tab {
   #in_step = null;
 
-  // name: of the tab. language: of prompts, or null. write: puts values into the controls, by name.
+  // name: of the tab. language: of prompts. write: puts values into the controls, by name.
   // ready: resolves when the engine can be asked; is_ready: whether it can now.
   constructor(name, { engine, about, language, write, ready, is_ready = () => true }) {
     const controls = { ...about.starts[name] };
     this.store = new Store({ tab: name, controls, own: {}, moved: 0, at: null, shown: null });
     Object.assign(this, { name, engine, about, language, is_ready, checks: new Set(), write });
     const kind = { compare: "grid", morph: "morph" }[name] ?? "denoise";
-    this.runs = new Runs(this.store, engine, { kind, ready });
-    if (name === "watch" && language)
+    this.runs = new Runs(this.store, engine, kind, ready);
+    if (name === "watch")
       this.#in_step = new InStep(about.vocabulary, language, about.labels);
   }
 
@@ -82,8 +82,7 @@ export class Tab {
   // Somebody has changed one control. values: of all of them, or of those that are known.
   changed(name, values) {
     const given = { ...this.store.controls, ...values };
-    const controls = this.#in_step ? this.#in_step.after(given, name) : given;
-    this.#write_changed(given, controls);
+    const controls = this.#settle(given, name, given);
     this.store.set({ controls, moved: this.store.moved + 1 });
   }
 
@@ -93,12 +92,10 @@ export class Tab {
     const before = this.store.controls;
     const known = Object.keys(values).filter((name) => name in before);
     const given = { ...before, ...Object.fromEntries(known.map((name) => [name, values[name]])) };
-    const controls = this.#in_step ? this.#in_step.after(given, null) : given;
-    this.#write_changed(before, controls);
     const { off, ...own } = this.store.own;
     if (off || values.off)
       this.store.set({ own: values.off ? { ...own, off: values.off } : own });
-    this.store.set({ controls });
+    this.store.set({ controls: this.#settle(given, null, before) });
   }
 
   dice() {
@@ -106,8 +103,12 @@ export class Tab {
     this.write({ seed: this.store.controls.seed });
   }
 
-  #write_changed(before, after) {
-    const names = Object.keys(after).filter((name) => before[name] !== after[name]);
-    if (names.length) this.write(Object.fromEntries(names.map((name) => [name, after[name]])));
+  // The values when one control of the tab has changed; those that differ from what its controls show
+  // are written.
+  #settle(given, changed, shown) {
+    const values = this.#in_step ? this.#in_step.after(given, changed) : given;
+    const names = Object.keys(values).filter((name) => shown[name] !== values[name]);
+    if (names.length) this.write(Object.fromEntries(names.map((name) => [name, values[name]])));
+    return values;
   }
 }

@@ -1,13 +1,13 @@
 """A real Chromium on the real pages: Gradio's, served as a Space serves it, and the static one."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from contextlib import contextmanager
+from functools import cache
 
 import pytest
 from playwright.sync_api import Error as BrowserError
@@ -83,8 +83,9 @@ def word_server(weights, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def export(packages, tmp_path_factory):
-    """export(weights): the folder of a static page with them."""
+    """export(weights): the folder of a static page with them, which must stay as it is."""
 
+    @cache
     def export(weights):
         folder = tmp_path_factory.mktemp("site")
         line = ["--format", "web", "--weights", weights, "--out", folder, "--runtime", packages]
@@ -101,10 +102,17 @@ def site(export):
 
 
 @pytest.fixture(scope="session")
-def word_site(export, weights, tmp_path_factory):
+def small_site(export, weights):
+    """The same with small networks and random weights."""
+    return export(weights)
+
+
+@pytest.fixture(scope="session")
+def word_site(small_site, tmp_path_factory):
     """The address of a static page of a model that knows words, under some path of its host."""
     host = tmp_path_factory.mktemp("host")
-    shutil.copytree(export(weights), host / "some" / "path")
+    (host / "some").mkdir()
+    (host / "some" / "path").symlink_to(small_site)
     with hosting(host) as url:
         yield f"{url}some/path/"
 
@@ -119,13 +127,6 @@ def address(request):
 def open_page(browser, address):
     """open_page(query="", **context) opens either page. At the end, no page may have an error."""
     with pages(browser, address) as open_page:
-        yield open_page
-
-
-@pytest.fixture
-def open_real_page(browser, server):
-    """As open_page, but Gradio's page with the weights of this repository."""
-    with pages(browser, server) as open_page:
         yield open_page
 
 
@@ -161,43 +162,46 @@ def _is_outside(url: str, address: str) -> bool:
     return not url.startswith((address, "data:", "blob:"))
 
 
+class Server:
+    """Gradio's page in a process of its own, which can be killed and started again. It starts as on
+    a Space: from another folder, with the address in the environment."""
+
+    def __init__(self, folder, *line):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.folder, self.line, self.url = folder, line, f"http://127.0.0.1:{port}/"
+        own = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
+        self.environment = os.environ | own | {"GRADIO_TEMP_DIR": str(folder)}
+        self.start()
+
+    def start(self):
+        log = self.folder / "log"
+        self.process = subprocess.Popen(
+            [sys.executable, ROOT / "demo" / "app.py", *self.line],
+            cwd=self.folder,
+            env=self.environment,
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+        )
+        ends_at = time.monotonic() + START_S
+        while time.monotonic() < ends_at and self.process.poll() is None:
+            try:
+                return urllib.request.urlopen(self.url, timeout=5).close()
+            except OSError:
+                time.sleep(0.2)
+        self.stop()
+        return pytest.fail(f"the page did not come up:\n{log.read_text()}")
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
 @contextmanager
 def serving(folder, *line):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = folder / "log"
-    # A Space starts it like this: from another folder, with the address in the environment.
-    process = subprocess.Popen(
-        [sys.executable, ROOT / "demo" / "app.py", *line],
-        cwd=folder,
-        env=os.environ
-        | {
-            "GRADIO_SERVER_NAME": "127.0.0.1",
-            "GRADIO_SERVER_PORT": str(port),
-            "GRADIO_TEMP_DIR": str(folder),
-        },
-        stdout=log.open("w"),
-        stderr=subprocess.STDOUT,
-    )
-    url = f"http://127.0.0.1:{port}/"
+    server = Server(folder, *line)
     try:
-        try:
-            wait_for_server(url, process)
-        except RuntimeError as error:
-            pytest.fail(f"{error}:\n{log.read_text()}")
-        yield url
+        yield server.url
     finally:
-        process.terminate()
-        process.wait(20)
-
-
-def wait_for_server(url: str, process: subprocess.Popen) -> None:
-    ends_at = time.monotonic() + START_S
-    while time.monotonic() < ends_at and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError("the page did not come up")
+        server.stop()

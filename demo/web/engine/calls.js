@@ -16,7 +16,7 @@ export class Calls {
 
   // The values of one of the worker's calls, as they come; they do not wait until they are asked
   // for. An aborted signal and a `break` end the call, the first with its reason.
-  async *stream(name, given, signal = null) {
+  async *stream(name, given, signal) {
     signal?.throwIfAborted();
     const id = ++this.#last, answers = [];
     let wake = () => {};
@@ -40,13 +40,6 @@ export class Calls {
       if (!is_over) stop();
       this.#calls.delete(id);
     }
-  }
-
-  // The last value of a call.
-  async ask(name, given, signal = null) {
-    let last;
-    for await (const value of this.stream(name, given, signal)) last = value;
-    return last;
   }
 
   close() {

@@ -46,22 +46,6 @@ export function digit_in(grey, width, height) {
   return { digit, note: "" };
 }
 
-export const as_digit = (grey, width, height) => digit_in(grey, width, height).digit;
-
-// 28 x 28 pixels, or a multiple of that -> Uint8Array (28, 28): 255 where it is light, which is
-// kept, and 0 where it is dark, which is redrawn. Throws InputError for another size.
-export function as_mask(grey, width, height) {
-  const times = width / SIDE;
-  if (width !== height || !Number.isInteger(times)) {
-    const allowed = `${SIDE} x ${SIDE} pixels, or a multiple of that`;
-    throw new InputError(`A mask must be ${allowed}, not ${width} x ${height}.`);
-  }
-  const sums = new Float64Array(SIDE * SIDE);
-  const to = (i) => Math.floor(i / width / times) * SIDE + Math.floor((i % width) / times);
-  grey.forEach((value, i) => (sums[to(i)] += value));
-  return Uint8Array.from(sums, (sum) => (sum / times ** 2 > 127 ? 255 : 0));
-}
-
 function without_enlargement(grey, width, height) {
   const times = width / SIDE;
   if (width !== height || !Number.isInteger(times)) return null;

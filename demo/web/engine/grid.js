@@ -32,9 +32,9 @@ const join_values = (values) =>
     .map((text) => (/[,"]|^\s|\s$|^$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text))
     .join(", ");
 
-// A checked comparison. cells: requests, row by row.
 const NO_WORD = "no word"; // over a column whose prompt says nothing
 
+// A checked comparison. cells: requests, row by row.
 export class Grid {
   // given: {across, across_values, down, down_values, fixed}. An axis is the name of a value, its
   // values a list or a text with commas between them; fixed: other values by name; what is left out
@@ -110,14 +110,12 @@ export class Grid {
     return { ...given, label: null, prompt: given.prompt + word };
   }
 
-  // What the grid costs, in words.
   cost() {
     const { length } = this.cells, counts = new Set(this.cells.map(({ values }) => values.steps));
     const each = counts.size === 1 ? ` × ${this.steps} steps` : "";
     return `${length} cell${length === 1 ? "" : "s"}${each}: ${this.image_steps} steps in all`;
   }
 
-  // What makes this grid again.
   settings() {
     const { across, down, fixed } = this;
     const rows = down && { down: down.name, down_values: down.values };
@@ -150,12 +148,10 @@ export class Grid {
     };
   }
 
-  // A name for files, without an ending.
   file_name() {
     return [this.across, this.down].filter(Boolean).map(({ name }) => name).join("-by-");
   }
 
-  // What a file keeps of its making.
   stored() {
     return { compare: this.settings(), weights: this.requests.about.stored.weights };
   }

@@ -1,7 +1,8 @@
 // From a network to a denoiser: classifier-free guidance, and the step from v to x_0; as in
 // ldm_core/diffusion/guidance.py.
-//
-// The network predicts v and knows nothing of guidance; samplers ask for x_0 and know no network.
+
+import { LATENT_SIZE } from "./config.js";
+import { split } from "./views.js";
 
 // `denoise(x_t, t) -> x_0 estimate`, async, for a batch of images, with guidance:
 //
@@ -15,7 +16,6 @@
 export function guided_denoiser(predictor, context, schedule, settings) {
   const { guidance_rescale, off } = settings;
   const w = off.includes("guidance") ? 1 : settings.guidance_scale;
-  // t is float32, and so must the ends be: a time that is one of them is in the interval.
   const [low, high] = settings.guidance_interval.map(Math.fround);
   const guides = w !== 0 && w !== 1 && context.is_guided.some(Boolean);
   const alone = w === 0 ? context.null : context.places;
@@ -24,30 +24,24 @@ export function guided_denoiser(predictor, context, schedule, settings) {
   const predict = (guided) =>
     (predictors[guided] ??= predictor(guided ? [context.places, context.null] : [alone]));
 
-  return async function denoise(x_t, t) {
-    const guided = Array.from(t, (t) => low <= t && t <= high);
-    if (!guides || !guided.some(Boolean)) {
-      const [v] = await (await predict(false))(x_t, t);
-      return schedule.x_0_from_v(x_t, v, t);
-    }
-    const [v_cond, v_uncond] = await (await predict(true))(x_t, t);
-    let v = v_cond.map((v_cond, i) => v_uncond[i] + w * (v_cond - v_uncond[i]));
-    const size = v.length / t.length;
-    if (guidance_rescale) v = rescale(v, v_cond, guidance_rescale, size);
-    if (!guided.every(Boolean))
-      v = v.map((v, i) => (guided[Math.floor(i / size)] ? v : v_cond[i]));
-    return schedule.x_0_from_v(x_t, v, t);
+  return async function denoise(x_t, time) {
+    const t = new Float32Array(x_t.length / LATENT_SIZE).fill(time);
+    const is_guided = guides && low <= t[0] && t[0] <= high;
+    const [v_cond, v_uncond] = await (await predict(is_guided))(x_t, t);
+    if (!is_guided) return schedule.x_0_from_v(x_t, v_cond, t);
+    const v = v_cond.map((v_cond, i) => v_uncond[i] + w * (v_cond - v_uncond[i]));
+    const rescaled = guidance_rescale ? rescale(v, v_cond, guidance_rescale) : v;
+    return schedule.x_0_from_v(x_t, rescaled, t);
   };
 }
 
 // Pull the deviation of guided v towards that of v_cond (Lin et al. 2023, eq. 15-16):
-// share * v * std(v_cond) / std(v) + (1 - share) * v, each std over one image, of `size` elements.
-export function rescale(v, v_cond, share, size) {
-  const stds = (x) =>
-    Array.from({ length: x.length / size }, (_, i) => std_of(x.subarray(i * size, (i + 1) * size)));
+// share * v * std(v_cond) / std(v) + (1 - share) * v, each std over one image.
+function rescale(v, v_cond, share) {
+  const stds = (x) => split(x, LATENT_SIZE).map(std_of);
   const [std, std_cond] = [v, v_cond].map(stds);
   const gains = std.map((std, image) => share * (std_cond[image] / std) + (1 - share));
-  return v.map((v, i) => gains[Math.floor(i / size)] * v);
+  return v.map((v, i) => gains[Math.floor(i / LATENT_SIZE)] * v);
 }
 
 // The standard deviation with n - 1 in the denominator, as torch.std has it.

@@ -1,22 +1,18 @@
 // LatentDiffusion: conditioning, noise schedule, guidance and samplers put together around networks
-// that come from outside (Rombach et al. 2022); as in ldm_core/latent_diffusion.py.
-//
-// Here and in the files beside, names are those of the Python files. Nothing needs a page: all of
-// it runs in a worker, on the main thread, and in Node.
+// that come from outside (Rombach et al. 2022); as in ldm_core/latent_diffusion.py. Nothing needs a
+// page: all of it runs in a worker, on the main thread, and in Node.
 
-import { InputError, UserError, check_whole } from "./checks.js";
+import { InputError, UserError } from "./checks.js";
 import { keeping, passes, resampled, times_reached } from "./completion.js";
-import { LabelConditioning, TextConditioning } from "./conditioning.js";
+import { TextConditioning } from "./conditioning.js";
 import { LATENT_SHAPE, LATENT_SIZE } from "./config.js";
 import { guided_denoiser } from "./guidance.js";
 import { NoiseSchedule } from "./noise_schedule.js";
 import { border, to_image, to_pixels } from "./pixels.js";
 import { gaussian_noise } from "./randomness.js";
-import { get_sampler } from "./samplers.js";
-import { SamplingSettings } from "./settings.js";
+import { SAMPLERS, WITH_ETA } from "./samplers.js";
 import { inverted_start, morph_frames, noise_start, noised_start, slerp } from "./starts.js";
 
-export const MAX_SEED = 2 ** 32 - 1;
 export const RESAMPLE = 5;
 // See `invert`.
 const INVERSION = {
@@ -29,75 +25,62 @@ export class NonFiniteError extends UserError {}
 
 export class LatentDiffusion {
   // about: {config, defaults, switches, vocabulary}, which are in Python `model.config.to_dict()`,
-  // `model.defaults.to_dict()`, `model.switches` and `model.vocabulary.to_dict()`; vocabulary is null
-  // where a model knows labels only.
-  // network: what runs the networks, by
+  // `model.defaults.to_dict()`, `model.switches` and `model.vocabulary.to_dict()`.
+  // network: what runs the networks (see networks.js), by
   //     async context(rows, amounts) -> what `predict` needs to know of N prompts; rows Int32Array,
-  //         amounts Float32Array (N, n_places); for labels, rows (N,) alone
+  //         amounts Float32Array (N, n_places)
   //     between(context, mix) -> the same for prompts between those, [{before, after, share}]
   //     async predict(x_t, t, context, on) -> v, Float32Array (N, 4, 8, 8), for x_t (B, 4, 8, 8) and
   //         t (B,); N is a multiple of B: the whole batch for one condition, then for the next; on:
   //         null, or 0 for each switch that is off, else 1
   //     async read(x_t, t, context, on, names) -> {name: {data, dims}}, dims [N, ...]
   //     async decode(z) -> images, Float32Array (B, 1, 32, 32), and `encode`, the way back
-  // language: `promptLanguage(vocabulary)`, if there is one.
+  // language: `promptLanguage(vocabulary)`.
   constructor({ config, defaults, switches, vocabulary }, network, language) {
-    const { class_names } = config.conditioning;
     this.switches = switches;
     this.network = network;
-    this.conditioning = vocabulary
-      ? new TextConditioning(class_names, vocabulary, language)
-      : new LabelConditioning(class_names);
+    this.conditioning = new TextConditioning(vocabulary, language);
     this.schedule = new NoiseSchedule(config.noise_schedule);
-    this.defaults = new SamplingSettings(defaults);
+    this.defaults = defaults;
   }
 
-  // This model's default settings, but for `options`, fields of `SamplingSettings`.
+  // This model's default settings, but for `options`: those of ldm_core/diffusion/settings.py.
+  // Requests have checked each of them; what is checked here is what two of them say together.
   settings(options = {}) {
-    const settings = new SamplingSettings({ ...this.defaults, ...options });
-    const unknown = settings.off.find((name) => !this.switches.includes(name));
-    if (unknown !== undefined)
+    const settings = { ...this.defaults, ...options };
+    if (settings.eta && !WITH_ETA.includes(settings.sampler))
       throw new InputError(
-        `There is no switch '${unknown}'; off takes ${this.switches.join(", ")}.`,
+        `eta works with the sampler ${WITH_ETA.join(" or ")} only, not with ${settings.sampler}.`,
       );
     return settings;
   }
 
-  // Generate step by step: an async generator of {index, steps, t, x_t, x_0}, the start first.
+  // Generate step by step: an async generator of {index, steps, t, x_t, x_0}, the start first; as in
+  // Python. x_t and x_0 are read by the next step: copy them, and never transfer them away.
   //
-  // index: 0 (the start) to steps. t: the time reached, from 1 or less down to 0. x_t: the latent
-  // at t, (B, 4, 8, 8); after the last step it is the sample. x_0: the estimate of the clean latent
-  // that the step used; null at the start, unless that is the sample already. Both are read by the
-  // next step: copy them, and never transfer them away.
-  // Arguments as in Python; keep: {pixels, mask, resample}, with 0 in mask (B, 28, 28) for what is
-  // drawn. read: names of readings, see `read_names`; each step but the first then has them in `read`,
-  // {name: {data, dims}}, dims [2, B, ...]: for the prompt, then for the negative or empty one.
-  // signal: an AbortSignal; once it is aborted, the generator throws its reason, at the
-  // latest when the network next returns.
-  // Throws InputError at the call, before any work, for anything that is not allowed.
+  // keep: {pixels, mask, resample}, with 0 in mask (B, 28, 28) for what is drawn. read: names of
+  // readings, see `read_names`; each step but the first then has them in `read`, {name: {data, dims}},
+  // dims [2, B, ...]: for the prompt, then for the negative or empty one. signal: an AbortSignal; once
+  // it is aborted, the generator throws its reason, at the latest when the network next returns.
+  // Throws InputError at the call, before any work.
   denoise(
     asked,
-    { seeds = null, negative = null, style = null, start = null, keep = null, read = [],
-      signal = null, ...options } = {},
+    { seeds, negative = null, style = null, start = null, keep = null, read = [], signal = null,
+      ...options },
   ) {
     const settings = this.settings(options);
     const context = this.#read(asked, negative, style, settings);
-    const all = check_seeds(seeds, asked.length);
-    start ??= noise_start(all, this.schedule.times(settings.steps, settings.spacing));
-    const noise = (i) => gaussian_noise(all, i, LATENT_SHAPE);
+    start ??= noise_start(seeds, this.schedule.times(settings.steps, settings.spacing));
+    const noise = (i) => gaussian_noise(seeds, i, LATENT_SHAPE);
     return this.#denoise({ context, noise, start, settings, keep, read, signal });
   }
 
+  // negative: one for all images, or a list.
   #read(asked, negative, style, settings) {
-    const away = check_negative(negative, asked.length);
-    const context = this.conditioning.context(asked, away, style);
-    if (settings.guidance_scale === 1 && this.#says_something(away))
+    const away = Array.isArray(negative) ? negative : asked.map(() => negative);
+    if (settings.guidance_scale === 1 && this.conditioning.context(away).is_guided.some(Boolean))
       throw new InputError("A negative prompt needs guidance: a guidance_scale above 1.");
-    return context;
-  }
-
-  #says_something(asked) {
-    return this.conditioning.context(asked).is_guided.some(Boolean);
+    return this.conditioning.context(asked, away, style);
   }
 
   async *#denoise({ context, noise, start, settings, keep, read = [], signal, mix = null }) {
@@ -116,7 +99,7 @@ export class LatentDiffusion {
     };
     const reader = read.length && (await this.#reader(context, on, read, signal));
     if (keep) denoise = keeping(denoise, this.#known(keep));
-    const sampler = get_sampler(settings.sampler), { eta } = settings;
+    const sampler = SAMPLERS[settings.sampler], { eta } = settings;
     let index = 0;
     const steps_made = resampled(sampler, denoise, start.x, pieces, { schedule, noise, eta });
     for await (const [x_t, x_0] of steps_made) {
@@ -157,7 +140,8 @@ export class LatentDiffusion {
     const context = await this.#context([places, empty], null, signal);
     const wanted = read_names(names, [...this.network.readings, ...PREDICTIONS]);
     const own = wanted.map((name) => (PREDICTIONS.includes(name) ? "prediction" : name));
-    return async (x_t, t) => {
+    return async (x_t, time) => {
+      const t = new Float32Array(x_t.length / LATENT_SIZE).fill(time);
       const read = () => this.network.read(x_t, t, context, on, [...new Set(own)]);
       const found = await until(signal, read), size = x_t.length;
       const each = wanted.map((name, i) => {
@@ -182,8 +166,7 @@ export class LatentDiffusion {
   }
 
   // A start of `denoise` that re-imagines pictures, greys (B, 28, 28): their latents with the noise
-  // of the seeds at t = strength (SDEdit, Meng et al. 2022). Of the grid of a whole run, `steps` and
-  // `spacing`, the part below strength is run.
+  // of the seeds at t = strength (SDEdit, Meng et al. 2022).
   async start_from(pixels, strength, { seeds, ...grid }) {
     const { steps, spacing } = this.settings(grid);
     const times = this.schedule.times(steps, spacing);
@@ -191,11 +174,10 @@ export class LatentDiffusion {
   }
 
   // The start from which `denoise` makes these very pictures, nearly, when the same is asked of the
-  // sampler "ddim" with a guidance_scale of 1 (DDIM inversion, Song et al. 2021). With another
-  // prompt or more guidance, the new digit keeps their handwriting.
-  async invert(pixels, asked, { style = null, signal = null, ...grid } = {}) {
+  // sampler "ddim" with a guidance_scale of 1 (DDIM inversion, Song et al. 2021).
+  async invert(pixels, asked, { signal = null, ...grid }) {
     const settings = this.settings({ ...INVERSION, ...grid });
-    const context = this.#read(asked, null, style, settings);
+    const context = this.#read(asked, null, null, settings);
     const predictor = (conditions) => this.#predictor(conditions, null, signal);
     const denoise = guided_denoiser(predictor, context, this.schedule, settings);
     const times = this.schedule.times(settings.steps, settings.spacing);
@@ -203,19 +185,17 @@ export class LatentDiffusion {
   }
 
   // `denoise` for images on a path through points, each [asked, seed]: between two of them the noise
-  // goes along an arc (`slerp`), the condition tokens along a straight line.
-  //
-  // frames: images from one point to the next, its first included. part: [first, end] of the images,
-  // where not all are wanted at once. Others as for `denoise`.
+  // goes along an arc (`slerp`), the condition tokens along a straight line. frames: images from one
+  // point to the next. part: [first, end] of the images, where not all are wanted at once.
   morph(
     points,
-    frames = 12,
-    { loop = false, negative = null, style = null, part = [], signal = null, ...options } = {},
+    frames,
+    { loop = false, negative = null, style = null, part = [], signal = null, ...options },
   ) {
     const settings = this.settings(options);
     const each = morph_frames(points.length, frames, loop).slice(...part);
     const asked = points.map(([asked]) => asked);
-    const seeds = check_seeds(points.map(([, seed]) => seed), points.length);
+    const seeds = points.map(([, seed]) => seed);
     const context = this.#read(asked, negative, style, settings);
     const { is_guided } = context;
     context.is_guided = each.map(({ before, after }) => is_guided[before] || is_guided[after]);
@@ -258,20 +238,6 @@ function read_names(names, known) {
   if (unknown !== undefined)
     throw new InputError(`'${unknown}' cannot be read; read takes ${known.join(", ")}.`);
   return [...new Set(meant.flat())];
-}
-
-function check_seeds(seeds, count) {
-  if (seeds === null) return [...crypto.getRandomValues(new Uint32Array(count))];
-  if (seeds.length !== count)
-    throw new InputError(`seeds must be one per image: ${count}, not ${seeds.length}.`);
-  return seeds.map((seed) => check_whole("seed", seed, 0, MAX_SEED));
-}
-
-function check_negative(negative, count) {
-  const each = Array.isArray(negative) ? negative : Array(count).fill(negative);
-  if (each.length !== count)
-    throw new InputError(`negative must be one for all images, or ${count}, not ${each.length}.`);
-  return each;
 }
 
 function joined(arrays) {

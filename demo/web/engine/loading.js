@@ -22,12 +22,10 @@ export function check_browser() {
 }
 
 export async function fetch_json(path, base) {
-  const text = await (await answer(new URL(path, base), path, { cache: "no-cache" })).text();
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
+  const response = await answer(new URL(path, base), path, { cache: "no-cache" });
+  return response.json().catch((cause) => {
     throw new LoadError(`${path} is damaged. ${AGAIN}`, { cause });
-  }
+  });
 }
 
 // The content of files that gzip has packed, by name: {name: Uint8Array}.
@@ -36,33 +34,28 @@ export async function fetch_json(path, base) {
 // are those of the packed file. on_progress: told {loaded, total} in bytes. Throws LoadError for a
 // file that is not there, is cut off, or is another one.
 export async function fetch_files(files, base, on_progress) {
-  const names = Object.keys(files);
-  const total = names.reduce((sum, name) => sum + files[name].bytes, 0);
+  const entries = Object.entries(files);
+  const total = entries.reduce((sum, [, { bytes }]) => sum + bytes, 0);
   let loaded = 0;
   const on_bytes = (bytes) => on_progress({ loaded: (loaded += bytes), total });
   on_bytes(0);
-  const contents = await Promise.all(names.map((name) => fetch_file(files[name], base, on_bytes)));
-  return Object.fromEntries(contents.map((content, i) => [names[i], content]));
+  const fetched = async ([name, file]) => [name, await fetch_file(file, base, on_bytes)];
+  return Object.fromEntries(await Promise.all(entries.map(fetched)));
 }
 
 async function fetch_file({ path, bytes, sha256 }, base, on_bytes) {
   const parts = [];
-  let received = 0, cause;
+  let received = 0;
   const url = new URL(`${path}?sha256=${sha256}`, base); // no older file is kept under this address
   const reader = (await answer(url, path)).body.getReader();
-  try {
-    for (let part; !(part = await reader.read()).done; ) {
-      parts.push(part.value);
-      received += part.value.length;
-      on_bytes(part.value.length);
-    }
-  } catch (error) {
-    cause = error;
+  const read = () => reader.read().catch(() => ({ done: true })); // too few bytes have come then
+  for (let part; !(part = await read()).done; ) {
+    parts.push(part.value);
+    received += part.value.length;
+    on_bytes(part.value.length);
   }
-  if (cause || received < bytes) {
-    const how_far = `after ${received} of ${bytes} bytes`;
-    throw new LoadError(`${path} was cut off ${how_far}. ${AGAIN}`, { cause });
-  }
+  if (received < bytes)
+    throw new LoadError(`${path} was cut off after ${received} of ${bytes} bytes. ${AGAIN}`);
   const packed = new Blob(parts);
   if (!(await is_that(packed, sha256)))
     throw new LoadError(`${path} is not the file that belongs to this page. ${AGAIN}`);
@@ -110,8 +103,6 @@ export function explained(cause) {
       `There is too little memory for the model, which takes ${MEMORY} MB. Close other tabs and ` +
         "reload the page.",
     );
-  if (/simd/i.test(said))
-    return because("This browser or machine is too old: its WebAssembly has no SIMD.");
   if (/import|module script|did not load/i.test(said))
     return because(`A part of the engine did not load. ${AGAIN}`);
   return because(`The engine did not start: ${said}`);

@@ -28,11 +28,9 @@ export class Networks {
       this.#sessions[name] ??= await create(unpacked(graph), OPTIONS);
   }
 
-  // rows, amounts: of N prompts; for a model that knows labels only, rows are N ids.
+  // rows, amounts: of N prompts.
   context(rows, amounts) {
     const { prompt } = this.#sessions;
-    if (prompt.inputNames.includes("ids"))
-      return prompt.run({ ids: this.#tensor("int32", rows, [rows.length]) });
     const places = prompt.inputMetadata.find(({ name }) => name === "rows").shape[1];
     const shape = [rows.length / places, places];
     return prompt.run({

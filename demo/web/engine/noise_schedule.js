@@ -1,34 +1,15 @@
 // Forward diffusion: how much signal and how much noise there is at time t; as in
-// ldm_core/diffusion/noise_schedule.py.
-//
-//     x_t = sqrt(alpha_bar(t)) x_0 + sqrt(1 - alpha_bar(t)) noise          (Ho et al. 2020, eq. 4)
-//
-// Time t is continuous, from 0 (clean) to 1 (nearly pure noise), and a number; where it says
-// t (B,), it is a Float32Array. Everything here is computed in float64, and rounded to float32 for
-// latents.
-
-import { InputError, brief, check_choice, check_whole } from "./checks.js";
-
-export const SPACINGS = ["time", "log_snr", "karras"];
+// ldm_core/diffusion/noise_schedule.py. Time t is a number from 0 (clean) to 1 (nearly pure noise);
+// where it says t (B,), it is a Float32Array. Computed in float64, and rounded to float32 for latents.
 
 // Where the grids in log-SNR and of Karras et al. end, before a last step to 0.
 const T_MIN = 0.01;
 
-// The cosine schedule (Nichol & Dhariwal 2021, eq. 17, without their offset).
-//
-// alpha_bar(t) = cos(t * angle)^2, where cos(angle) = terminal_signal is the signal left at t = 1.
-// So diffusion is a rotation (Salimans & Ho 2022, appendix D):
-// x_t = cos(t angle) x_0 + sin(t angle) noise and v = dx_t / d(t angle).
+// The cosine schedule (Nichol & Dhariwal 2021, eq. 17, without their offset): alpha_bar(t) =
+// cos(t * angle)^2, where cos(angle) = terminal_signal is the signal left at t = 1.
 export class NoiseSchedule {
   constructor({ terminal_signal }) {
-    if (!(0 < terminal_signal && terminal_signal < 1))
-      throw new InputError(`terminal_signal must lie in (0, 1), not ${brief(terminal_signal)}.`);
     this.angle = Math.acos(terminal_signal);
-  }
-
-  // Squared signal level at t: 1 at t = 0.
-  alpha_bar(t) {
-    return this.levels(t)[0] ** 2;
   }
 
   // [sqrt(alpha_bar), sqrt(1 - alpha_bar)]: signal and noise levels at t.
@@ -49,20 +30,20 @@ export class NoiseSchedule {
 
   // x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) noise, for t (B,).
   add_noise(x_0, noise, t) {
-    const [signal_level, noise_level] = this.#levels_like(x_0, t);
-    return x_0.map((x_0, i) => signal_level(i) * x_0 + noise_level(i) * noise[i]);
+    const [signal, sigma] = this.#levels_like(x_0, t);
+    return x_0.map((x_0, i) => signal(i) * x_0 + sigma(i) * noise[i]);
   }
 
   // v = sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x_0 (Salimans & Ho 2022, sec. 4).
   v_from_x_0(x_0, noise, t) {
-    const [signal_level, noise_level] = this.#levels_like(x_0, t);
-    return x_0.map((x_0, i) => signal_level(i) * noise[i] - noise_level(i) * x_0);
+    const [signal, sigma] = this.#levels_like(x_0, t);
+    return x_0.map((x_0, i) => signal(i) * noise[i] - sigma(i) * x_0);
   }
 
   // x_0 = sqrt(alpha_bar) x_t - sqrt(1 - alpha_bar) v.
   x_0_from_v(x_t, v, t) {
-    const [signal_level, noise_level] = this.#levels_like(x_t, t);
-    return x_t.map((x_t, i) => signal_level(i) * x_t - noise_level(i) * v[i]);
+    const [signal, sigma] = this.#levels_like(x_t, t);
+    return x_t.map((x_t, i) => signal(i) * x_t - sigma(i) * v[i]);
   }
 
   // The grid for `steps` steps: Float64Array (steps + 1), falling from 1 to exactly 0.
@@ -71,10 +52,7 @@ export class NoiseSchedule {
   // "log_snr": uniform in log-SNR from t = 1 to T_MIN, then 0 (Lu et al. 2022, sec. 3.3).
   // "karras":  noise / signal raised to 1/7 is uniform from t = 1 to T_MIN, then 0
   //            (Karras et al. 2022, eq. 5, rho = 7).
-  // Throws InputError for steps that are not a whole number above 0, or an unknown spacing.
-  times(steps, spacing = "time") {
-    check_whole("steps", steps, 1, 10 ** 6);
-    check_choice("spacing", spacing, SPACINGS);
+  times(steps, spacing) {
     const times = new Float64Array(steps + 1); // the last stays 0
     if (spacing === "time") return times.map((_, i) => 1 - i / steps);
     const ends = [1, T_MIN].map((t) => this.half_log_snr(t));

@@ -1,9 +1,5 @@
-// Gaussian noise as a pure function of (seed, stream): no state, no order, no device. The same
-// numbers as in ldm_core/diffusion/randomness.py.
-//
-// Counter-based random numbers (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3")
-// give image `seed` at step `stream` the same noise, alone or in a batch, and in any language that
-// can multiply 32-bit integers.
+// Gaussian noise as a pure function of (seed, stream), by counter-based random numbers (Salmon et al.
+// 2011, "Parallel random numbers: as easy as 1, 2, 3"): those of ldm_core/diffusion/randomness.py.
 
 const MULTIPLIERS = [0xd2511f53, 0xcd9e8d57];
 const KEY_STEPS = [0x9e3779b9, 0xbb67ae85];
@@ -34,17 +30,16 @@ function high(a, b) {
 
 // Standard normal noise, Float32Array (seeds.length, ...shape), by Box and Muller (1958).
 //
-// Row i depends on (seeds[i], stream) only. Seeds are whole numbers from 0 to 2**64 - 1, those from
-// 2**53 on as BigInt; stream (which noise of this image: 0 for the start, the step's index after
-// that) is below 2**32. Computed in float64, and rounded once.
+// Row i depends on (seeds[i], stream) only. Seeds are whole numbers below 2**32, as those of requests;
+// stream says which noise of this image: 0 for the start, the step's index after that. Computed in
+// float64, and rounded once.
 export function gaussian_noise(seeds, stream, shape) {
   const size = shape.reduce((product, side) => product * side, 1);
   const noise = new Float32Array(seeds.length * size);
   seeds.forEach((seed, row) => {
-    const key = [BigInt(seed) & 0xffffffffn, BigInt(seed) >> 32n].map(Number);
     const flat = noise.subarray(row * size, (row + 1) * size);
     for (let block = 0; 4 * block < size; block++) {
-      const words = philox4x32([block, stream, 0, 0], key);
+      const words = philox4x32([block, stream, 0, 0], [seed, 0]);
       const u = words.map((word) => (word + 0.5) * 2 ** -32); // never 0, so the log is finite
       for (const first of [0, 2]) {
         const [radius, angle] = [Math.sqrt(-2 * Math.log(u[first])), 2 * Math.PI * u[first + 1]];

@@ -18,19 +18,13 @@ export class RemoteEngine {
   #base;
   #model;
   #on_back;
-  #server = null; // the id of the server that runs things: one that was started again has another
   #looking = false;
 
   // base: address of the page. model: name of one of several, or nothing. formats: of files, by
   // kind of run. on_back: called when a server that was lost answers again.
-  constructor(base, { model, formats, on_back = () => {} }) {
-    this.formats = formats;
-    this.#base = base;
-    this.#model = model;
-    this.#on_back = on_back;
+  constructor(base, { model, formats, on_back }) {
+    [this.formats, this.#base, this.#model, this.#on_back] = [formats, base, model, on_back];
   }
-
-  async load() {}
 
   async *denoise(request, signal) {
     for await (const { pictures = [], ...said } of this.#stream("denoise", request, signal)) {
@@ -76,6 +70,10 @@ export class RemoteEngine {
     return this.#ask("check", { kind, request });
   }
 
+  models() {
+    return this.#ask("models", {});
+  }
+
   async file(request, options) {
     const answer = await this.#post("file", { request, ...options });
     const blob = await answer.blob();
@@ -85,10 +83,6 @@ export class RemoteEngine {
 
   async open(file) {
     return this.#ask("open", { name: file.name, data: await data_uri_of(file) });
-  }
-
-  models() {
-    return this.#ask("models", {});
   }
 
   async data(name) {
@@ -120,7 +114,6 @@ export class RemoteEngine {
   }
 
   async *#stream(name, body, signal) {
-    this.#sign_of_life().then((id) => (this.#server = id));
     const answer = await this.#post(name, body, signal);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
@@ -150,36 +143,28 @@ export class RemoteEngine {
     for (let quiet = 0; ; quiet += QUIET_MS) {
       const value = await Promise.race([promise, wait(QUIET_MS)]);
       if (value !== undefined) return value;
-      const found = await this.#sign_of_life();
-      if (found === null) throw await this.#lost();
-      if (quiet >= SILENT_MS || (this.#server && found !== this.#server))
-        throw error_of({ name: "LostError", message: BROKEN });
+      if (!(await this.#is_there())) throw await this.#lost();
+      if (quiet >= SILENT_MS) throw error_of({ name: "LostError", message: BROKEN });
     }
   }
 
   // The error for a call that got no answer. message: for a server that is there nevertheless.
   async #lost(message = LOST) {
-    const is_here = (await this.#sign_of_life()) !== null;
+    const is_here = await this.#is_there();
     if (!is_here) this.#look_for_server();
     return error_of({ name: "LostError", message: is_here ? message : LOST });
   }
 
-  // The id of the server, null if it does not answer.
-  async #sign_of_life() {
-    try {
-      const signal = AbortSignal.timeout(ANSWER_MS);
-      const address = new URL("gradio_api/app_id", this.#base);
-      const answer = await fetch(address, { cache: "no-store", signal });
-      return answer.ok ? (await answer.json()).app_id : null;
-    } catch {
-      return null;
-    }
+  async #is_there() {
+    const options = { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) };
+    const answer = fetch(new URL("gradio_api/app_id", this.#base), options);
+    return answer.then(({ ok }) => ok, () => false);
   }
 
   async #look_for_server() {
     if (this.#looking) return;
     this.#looking = true;
-    while ((await this.#sign_of_life()) === null) await wait(RETURN_MS);
+    while (!(await this.#is_there())) await wait(RETURN_MS);
     this.#looking = false;
     this.#on_back();
   }

@@ -4,7 +4,7 @@
 import { InputError, brief, check_choice, check_number, check_whole } from "./checks.js";
 import { find_label } from "./class_names.js";
 import { PICTURE_SIDE } from "./config.js";
-import { as_digit } from "./drawings.js";
+import { digit_in } from "./drawings.js";
 import { LatentDiffusion, RESAMPLE } from "./latent_diffusion.js";
 import { one_line } from "./vocabulary.js";
 
@@ -12,10 +12,11 @@ export const FIRST_STRENGTH = 0.7;
 const MAX_NAME_BYTES = 80;
 const MAX_POINTS = 6;
 const OF_DRAW = ["strength", "mask", "invert", "resample"]; // each may be null
+const POINT = /^(.*):(\d+)$/s; // of a morph: what to draw, and its seed
 const EMPTY = "Nothing is drawn yet: draw a digit, or choose a picture.";
 
 // The requests to one model. about: what demo/static_page.py writes into the page. language:
-// `promptLanguage(about.vocabulary)`, null for a model that knows labels only.
+// `promptLanguage(about.vocabulary)`.
 export class Requests {
   constructor(about, language) {
     const { class_names, noise_schedule, defaults, switches, vocabulary } = about;
@@ -40,12 +41,6 @@ export class Requests {
 
   refuse_unknown(given, known) {
     const unknown = Object.keys(given).filter((name) => !known.includes(name));
-    const words = unknown.filter((name) => this.about.of_words.includes(name));
-    if (words.length)
-      throw new InputError(
-        `These weights know labels only, and no ${words.join(", ")}. Take a label, or weights ` +
-          "that know words.",
-      );
     if (unknown.length)
       throw new InputError(`There is no ${unknown.join(", ")} here, only ${known.join(", ")}.`);
   }
@@ -71,15 +66,11 @@ export class Requests {
       return [...new Set(names.map((one) => check_choice(title, one, this.about.switches)))].sort();
     },
     words: (title, value) => this.#words(title, value ?? ""),
-    shown: (title, value) =>
-      this.language ? this.#words(title, String(value)) : this.#label(title, value),
-    boolean(title, value) {
-      if (typeof value === "boolean") return value;
-      throw new InputError(`${title} must be true or false, not ${brief(value)}.`);
-    },
+    shown: (title, value) => this.#words(title, String(value)),
+    boolean: (title, value) => check_choice(title, value, [true, false]),
     picture(title, value) {
       if (!value) throw new InputError(EMPTY);
-      return as_text(as_digit(check_greys(title, value), PICTURE_SIDE, PICTURE_SIDE));
+      return as_text(digit_in(check_greys(title, value), PICTURE_SIDE, PICTURE_SIDE).digit);
     },
     mask(title, value) {
       const mask = check_greys(title, value).map((grey) => (grey > 127 ? 255 : 0));
@@ -99,17 +90,16 @@ export class Requests {
 
   #label(title, value) {
     const { class_names, labels } = this.about;
-    if (value === null && this.language) return null; // a prompt says it too
-    const found = value === null ? undefined : find_label(String(value), class_names);
-    return found === undefined
-      ? check_choice(title, value, labels)
-      : labels[found ?? labels.length - 1];
+    if (value === null) return null; // a prompt says it too
+    const found = find_label(String(value), class_names);
+    if (found === undefined) return check_choice(title, value, labels);
+    return labels[found ?? labels.length - 1];
   }
 
   #words(title, value) {
-    const { max_prompt } = this.about;
-    if (typeof value !== "string" || [...value].length > max_prompt) {
-      const found = typeof value === "string" ? `${[...value].length} characters` : brief(value);
+    const { max_prompt } = this.about, length = [...String(value)].length;
+    if (typeof value !== "string" || length > max_prompt) {
+      const found = typeof value === "string" ? `${length} characters` : brief(value);
       const allowed = `text of at most ${max_prompt} characters`;
       throw new InputError(`${title} must be ${allowed}, not ${found}.`);
     }
@@ -122,28 +112,25 @@ export class Requests {
   }
 
   #point(point, i) {
-    const [, what, seed] = /^(.*):(\d+)$/s.exec(point) ?? [];
+    const [, what, seed] = POINT.exec(point) ?? [];
     if (seed === undefined)
       throw new InputError(`Point ${i} must be what to draw, a colon and a seed, as 3:7.`);
-    const check = this.language ? this.#words : this.#label;
     const { low, high } = this.values.seed;
-    const checked = check.call(this, `Point ${i}`, what.trim());
+    const checked = this.#words(`Point ${i}`, what.trim());
     return `${checked}:${check_whole(`Seed ${i}`, Number(seed), low, high)}`;
   }
 
   // The same values, written in the one way in which they are stored.
   #settled(values) {
-    if ("start_from" in values && [values.strength, values.mask, values.invert].every(is_null))
+    if ("start_from" in values && [values.strength, values.mask, values.invert].every((value) => value === null))
       values = { ...values, strength: FIRST_STRENGTH };
-    if (!this.language) return values;
     const { labels } = this.about;
     const { rows, label: said, style } = this.language.read(values.prompt);
     let label = labels[said ?? labels.length - 1];
     if (!rows.length) label = values.label ?? this.values.label.start;
     else if (values.label !== null && values.label !== label)
       throw new InputError(
-        `Label and Prompt must say the same, not ${values.label} and ${label}: ` +
-          "leave one of them out.",
+        `Label and Prompt must say the same, not ${values.label} and ${label}: leave one of them out.`,
       );
     const names_only = said !== null && rows.length === 1;
     const settled = { ...values, label, prompt: names_only ? "" : values.prompt };
@@ -189,16 +176,15 @@ class Request {
     return Object.fromEntries(ordered.filter(says).map((name) => [name, this.values[name]]));
   }
 
-  // The values as one line of text.
+  // The values as one line of text, numbers as Python's "g" writes them.
   line() {
-    const { values } = this.requests;
-    const said = Object.entries(this.settings()).filter(([name]) => values[name].in_line);
-    const words = said.map(([name, value]) => {
-      const { in_line, kind } = values[name];
-      const text = kind === "number" ? shortest(value) : kind === "names" ? value.join(", ") : value;
+    const words = Object.entries(this.settings()).map(([name, value]) => {
+      const { in_line, kind } = this.requests.values[name];
+      const said = kind === "names" ? value.join(", ") : value;
+      const text = kind === "number" ? Number(value.toPrecision(6)) : said;
       return in_line.replace(/\{s?\}/g, (part) => (part === "{}" ? text : value === 1 ? "" : "s"));
     });
-    return [...this.beginning(), ...words].join(" · ");
+    return [...this.beginning(), ...words].filter(Boolean).join(" · ");
   }
 
   beginning() {
@@ -290,7 +276,7 @@ class MorphRequest extends Request {
   asks() {
     const { morph, frames, ...options } = this.values;
     const point = (text) => {
-      const [, what, seed] = /^(.*):(\d+)$/s.exec(text);
+      const [, what, seed] = POINT.exec(text);
       return [this.requests.prompted(what), Number(seed)];
     };
     return { points: morph.map(point), frames, options };
@@ -307,14 +293,11 @@ export const as_text = (greys) => btoa(String.fromCharCode(...greys));
 export const greys_in = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 function check_greys(title, text) {
-  let greys;
   try {
-    greys = greys_in(text);
-  } catch {
-    throw new InputError(`${title} must be a picture in base64, such as a data URI.`);
-  }
-  if (greys.length === PICTURE_SIDE ** 2) return greys;
-  throw new InputError(`${title} must be 28 x 28 greys, or a data URI.`);
+    const greys = greys_in(text);
+    if (greys.length === PICTURE_SIDE ** 2) return greys;
+  } catch {}
+  throw new InputError(`${title} must be 28 x 28 greys in base64.`);
 }
 
 function name_part(text) {
@@ -323,6 +306,3 @@ function name_part(text) {
   return new TextDecoder().decode(bytes, { stream: true }); // without half a letter
 }
 
-const is_null = (value) => value === null;
-// As Python's "g" writes it.
-export const shortest = (number) => String(Number(number.toPrecision(6)));

@@ -1,35 +1,22 @@
 // Samplers: from noise to sample, one generator function each, written like its paper and as in
-// ldm_core/diffusion/samplers.py.
+// ldm_core/diffusion/samplers.py, which says where each formula comes from.
 //
-// Every sampler is called as
-//
-//     sampler(denoise, x, times, { schedule, noise })
-//
-// denoise:  async function (x_t, t (B,)) -> estimate of x_0. The sampler knows neither network nor
-//           guidance.
+// denoise:  async function (x_t, t) -> estimate of x_0.
 // x:        x_t at times[0], Float32Array (B, 4, 8, 8).
 // times:    Float64Array (steps + 1), falling, ending at 0 (see `NoiseSchedule.times`).
-// schedule: the NoiseSchedule.
-// noise:    function (i) -> fresh standard normal noise like x for step i = 1 ... steps. Randomness
-//           is always passed in, so that an image can depend on its own seed only.
+// noise:    function (i) -> fresh standard normal noise like x for step i = 1 ... steps.
 //
-// and yields exactly `steps` pairs [x_t after the step, the x_0 estimate that the step used]; the
-// x_t of the last pair is the sample. In the code, as in the papers, a step goes from t to s < t.
-// `signal` is sqrt(alpha_bar), `sigma` is sqrt(1 - alpha_bar) (DDIM writes sqrt(alpha) for the
-// first).
+// Each yields exactly `steps` pairs [x_t after the step, the x_0 estimate that the step used]; the
+// x_t of the last pair is the sample. As in the papers, a step goes from t to s < t, `signal` is
+// sqrt(alpha_bar), and `sigma` is sqrt(1 - alpha_bar).
 //
 // `map` of a Float32Array computes each formula in float64 and rounds its result to float32.
 // PyTorch rounds after every operation; the two differ by a few units in the last place.
 
-import { check_choice } from "./checks.js";
-import { LATENT_SIZE } from "./config.js";
-
 // Ancestral sampling (Ho et al. 2020, algorithm 2), generalised to steps of any length.
-//
-// Draws from q(x_s | x_t, x_0), their eq. 6-7, with the estimate in the place of x_0.
 async function* ddpm(denoise, x, times, { schedule, noise }) {
   for (const [i, [t, signal_t, sigma_t], [, signal_s, sigma_s]] of steps_of(times, schedule)) {
-    const x_0 = await denoise(x, full(x, t));
+    const x_0 = await denoise(x, t);
     // sqrt(alpha) of the paper: the signal this step keeps
     const signal_ratio = signal_t / signal_s;
     // 1 - signal_ratio^2, exact near t = 0 too
@@ -46,7 +33,7 @@ async function* ddpm(denoise, x, times, { schedule, noise }) {
 // DDIM (Song et al. 2021, eq. 12 and 16). eta = 0 is deterministic, eta = 1 is `ddpm`.
 async function* ddim(denoise, x, times, { schedule, noise, eta = 0 }) {
   for (const [i, [t, signal_t, sigma_t], [, signal_s, sigma_s]] of steps_of(times, schedule)) {
-    const x_0 = await denoise(x, full(x, t));
+    const x_0 = await denoise(x, t);
     const predicted_noise = x.map((x, j) => (x - signal_t * x_0[j]) / sigma_t);
     const fresh = fresh_noise(eta, signal_t, sigma_t, signal_s, sigma_s);
     const kept = Math.sqrt(sigma_s ** 2 - fresh ** 2);
@@ -58,31 +45,22 @@ async function* ddim(denoise, x, times, { schedule, noise, eta = 0 }) {
 
 // Euler's method on the probability-flow ODE of Karras et al. 2022 (their algorithm 1 without the
 // correction), in their variables: y = x / signal, r = sigma / signal, dy/dr = (y - x_0) / r.
-//
-// In exact arithmetic this is `ddim` with eta = 0 (Song et al. 2021, sec. 4.3).
-async function* euler(denoise, x, times, { schedule }) {
-  for (const [, [t, signal_t, sigma_t], [, signal_s, sigma_s]] of steps_of(times, schedule)) {
-    const x_0 = await denoise(x, full(x, t));
-    const y = x.map((x) => x / signal_t);
-    const [r_t, r_s] = [sigma_t / signal_t, sigma_s / signal_s];
-    const slope = y.map((y, j) => (y - x_0[j]) / r_t);
-    // y + (r_s - r_t) slope, without the rounding of large y
-    x = x_0.map((x_0, j) => signal_s * (x_0 + r_s * slope[j]));
-    yield [x, x_0];
-  }
+function euler(denoise, x, times, { schedule }) {
+  return heun(denoise, x, times, { schedule, corrects: false });
 }
 
 // Heun's method (Karras et al. 2022, algorithm 1): second order, two denoiser calls a step except
-// in the last, which is Euler's. Variables as in `euler`.
-async function* heun(denoise, x, times, { schedule }) {
+// in the last, which is Euler's.
+async function* heun(denoise, x, times, { schedule, corrects = true }) {
   for (const [, [t, signal_t, sigma_t], [s, signal_s, sigma_s]] of steps_of(times, schedule)) {
-    const x_0 = await denoise(x, full(x, t));
+    const x_0 = await denoise(x, t);
     const y = x.map((x) => x / signal_t);
     const [r_t, r_s] = [sigma_t / signal_t, sigma_s / signal_s];
     const slope_t = y.map((y, j) => (y - x_0[j]) / r_t);
-    let y_s = x_0.map((x_0, j) => x_0 + r_s * slope_t[j]); // Euler's step, as in `euler`
-    if (r_s > 0) {
-      const x_0_s = await denoise(y_s.map((y) => signal_s * y), full(x, s));
+    // Euler's step, y + (r_s - r_t) slope_t, without the rounding of large y
+    let y_s = x_0.map((x_0, j) => x_0 + r_s * slope_t[j]);
+    if (corrects && r_s > 0) {
+      const x_0_s = await denoise(y_s.map((y) => signal_s * y), s);
       const slope_s = y_s.map((y, j) => (y - x_0_s[j]) / r_s);
       y_s = y_s.map((y, j) => y + ((r_s - r_t) * (slope_s[j] - slope_t[j])) / 2);
     }
@@ -93,14 +71,12 @@ async function* heun(denoise, x, times, { schedule }) {
 
 // DPM-Solver++(2M) (Lu et al. 2022b, algorithm 2): second order, one denoiser call a step.
 //
-// A step of `ddim`, eta included, in which D = (1 + 1/(2r)) x_0 - 1/(2r) x_0_before takes the place
-// of x_0: the estimate extrapolated to the middle of the step, r = h_before / h, where h is a step
-// in half log-SNR. The last step goes to log-SNR = infinity and is of first order, D = x_0.
-// With eta = 0 that is x_s = sigma_s / sigma_t x_t - signal_s (exp(-h) - 1) D, as in algorithm 2.
+// A step of `ddim`, eta included, in which the estimate extrapolated to the middle of the step takes
+// the place of x_0. h is a step in half log-SNR. The last step is of first order.
 async function* dpmpp_2m(denoise, x, times, { schedule, noise, eta = 0 }) {
   let x_0_before = null, h_before = null;
   for (const [i, [t, signal_t, sigma_t], [s, signal_s, sigma_s]] of steps_of(times, schedule)) {
-    const x_0 = await denoise(x, full(x, t));
+    const x_0 = await denoise(x, t);
     const h = schedule.half_log_snr(s) - schedule.half_log_snr(t);
     let direction = x_0;
     if (x_0_before && sigma_s > 0) {
@@ -118,9 +94,6 @@ async function* dpmpp_2m(denoise, x, times, { schedule, noise, eta = 0 }) {
 }
 
 // SDE-DPM-Solver++(2M) (Lu et al. 2022b): `dpmpp_2m` with eta = 1, as `ddpm` is `ddim`.
-//
-// x_s = sigma_s / sigma_t exp(-h) x_t + signal_s (1 - exp(-2h)) D + sigma_s sqrt(1 - exp(-2h)) z,
-// z fresh noise, which replaces the errors of earlier estimates step by step.
 function dpmpp_2m_sde(denoise, x, times, { schedule, noise }) {
   return dpmpp_2m(denoise, x, times, { schedule, noise, eta: 1 });
 }
@@ -135,12 +108,10 @@ function dpmpp_2m_sde(denoise, x, times, { schedule, noise }) {
 //
 // with gain = -signal_s (exp(-h) - 1), D_1 = (x_0_before - x_0) / r, r = -h_before / h, and
 // D_s = x_0_s - x_0, which is known once the next step has made its estimate x_0_s.
-// The first step has no D_1, hence UniP-1 and UniC-1 (rho_s = 1/2). The last step goes to
-// log-SNR = infinity and is of first order.
 async function* unipc(denoise, x, times, { schedule }) {
   let x_0_before = null, h_before = null, corrected = null, weight = null;
   for (const [, [t, signal_t, sigma_t], [s, signal_s, sigma_s]] of steps_of(times, schedule)) {
-    const x_0 = await denoise(x, full(x, t));
+    const x_0 = await denoise(x, t);
     const before = x_0_before;
     if (before) x = corrected.map((x, j) => x + weight * (x_0[j] - before[j]));
     const h = schedule.half_log_snr(s) - schedule.half_log_snr(t);
@@ -162,9 +133,6 @@ async function* unipc(denoise, x, times, { schedule }) {
 }
 
 // [rho_1, rho_s] of UniC-2: the solution of rho_1 + rho_s = b_1 and r rho_1 + rho_s = b_2.
-//
-// b_k is the mean of u^k over the step (u = 0 ... 1 in log-SNR) under the weight exp(h u) that the
-// estimate has in the exact solution, so UniC-2 is exact where x_0 is quadratic in u.
 function unic_weights(h, r) {
   const b_1 = -1 / Math.expm1(-h) - 1 / h;
   const b_2 = -1 / Math.expm1(-h) - (2 * b_1) / h;
@@ -180,20 +148,10 @@ function fresh_noise(eta, signal_t, sigma_t, signal_s, sigma_s) {
 export const SAMPLERS = { ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc };
 export const WITH_ETA = ["ddim", "dpmpp_2m"];
 
-// The sampler of that name; throws InputError listing the known ones.
-export function get_sampler(name) {
-  return SAMPLERS[check_choice("sampler", name, Object.keys(SAMPLERS))];
-}
-
 // Yield [i, [t, signal_t, sigma_t], [s, signal_s, sigma_s]] for the steps i = 1, 2, ...
 function* steps_of(times, schedule) {
   const points = Array.from(times, (t) => [t, ...schedule.levels(t)]);
   for (let i = 1; i < points.length; i++) yield [i, points[i - 1], points[i]];
-}
-
-// t for each image, rounded to float32 as in Python.
-function full(x, t) {
-  return new Float32Array(x.length / LATENT_SIZE).fill(t);
 }
 
 function plus(x, deviation, noise) {

@@ -7,16 +7,31 @@ import { promptLanguage } from "./vocabulary.js";
 import { LatentDiffusion } from "./latent_diffusion.js";
 import { Networks } from "./networks.js";
 
-const CALLS = { load, add, denoise, morph, encode, decode, inside, file };
 const running = new Map(); // id of a call -> its AbortController
 let networks = null, model = null;
+
+const CALLS = {
+  load,
+  add: (graphs) => networks.add(graphs),
+  denoise,
+  // part: the first and the end of the images that are drawn together.
+  morph: ({ points, frames, options, part }, signal) =>
+    told(model.morph(points, frames, { ...options, part, signal })),
+  encode: (greys) => model.encode(greys),
+  decode: (latents) => model.decode(latents), // (B, 4, 8, 8) -> greys (B, 28, 28)
+  // What a panel of the tab Inside asks.
+  inside: async (given, signal) => (await import("./inside.js")).answer(model, given, signal),
+  file: async (given) => (await import("./files.js")).make_file(given),
+};
 
 addEventListener("message", async ({ data: { id, call, given } }) => {
   if (call === "stop") return running.get(id)?.abort();
   const controller = new AbortController();
   running.set(id, controller);
   try {
-    for await (const value of CALLS[call](given, controller.signal)) postMessage({ id, value });
+    const answer = CALLS[call](given, controller.signal);
+    if (!answer[Symbol.asyncIterator]) postMessage({ id, value: await answer });
+    else for await (const value of answer) postMessage({ id, value });
     postMessage({ id, done: true });
   } catch (error) {
     // Emscripten throws numbers, too.
@@ -29,23 +44,17 @@ addEventListener("message", async ({ data: { id, call, given } }) => {
 
 // runtime: address of onnxruntime-web's module. wasm: its program. graphs: see `Networks.add`.
 // about: what `LatentDiffusion` is made from.
-async function* load({ runtime, wasm, graphs, about }) {
+async function load({ runtime, wasm, graphs, about }) {
   const ort = await import(runtime);
   // More threads would share memory, for which a page needs headers that not every host can send.
   Object.assign(ort.env.wasm, { numThreads: 1, wasmBinary: wasm });
   networks = new Networks(ort);
   await networks.add(graphs);
-  const language = about.vocabulary && promptLanguage(about.vocabulary);
-  model = new LatentDiffusion(about, networks, language);
-}
-
-async function* add(graphs) {
-  await networks.add(graphs);
+  model = new LatentDiffusion(about, networks, promptLanguage(about.vocabulary));
 }
 
 // The steps of some images, from noise, or of one from a picture: start is {picture, strength |
-// invert, mask, resample} as in ldm_core/output/steps.py. Each has its noise_level, and the latents
-// as floats. After an inversion {round_trip} comes last.
+// invert, mask, resample} as in ldm_core/output/steps.py. After an inversion {round_trip} comes last.
 async function* denoise({ asked, seeds, start, options }, signal) {
   if (!start) return yield* told(model.denoise(asked, { seeds, signal, ...options }));
   const { picture, strength, invert, mask, resample } = start, { steps, ...others } = options;
@@ -58,23 +67,9 @@ async function* denoise({ asked, seeds, start, options }, signal) {
   if (strength === undefined) yield { round_trip: await round_trip(picture, invert, from, signal) };
 }
 
-// part: the first and the end of the images that are drawn together.
-async function* morph({ points, frames, options, part }, signal) {
-  yield* told(model.morph(points, frames, { ...options, part, signal }));
-}
-
 async function* told(steps) {
   for await (const step of steps)
     yield { ...step, noise_level: model.schedule.levels(step.t)[1] };
-}
-
-async function* encode(greys) {
-  yield await model.encode(greys);
-}
-
-// latents (B, 4, 8, 8) -> greys (B, 28, 28).
-async function* decode(latents) {
-  yield await model.decode(latents);
 }
 
 // How far an inverted picture is from what its noise makes when the same is asked, in grey levels.
@@ -84,13 +79,4 @@ async function round_trip(picture, invert, start, signal) {
   for await (const { x_t } of model.denoise([invert], options)) last = x_t;
   const back = await model.decode(last);
   return back.reduce((sum, grey, i) => sum + Math.abs(grey - picture[i]), 0) / back.length;
-}
-
-// What a panel of the tab Inside asks.
-async function* inside(given, signal) {
-  yield (await import("./inside.js")).answer(model, given, signal);
-}
-
-async function* file(given) {
-  yield await (await import("./files.js")).make_file(given);
 }

@@ -1,50 +1,42 @@
 // The engine of a page without a server: the model in Web Workers, with the methods and results of
 // remote_engine.js.
 //
-//     const engine = new WorkerEngine("model/", about);
-//     for await (const step of engine.denoise({ label: "7", seed: 11 }, signal)) ...
-//
 // Errors have a message for people, and a name: InputError for what cannot be drawn, LoadError where
 // the model cannot be had, LostError where a worker failed (the next call starts new ones), UserError
 // for a run that left the numbers, AbortError for what was stopped.
 
 import { promptLanguage } from "./vocabulary.js";
 import { Calls } from "./calls.js";
-import { InputError, check_choice, check_whole } from "./checks.js";
 import { LATENT_SIZE } from "./config.js";
-import { as_digit, as_mask, digit_in, to_grey } from "./drawings.js";
+import { digit_in, to_grey } from "./drawings.js";
 import { Grid } from "./grid.js";
 import { check_browser, explained, fetch_files, fetch_json } from "./loading.js";
 import { opened } from "./opened.js";
-import { Requests, as_text, greys_in } from "./requests.js";
-import { VIEWS, latent_greys, lay_out, scale_to_fit, split, split_latents, views } from "./views.js";
+import { Requests, greys_in } from "./requests.js";
+import { latent_greys, lay_out, scale_to_fit, split, views } from "./views.js";
 
 const WORKER = new URL("./worker.js", import.meta.url);
 const FORMATS = { denoise: ["gif", "png", "strip"], grid: ["gif", "png"], morph: ["gif", "png"] };
 const OF_PEOPLE = ["AbortError", "InputError", "LoadError", "LostError", "UserError"];
 const OF_READING = ["score", "features", "attention"]; // which need the graph that can be read
-const LARGE = 16; // scale of a single picture, and the largest
+const LARGE = 16; // scale of a single picture
 const FRAME_MS = 80, HOLD_MS = 1500;
 const TOGETHER = 8; // images of a morph in one batch: Stop must not wait for more
-const LARGEST = 1024; // pixels of a side of a photograph that is looked at
 
 export class WorkerEngine {
   formats = FORMATS;
   #base;
   #requests;
-  #count;
   #loaded = null; // a promise of the workers
   #files; // of the model, as model.json says
-  #painter = null; // makes the steps
-  #decoder = null; // makes pictures of them; the same worker where there is only one
+  #painter = null; // a worker that makes the steps
+  #decoder = null; // one that makes pictures of them, while the steps go on
   #made = {}; // the last whole run of each kind, for its files
 
-  // base: address of the folder with model.json. about: what demo/static_page.py writes into the
-  // page. workers: 1 or 2; with two, steps go on while pictures are made of them.
-  constructor(base, about, { workers = navigator.hardwareConcurrency > 1 ? 2 : 1 } = {}) {
+  // base: address of the folder with model.json. about: of demo/about.py.
+  constructor(base, about) {
     this.#base = new URL(base, document.baseURI);
-    this.#requests = new Requests(about, about.vocabulary && promptLanguage(about.vocabulary));
-    this.#count = workers;
+    this.#requests = new Requests(about, promptLanguage(about.vocabulary));
   }
 
   // Fetch the model and make it ready; every call that needs it does this, too. on_progress: told
@@ -61,16 +53,14 @@ export class WorkerEngine {
     check_browser();
     const { files, ...about } = await fetch_json("model.json", this.#base);
     const { runtime, encoder, inside, ...first } = (this.#files = files);
-    const { wasm, ...graphs } = await fetch_files(first, this.#base, on_progress);
+    const { wasm, decoder, ...graphs } = await fetch_files(first, this.#base, on_progress);
     const shared = { runtime: new URL(runtime.path, this.#base).href, wasm, about };
+    const start = async (worker, graphs) => {
+      for await (const _ of worker.stream("load", { ...shared, graphs }));
+    };
     // Each has a memory of its own, and only those networks that it runs.
-    const own = this.#count > 1 ? [["prompt", "unet"], ["decoder"]] : [Object.keys(graphs)];
-    const workers = own.map(() => new Calls(WORKER));
-    [this.#painter, this.#decoder = this.#painter] = workers;
-    const only = (names) => Object.fromEntries(names.map((name) => [name, graphs[name]]));
-    await Promise.all(
-      workers.map((worker, i) => worker.ask("load", { ...shared, graphs: only(own[i]) })),
-    );
+    [this.#painter, this.#decoder] = [new Calls(WORKER), new Calls(WORKER)];
+    await Promise.all([start(this.#painter, graphs), start(this.#decoder, { decoder })]);
   }
 
   // End the workers, and give back their memory.
@@ -83,18 +73,15 @@ export class WorkerEngine {
   // What there is to know of a request before any work: {settings, line, name, steps, ...}, of a
   // grid and a morph more. kind: "denoise" (also from a drawing), "grid" or "morph". Needs no model.
   async check(kind, given) {
-    return (await this.#checked(given)).header();
+    return this.#checked(given).header();
   }
 
   // What `check` says, then step by step, the start first: {index, steps, t, noise_level, x_t, x_0,
-  // latent}; of an edit in the end {remark}.
-  //
-  // index: 0 to steps. t: the time reached, down to 0. noise_level: sqrt(1 - alpha_bar). x_t, x_0:
-  // greys (28, 28), the pictures of the latent and of the estimate that the step used; x_0 is null
-  // before there is one. latent: greys (4, 8, 8) of x_t itself. signal: an AbortSignal; the worker stops
-  // within a step.
+  // latent}; of an edit in the end {remark}. x_t, x_0: greys (28, 28), the pictures of the latent and
+  // of the estimate that the step used, null before there is one. latent: greys (4, 8, 8) of x_t
+  // itself. signal: an AbortSignal; the worker stops within a step.
   async *denoise(given, signal = null) {
-    const request = await this.#checked(given), steps = [];
+    const request = this.#checked(given), steps = [];
     yield request.header();
     for await (const { round_trip, ...step } of this.#steps(request, signal)) {
       if (round_trip === undefined) steps.push(await this.#seen(step, signal));
@@ -105,7 +92,7 @@ export class WorkerEngine {
 
   // One step of `denoise`, with what `check` says: that with the index `at`, or the last for null.
   async glance(given, at = null, signal = null) {
-    const request = await this.#checked(given);
+    const request = this.#checked(given);
     for await (const step of this.#steps(request, signal))
       if (step.index === Math.min(at ?? step.steps, step.steps))
         return { ...request.header(), ...(await this.#seen(step, signal)) };
@@ -113,7 +100,7 @@ export class WorkerEngine {
 
   // What `check` says, then every step of every cell, as soon as it exists: {cells, index, pictures}.
   async *grid(given, signal = null) {
-    const grid = await this.#checked(given), made = grid.cells.map(() => []);
+    const grid = this.#checked(given), made = grid.cells.map(() => []);
     yield grid.header();
     for (const { cells, ...batch } of grid.batches())
       for await (const { index, x_t } of this.#stream("denoise", batch, signal)) {
@@ -127,13 +114,13 @@ export class WorkerEngine {
   // What `check` says, {index, steps} while it works, last {images, noises}: greys (28, 28), and
   // (4, 8, 8) of the noise that each began with.
   async *morph(given, signal = null) {
-    const request = await this.#checked(given), images = [], noises = [];
+    const request = this.#checked(given), images = [], noises = [];
     const parts = Math.ceil(request.count / TOGETHER);
     yield request.header();
     for (let part = 0; part < parts; part++) {
       const asks = { ...request.asks(), part: [part * TOGETHER, (part + 1) * TOGETHER] };
       for await (const { index, steps, x_t } of this.#stream("morph", asks, signal)) {
-        if (index === 0) noises.push(...split_latents(latent_greys(x_t)));
+        if (index === 0) noises.push(...split(latent_greys(x_t), LATENT_SIZE));
         else yield { index: part * steps + index, steps: parts * steps };
         if (index < steps) continue;
         images.push(...split(await this.#ask(this.#decoder, "decode", x_t, signal)));
@@ -143,15 +130,10 @@ export class WorkerEngine {
     yield { images, noises };
   }
 
-  // What the VAE makes of a picture, a data URI or greys in base64: {digit, latent, back}, greys;
-  // `error`, the mean distance of the pictures in grey levels; and `note`, what was left out.
+  // What the VAE makes of a picture in a data URI: {digit, latent, back}, greys; `error`, the mean
+  // distance of the pictures in grey levels; and `note`, what was left out.
   async look(picture) {
-    let text = picture, note = "";
-    if (is_uri(picture)) {
-      const seen = digit_in(...(await greys_of(picture)));
-      [text, note] = [as_text(seen.digit), seen.note];
-    }
-    const digit = greys_in(this.#requests.checked("start_from", text));
+    const { digit, note } = digit_in(...(await greys_of(picture)));
     await this.#add("encoder");
     const latents = await this.#ask(this.#painter, "encode", digit);
     const back = await this.#ask(this.#decoder, "decode", latents);
@@ -161,7 +143,7 @@ export class WorkerEngine {
 
   // What a panel of the tab Inside asks, see inside.js.
   async inside(what, { request, picture, ...given }, signal = null) {
-    const asks = request && (await this.#checked(request)).asks();
+    const asks = request && this.#checked(request).asks();
     if (picture) given.picture = greys_in(picture);
     await this.#add("encoder");
     await this.#add("decoder");
@@ -173,21 +155,16 @@ export class WorkerEngine {
   // VIEWS. scale: how many times it is enlarged; null for what fits.
   async file(given, { format, show = "noisy", scale = null, frame_ms = FRAME_MS } = {}) {
     const kind = "across" in given ? "grid" : "morph" in given ? "morph" : "denoise";
-    check_choice("format", format, FORMATS[kind]);
-    check_choice("show", show, VIEWS);
-    check_whole("frame_ms", frame_ms, 20, 60_000);
-    if (scale !== null) check_whole("scale", scale, 1, LARGE);
-    const request = await this.#checked(given), key = JSON.stringify(request.settings());
+    const request = this.#checked(given), key = JSON.stringify(request.settings());
     if (this.#made[kind]?.key !== key) for await (const _ of this[kind](given)); // draw it again
     const { made } = this.#made[kind];
-    const frames_of = { grid: grid_frames, morph: morph_frames, denoise: image_frames }[kind];
-    const mean = async () => this.#ask(this.#decoder, "decode", new Float32Array(LATENT_SIZE));
-    const drawn = await frames_of(request, made, { format, show, mean, frame_ms });
+    const mean = () => this.#ask(this.#decoder, "decode", new Float32Array(LATENT_SIZE));
+    const drawn = await FRAMES[kind](request, made, { format, show, mean, frame_ms });
     const file = { format, frame_ms, hold_ms: HOLD_MS, ...drawn };
     file.scale = scale ?? drawn.scale ?? scale_to_fit(drawn.frames[0]);
-    const stored = { show, strip: format === "strip", scale: file.scale, frame_ms };
-    file.settings = request.stored(stored);
-    if (format === "strip") file.format = "png";
+    const strip = format === "strip";
+    file.settings = request.stored({ show, strip, scale: file.scale, frame_ms });
+    if (strip) file.format = "png";
     const blob = await this.#ask(this.#decoder, "file", file);
     return { blob, name: `${request.file_name()}.${file.format}`, bytes: blob.size };
   }
@@ -197,14 +174,13 @@ export class WorkerEngine {
     return opened(this.#requests, new Uint8Array(await file.arrayBuffer()), file.name);
   }
 
-  // What the export wrote for a tab.
   data(name) {
     return fetch_json(`../data/${name}.json`, this.#base);
   }
 
-  async #checked(given) {
+  #checked(given) {
     if ("across" in given) return new Grid(this.#requests, given);
-    return this.#requests.check(await prepared(given));
+    return this.#requests.check(given);
   }
 
   #keep(kind, request, made) {
@@ -227,7 +203,6 @@ export class WorkerEngine {
   // Have the painter run another network, which is fetched now unless it was before.
   async #add(name) {
     await this.load();
-    if (name === "decoder" && this.#decoder === this.#painter) return;
     const { [name]: file, unet } = this.#files;
     const add = async () => {
       const files = { [name]: file, ...(name === "inside" && { unet }) }; // it has the weights
@@ -243,27 +218,25 @@ export class WorkerEngine {
 
   async *#stream(name, given, signal) {
     await this.load();
-    try {
-      yield* this.#painter.stream(name, given, signal);
-    } catch (error) {
-      throw this.#lost(error, signal);
-    }
+    yield* this.#values(this.#painter, name, given, signal);
   }
 
   async #ask(worker, name, given, signal = null) {
-    try {
-      return await worker.ask(name, given, signal);
-    } catch (error) {
-      throw this.#lost(error, signal);
-    }
+    let last;
+    for await (const value of this.#values(worker, name, given, signal)) last = value;
+    return last;
   }
 
-  // The error, unless it is a fault: then a LostError, and the workers are ended.
-  #lost(error, signal) {
-    if (signal?.aborted || OF_PEOPLE.includes(error.name)) return error;
-    this.close();
-    const why = `The model in this browser stopped (${error.message}). Try again, which starts it.`;
-    return Object.assign(new Error(why, { cause: error }), { name: "LostError" });
+  // The values of a worker's call. A fault is a LostError, and ends the workers.
+  async *#values(worker, name, given, signal) {
+    try {
+      yield* worker.stream(name, given, signal);
+    } catch (error) {
+      if (signal?.aborted || OF_PEOPLE.includes(error.name)) throw error;
+      this.close();
+      const why = `The model in this browser stopped (${error.message}). Try again, which starts it.`;
+      throw Object.assign(new Error(why, { cause: error }), { name: "LostError" });
+    }
   }
 }
 
@@ -272,15 +245,8 @@ const remark_on = (round_trip) =>
 
 // Frames for files.js
 
-function image_frames(request, steps, { format, show, mean }) {
-  return format === "png" ? last_picture(steps) : all_steps(steps, format, show, mean);
-}
-
-function last_picture(steps) {
-  return { frames: [lay_out([steps.at(-1).x_t], 1)], scale: LARGE };
-}
-
-async function all_steps(steps, format, show, mean) {
+async function image_frames(request, steps, { format, show, mean }) {
+  if (format === "png") return { frames: [lay_out([steps.at(-1).x_t], 1)], scale: LARGE };
   const first = ["estimate", "both"].includes(show) && !steps[0].x_0 ? await mean() : null;
   const each = steps.map((step) => views(step, show, first));
   if (format === "gif") return { frames: each.map((all) => lay_out(all, all.length)) };
@@ -304,30 +270,13 @@ function grid_frames(grid, made) {
   return { frames, titles, scale: 1 };
 }
 
-// A request whose pictures are greys in base64, whatever they were.
-async function prepared(given) {
-  const ready = { ...given };
-  for (const [name, read] of [["start_from", as_digit], ["mask", as_mask]]) {
-    if (is_uri(ready[name])) ready[name] = as_text(read(...(await greys_of(ready[name]))));
-  }
-  return ready;
-}
-
-const is_uri = (value) => typeof value === "string" && value.startsWith("data:");
+const FRAMES = { denoise: image_frames, grid: grid_frames, morph: morph_frames };
 
 // [greys, width, height] of a picture in a data URI.
 async function greys_of(uri) {
-  let image;
-  try {
-    image = await createImageBitmap(await (await fetch(uri)).blob());
-  } catch {
-    const formats = "take a PNG, JPEG or WebP";
-    throw new InputError(`This file is no picture that the browser can read: ${formats}.`);
-  }
-  const by = Math.min(1, LARGEST / Math.max(image.width, image.height));
-  const [width, height] = [image.width, image.height].map((side) => Math.round(side * by) || 1);
+  const image = await createImageBitmap(await (await fetch(uri)).blob());
+  const { width, height } = image;
   const pen = new OffscreenCanvas(width, height).getContext("2d");
-  pen.imageSmoothingQuality = "high";
-  pen.drawImage(image, 0, 0, width, height);
+  pen.drawImage(image, 0, 0);
   return [to_grey(pen.getImageData(0, 0, width, height).data), width, height];
 }

@@ -1,7 +1,9 @@
 // The grid of the tab Compare. Playing and scrubbing ask the engine for nothing.
 
 import { copied, download, link_to } from "../files.js";
-import { SIDE, bytes_of } from "../pictures.js";
+import { make } from "../make.js";
+import { SIDE, bytes_of, image_data } from "../pictures.js";
+import { playback } from "../playback.js";
 import { count, is_busy } from "../runs.js";
 
 const FRAME_MS = 80; // playing shows a step for as long as the GIF does ...
@@ -16,7 +18,7 @@ export function mount(element, { store, engine, tab }) {
   let cells = []; // of each the link and the canvas
   let total = 1; // steps of the whole grid
   let at = null; // the step of the grid that is shown; null: the newest of each cell
-  let playing = false;
+  const player = playback($(".play"), scrubber, { begin: play, seek: show });
 
   // What the store says
 
@@ -24,7 +26,7 @@ export function mount(element, { store, engine, tab }) {
     run = store.run;
     if (!run) return;
     at = null;
-    pause();
+    player.set(false);
     total = Math.max(...run.cells.map(({ steps }) => steps));
     scrubber.max = total;
     scrubber.value = total;
@@ -64,8 +66,7 @@ export function mount(element, { store, engine, tab }) {
     const head = (text, scope) => make("th", { scope, textContent: text, title: text });
     cells = run.cells.map(({ line, settings }) => {
       const canvas = make("canvas", { width: SIDE, height: SIDE });
-      const cell = make("a", { className: "cell", title: line }, canvas);
-      cell.setAttribute("aria-label", line);
+      const cell = make("a", { className: "cell", title: line, "aria-label": line }, canvas);
       if (settings.eta) cell.setAttribute("role", "img"); // Watch has no control for it
       else Object.assign(cell, { href: link_to(settings), target: "_blank" });
       return { cell, canvas };
@@ -83,12 +84,6 @@ export function mount(element, { store, engine, tab }) {
     for (const [name, size] of Object.entries(sizes))
       $(".grid").style.setProperty(`--${name}`, size);
     $(".grid").replaceChildren(make("caption", { textContent: title }), ...rows);
-  }
-
-  function make(tag, properties = {}, ...inside) {
-    const made = Object.assign(document.createElement(tag), properties);
-    made.append(...inside);
-    return made;
   }
 
   // Of the cells, the key Tab reaches one; from there the arrow keys go on.
@@ -111,14 +106,12 @@ export function mount(element, { store, engine, tab }) {
   // What is on the screen
 
   function draw(cell) {
-    const pictures = run.pictures[cell];
-    const wanted = at === null ? Infinity : Math.floor((at * run.cells[cell].steps) / total);
-    const greys = pictures[Math.min(wanted, pictures.length - 1)];
+    const pictures = run.pictures[cell], { steps } = run.cells[cell];
+    const wanted = Math.floor(((at ?? total) * steps) / total);
+    const greys = pictures[Math.min(wanted, run.is_example ? steps : pictures.length - 1)];
     if (!greys || cells[cell].shown === greys) return;
     cells[cell].shown = greys;
-    const pixels = new ImageData(SIDE, SIDE);
-    greys.forEach((grey, i) => pixels.data.set([grey, grey, grey, 255], 4 * i));
-    cells[cell].canvas.getContext("2d").putImageData(pixels, 0, 0);
+    cells[cell].canvas.getContext("2d").putImageData(image_data(greys), 0, 0);
   }
 
   function place() {
@@ -128,6 +121,7 @@ export function mount(element, { store, engine, tab }) {
   }
 
   function show(step) {
+    if (!cells.length) return;
     at = step;
     scrubber.value = step;
     place();
@@ -136,43 +130,19 @@ export function mount(element, { store, engine, tab }) {
 
   function play() {
     if (!cells.length) return;
-    playing = true;
-    set_play_button();
+    player.set(true);
     if (at === null || at >= total) show(0);
     let shown_at = performance.now();
     requestAnimationFrame(function tick(now) {
-      if (!playing || !element.isConnected) return;
+      if (!player.playing || !element.isConnected) return;
       if (now - shown_at >= Math.min(FRAME_MS, WHOLE_MS / (total + 1))) {
         show(at + 1);
         shown_at = now;
       }
-      if (at >= total) pause();
+      if (at >= total) player.set(false);
       else requestAnimationFrame(tick);
     });
   }
-
-  function pause() {
-    playing = false;
-    set_play_button();
-  }
-
-  function set_play_button() {
-    $(".play").setAttribute("aria-label", playing ? "Pause" : "Play");
-    $(".play").toggleAttribute("data-playing", playing);
-  }
-
-  const toggle = () => (playing ? pause() : play());
-
-  $(".play").addEventListener("click", toggle);
-  scrubber.addEventListener("keydown", (event) => {
-    if (event.key !== " ") return;
-    event.preventDefault();
-    toggle();
-  });
-  scrubber.addEventListener("input", () => {
-    pause();
-    if (cells.length) show(Number(scrubber.value));
-  });
 
   // Files and the link
 
@@ -186,17 +156,16 @@ export function mount(element, { store, engine, tab }) {
     tell((await copied(text)) ? "Link copied." : text); // else it is copied by hand
   });
 
+  // Of each cell the last step alone
   async function show_example() {
     const { pictures, ...example } = await engine.data("compare");
     if (store.run || !pictures) return;
-    const of_cells = example.cells.map(({ steps }, i) => {
-      const steps_of_cell = [];
-      steps_of_cell[steps] = bytes_of(pictures[i]);
-      return steps_of_cell;
+    const last = pictures.map((greys, i) => ({ [example.cells[i].steps]: bytes_of(greys) }));
+    const run = { ...example, request: tab.request, pictures: last, is_example: true };
+    store.set({
+      ...{ run, state: "example" },
+      status: "An example. Press Compare to draw it step by step.",
     });
-    const run = { ...example, request: tab.request, pictures: of_cells, is_example: true };
-    const status = "An example. Press Compare to draw it step by step.";
-    store.set({ run, state: "example", status });
   }
 
   open();

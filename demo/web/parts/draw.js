@@ -1,7 +1,8 @@
 // The easel: a digit drawn by hand, or a picture, that a run starts from. When the pen is lifted,
 // the engine says how MNIST would have it, and what the VAE makes of it.
 
-import { SIDE, bytes_of, text_of } from "../pictures.js";
+import { make } from "../make.js";
+import { SIDE, bytes_of, image_data, text_of } from "../pictures.js";
 import { reason } from "../runs.js";
 
 const PEN = 26; // width of its line on the board, of 336: about as bold as MNIST, when it is scaled
@@ -15,10 +16,10 @@ const EMPTY = "Nothing is drawn yet: draw a digit, or choose a picture.";
 const WHOLE = "Nothing is rubbed out yet: rub out the part to be redrawn.";
 const NO_PICTURE = "This file is no picture that the browser can read: take a PNG, JPEG or WebP.";
 const IS_IN = {
-  top: (x, y) => y < SIDE / 2,
-  bottom: (x, y) => y >= SIDE / 2,
-  left: (x) => x < SIDE / 2,
-  right: (x) => x >= SIDE / 2,
+  top: (i) => i < (SIDE * SIDE) / 2,
+  bottom: (i) => i >= (SIDE * SIDE) / 2,
+  left: (i) => i % SIDE < SIDE / 2,
+  right: (i) => i % SIDE >= SIDE / 2,
 };
 
 // element: holds the markup of draw.html. What is drawn outlives it in the store: `seen` is what
@@ -112,7 +113,7 @@ export function mount(element, { store, engine, tab }) {
   $(".halves").addEventListener("click", ({ target: { dataset } }) => {
     const is_in = IS_IN[dataset.half];
     if (!is_in) return;
-    easel.kept = easel.kept.map((_, i) => (is_in(i % SIDE, Math.floor(i / SIDE)) ? 0 : 255));
+    easel.kept = easel.kept.map((_, i) => (is_in(i) ? 0 : 255));
     tell();
   });
 
@@ -147,20 +148,21 @@ export function mount(element, { store, engine, tab }) {
     easel.drawing = copy_of(image, width, height);
     Object.assign(easel, { is_new: false, is_fresh: true });
     repaint();
-    look(easel.drawing.toDataURL("image/png"));
+    look(easel.drawing.toDataURL("image/png"), await first_of(file).catch(() => ""));
   }
 
   // What the engine sees
 
-  async function look(data) {
+  // taken: which of several pictures this is
+  async function look(data, taken = "") {
     const mine = ++asked;
-    let wrong = "", seen = {};
-    try {
-      seen = await engine.look(data);
-    } catch (error) {
+    let wrong = "";
+    const seen = await engine.look(data).catch((error) => {
       wrong = reason(error);
-    }
+      return {};
+    });
     if (mine !== asked) return;
+    if (taken) seen.note = [taken, seen.note].filter(Boolean).join("; ");
     easel.kept = whole();
     store.set({ seen });
     tell(wrong);
@@ -187,9 +189,7 @@ export function mount(element, { store, engine, tab }) {
     repaint();
   }
 
-  function say(text) {
-    $(".wrong").textContent = text;
-  }
+  const say = (text) => ($(".wrong").textContent = text);
 
   // Why the request is not sent; beside the board it is said when Generate is pressed.
   function check(is_pressed) {
@@ -227,8 +227,7 @@ export function mount(element, { store, engine, tab }) {
 const whole = () => new Uint8Array(SIDE * SIDE).fill(255);
 
 function copy_of(image, width, height) {
-  const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const pen = canvas.getContext("2d");
+  const canvas = make("canvas", { width, height }), pen = canvas.getContext("2d");
   pen.imageSmoothingQuality = "high";
   pen.drawImage(image, 0, 0, width, height);
   return canvas;
@@ -236,10 +235,16 @@ function copy_of(image, width, height) {
 
 // Greys (28, 28) as a canvas.
 function plane(greys) {
-  const canvas = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
-  const pixels = Uint8ClampedArray.from({ length: 4 * greys.length }, (_, i) =>
-    i % 4 === 3 ? 255 : greys[i >> 2],
-  );
-  canvas.getContext("2d").putImageData(new ImageData(pixels, SIDE, SIDE), 0, 0);
+  const canvas = make("canvas", { width: SIDE, height: SIDE });
+  canvas.getContext("2d").putImageData(image_data(greys), 0, 0);
   return canvas;
+}
+
+// What there is to say of an animation, as far as the browser tells; createImageBitmap takes its first.
+async function first_of(file) {
+  if (!(await globalThis.ImageDecoder?.isTypeSupported(file.type))) return "";
+  const { tracks } = new ImageDecoder({ data: await file.arrayBuffer(), type: file.type });
+  await tracks.ready;
+  const { frameCount } = tracks.selectedTrack;
+  return frameCount > 1 ? `took the first of ${frameCount} pictures` : "";
 }

@@ -61,15 +61,10 @@ export function loading(box, engine, on_wait) {
 // or has no room.
 async function keep_offline() {
   try {
-    const url = new URL("../sw.js", import.meta.url);
-    const registration = await navigator.serviceWorker.register(url);
-    if (registration.active) return true; // a newer version may follow
-    const worker = registration.installing ?? registration.waiting;
-    await new Promise((resolve) => {
-      const check = () => ["activated", "redundant"].includes(worker.state) && resolve();
-      worker.addEventListener("statechange", check);
-      check();
-    });
+    const registration = await navigator.serviceWorker.register(new URL("../sw.js", import.meta.url));
+    const worker = registration.active ?? registration.installing ?? registration.waiting;
+    while (!["activated", "redundant"].includes(worker.state))
+      await new Promise((resolve) => worker.addEventListener("statechange", resolve, { once: true }));
     return worker.state === "activated";
   } catch {
     return false;

@@ -1,6 +1,7 @@
 // The menu of models. It looks which there are when it is opened.
 
-import { reason } from "../runs.js";
+import { make } from "../make.js";
+import { count, reason } from "../runs.js";
 
 // element: holds the markup of models.html.
 export function mount(element, { engine, about }) {
@@ -14,8 +15,8 @@ export function mount(element, { engine, about }) {
     try {
       const models = await engine.models();
       const out = models.filter(({ problem }) => problem).length;
-      const count = models.length - out;
-      said.textContent = `${count} model${count === 1 ? "" : "s"}${out ? `, ${out} left out` : ""}`;
+      const left_out = out ? `, ${out} left out` : "";
+      said.textContent = `${count(models.length - out, "model")}${left_out}`;
       list.replaceChildren(...models.map(entry));
     } catch (error) {
       said.textContent = reason(error);
@@ -23,18 +24,10 @@ export function mount(element, { engine, about }) {
   }
 
   function entry({ name, problem }) {
-    const item = document.createElement("li");
-    const title = document.createElement(problem ? "span" : "a");
-    title.textContent = name;
+    const title = make(problem ? "span" : "a", { textContent: name });
     if (!problem) title.href = `?${new URLSearchParams({ model: name })}`;
     if (name === about.model) title.setAttribute("aria-current", "page");
-    item.append(title);
-    if (problem) {
-      const why = document.createElement("small");
-      why.textContent = `Left out. ${problem}`;
-      item.append(why);
-    }
-    return item;
+    return make("li", {}, title, problem ? make("small", {}, `Left out. ${problem}`) : "");
   }
 
   const close = ({ target }) => menu.contains(target) || (menu.open = false);

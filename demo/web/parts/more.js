@@ -1,5 +1,6 @@
 // More like this: the same settings with other seeds, drawn together, step by step.
 
+import { button, make } from "../make.js";
 import { address, bytes_of } from "../pictures.js";
 import { reason } from "../runs.js";
 
@@ -54,28 +55,27 @@ export function mount(element, { store, engine, tab, about }) {
 
   function show() {
     const { seeds = Array(SEEDS).fill(), pictures = [] } = store.more ?? {};
-    $(".pictures").replaceChildren(...seeds.map(button));
+    $(".pictures").replaceChildren(...seeds.map(place));
     pictures.forEach((picture, i) => put(i, picture));
     mark();
   }
 
-  function button(seed) {
-    const button = document.createElement("button");
-    Object.assign(button, { type: "button", disabled: true });
-    if (seed === undefined) return button; // its position is kept
-    const name = Object.assign(document.createElement("span"), { textContent: seed });
-    button.setAttribute("aria-label", `Seed ${seed}: make it the main picture`);
-    button.append(Object.assign(new Image(), { alt: "" }), name);
-    button.addEventListener("click", () => tab.draw({ ...store.more.settings, seed }));
-    return button;
+  // A button for a seed; for none its place is kept.
+  function place(seed) {
+    if (seed === undefined) return button("", null, { disabled: true });
+    const made = button("", () => tab.draw({ ...store.more.settings, seed }), {
+      disabled: true,
+      "aria-label": `Seed ${seed}: make it the main picture`,
+    });
+    made.append(make("img", { alt: "" }), make("span", { textContent: seed }));
+    return made;
   }
 
   // The picture that is the main one now
   function mark() {
     [...$(".pictures").children].forEach((button, i) => {
       const is_main = is_same(store.more) && store.more.seeds[i] === store.run.settings.seed;
-      if (is_main) button.setAttribute("aria-current", "true");
-      else button.removeAttribute("aria-current");
+      button.setAttribute("aria-current", Boolean(is_main));
     });
   }
 

@@ -1,6 +1,7 @@
 // The step player: shows the run of the store. Playing and scrubbing ask the engine for nothing.
 
 import { copied, download, link_to } from "../files.js";
+import { playback } from "../playback.js";
 import { done_in, is_busy } from "../runs.js";
 import { views } from "./views.js";
 
@@ -21,8 +22,8 @@ export function mount(element, { store, engine }) {
   let shown = -1; // index of the step on the screens
   let shownAt = 0; // when it got there
   let following = false; // each new step is shown when it comes, until somebody scrubs
-  let playing = false;
   let ticking = false;
+  const replay = playback($(".play"), scrubber, { begin: play, seek });
 
   // What the store says
 
@@ -31,7 +32,7 @@ export function mount(element, { store, engine }) {
     run = store.run;
     if (!run.is_live) shown = -1;
     following = !run.is_live;
-    pause();
+    replay.set(false);
     scrubber.max = run.steps;
     screens.begin(run, fits);
     $(".settings").textContent = run.line;
@@ -107,10 +108,10 @@ export function mount(element, { store, engine }) {
     ticking = true;
     requestAnimationFrame(function step() {
       const is_last = shown >= run.pictures.length - 1;
-      const rests = playing && is_last && !run.captions; // a morph that loops goes on
+      const rests = replay.playing && is_last && !run.captions; // a morph that loops goes on
       const waits = shownAt + (rests ? PAUSE_MS : pace()) > performance.now();
-      if (playing && is_last && !is_looping()) pause();
-      if (!element.isConnected || (!playing && (is_last || !following))) {
+      if (replay.playing && is_last && !is_looping()) replay.set(false);
+      if (!element.isConnected || (!replay.playing && (is_last || !following))) {
         ticking = false;
         return;
       }
@@ -121,7 +122,8 @@ export function mount(element, { store, engine }) {
 
   function pace() {
     const pictures = run.steps + 1; // the start has one, too
-    if (playing) return Math.min(REPLAY_STEP_MS, REPLAY_MS / pictures) / Number($(".speed").value);
+    if (replay.playing)
+      return Math.min(REPLAY_STEP_MS, REPLAY_MS / pictures) / Number($(".speed").value);
     return stillness.matches ? 0 : RUN_MS / pictures;
   }
 
@@ -135,8 +137,7 @@ export function mount(element, { store, engine }) {
 
   function play_on() {
     take(null);
-    playing = true;
-    set_play_button();
+    replay.set(true);
     tick();
   }
 
@@ -147,30 +148,13 @@ export function mount(element, { store, engine }) {
     store.set({ at: index === run.steps ? null : index });
   }
 
-  function pause() {
-    playing = false;
-    set_play_button();
-  }
-
-  function set_play_button() {
-    $(".play").setAttribute("aria-label", playing ? "Pause" : "Play");
-    $(".play").toggleAttribute("data-playing", playing);
+  function seek(index) {
+    take(index);
+    if (run.pictures.length) show(Math.min(index, run.pictures.length - 1));
   }
 
   const is_looping = () => $(".loop").getAttribute("aria-pressed") === "true";
-  const toggle = () => (playing ? pause() : play());
 
-  $(".play").addEventListener("click", toggle);
-  scrubber.addEventListener("keydown", (event) => {
-    if (event.key !== " ") return;
-    event.preventDefault();
-    toggle();
-  });
-  scrubber.addEventListener("input", () => {
-    pause();
-    take(Number(scrubber.value));
-    if (run.pictures.length) show(Math.min(Number(scrubber.value), run.pictures.length - 1));
-  });
   // The arrow keys step wherever in the player the focus is.
   player.addEventListener("keydown", ({ key, target }) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[key];
@@ -180,7 +164,7 @@ export function mount(element, { store, engine }) {
   });
   $(".loop").addEventListener("click", () => {
     $(".loop").setAttribute("aria-pressed", !is_looping());
-    if (is_looping() && !playing) play();
+    if (is_looping() && !replay.playing) play();
   });
 
   // Files and the link

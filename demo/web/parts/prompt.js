@@ -1,6 +1,7 @@
 // What stands under the prompts: examples to press, and in their place what is wrong.
 
 import { open_fold } from "../layout.js";
+import { button, make } from "../make.js";
 
 const FIELDS = { prompt: "prompt", negative_prompt: "negative prompt" };
 
@@ -34,23 +35,13 @@ export function mount(element, { store, tab, about, language }) {
   }
 
   function item(name, { text, word, nearest, start, end }) {
-    const line = document.createElement("li");
-    line.append(nearest ? `${text} Nearest:` : text);
-    if (!nearest) return line;
+    if (!nearest) return make("li", {}, text);
     const mend = () => {
       const { value } = input(name);
       write(name, value.slice(0, start) + nearest + value.slice(end));
     };
-    line.append(button(nearest, mend, `Write ${nearest} instead of ${word}`));
-    return line;
-  }
-
-  function button(text, press, name = text) {
-    const made = Object.assign(document.createElement("button"), { type: "button" });
-    made.textContent = text;
-    made.setAttribute("aria-label", name);
-    made.addEventListener("click", press);
-    return made;
+    const named = { "aria-label": `Write ${nearest} instead of ${word}` };
+    return make("li", {}, `${text} Nearest:`, button(nearest, mend, named));
   }
 
   function write(name, text) {

@@ -1,5 +1,7 @@
 // Questions that a grid answers: each sets the axes and draws it.
 
+import { button, make } from "../make.js";
+
 const WHAT = "A grid of pictures that differ in two values, all else the same.";
 const AXES = ["across", "across_values", "down", "down_values"];
 
@@ -11,21 +13,17 @@ export function mount(element, { store, tab, about }) {
   const axes = () => JSON.stringify(AXES.map((name) => store.controls[name]));
 
   function tell(title, text) {
-    const bold = Object.assign(document.createElement("b"), { textContent: title });
-    lesson.replaceChildren(...(title ? [bold, " "] : []), text);
+    lesson.replaceChildren(...(title ? [make("b", {}, title), " "] : []), text);
     told = axes();
   }
 
-  const buttons = about.lessons.map(([title, text, ...values]) => {
-    const button = Object.assign(document.createElement("button"), { type: "button" });
-    button.textContent = title;
-    button.addEventListener("click", () => {
+  const buttons = about.lessons.map(([title, text, ...values]) =>
+    button(title, () => {
       tab.set(Object.fromEntries(AXES.map((name, i) => [name, values[i]])));
       tell(title, text);
       tab.runs.start(tab.request);
-    });
-    return button;
-  });
+    }),
+  );
   element.querySelector(".questions").replaceChildren(...buttons);
   const [first] = about.lessons;
   tell(...(store.moved ? ["", WHAT] : first));

@@ -2,11 +2,10 @@
 // file that is dropped on the page.
 
 import { copied, download, link_to, title_of } from "../files.js";
+import { make } from "../make.js";
 import { command, python } from "../reproduce.js";
 import { reason } from "../runs.js";
 
-const SIZES = { "": "As it fits", 4: "112 pixels", 8: "224 pixels", 16: "448 pixels" };
-const SPEEDS = { 40: "Fast", 80: "As in the player", 160: "Slow", 320: "Very slow" }; // ms a step
 const MAX_FILE = 4e6; // bytes
 
 // element: holds the markup of takeaway.html.
@@ -15,16 +14,10 @@ export function mount(element, { store, engine, tab, about }) {
 
   // What is chosen
 
-  const option = (value, text) =>
-    Object.assign(document.createElement("option"), { value, textContent: text });
-
-  function choice(format, i) {
-    const label = document.createElement("label");
-    const input = document.createElement("input");
-    Object.assign(input, { type: "radio", name: "format", value: format, checked: i === 0 });
-    label.append(input, title_of(format));
-    return label;
-  }
+  const choice = (format, i) => {
+    const input = { type: "radio", name: "format", value: format, checked: i === 0 };
+    return make("label", {}, make("input", input), title_of(format));
+  };
 
   const chosen = () => ({
     format: $("[name=format]:checked").value,
@@ -36,8 +29,8 @@ export function mount(element, { store, engine, tab, about }) {
   // Sets a choice; a file may say what is not offered.
   function set(select, value, text) {
     const is_known = [...select.options].some((option) => option.value === `${value}`);
-    if (!is_known) select.append(option(value, text));
-    select.value = `${value}`;
+    if (!is_known) select.append(make("option", { value }, text));
+    select.value = value;
   }
 
   function set_choices({ format, show, scale, frame_ms }) {
@@ -94,10 +87,6 @@ export function mount(element, { store, engine, tab, about }) {
   // What the person does
 
   $(".choices").append(...engine.formats.denoise.filter((format) => format !== "png").map(choice));
-  $(".scale").append(...Object.entries(SIZES).map(([value, text]) => option(value, text)));
-  $(".scale").value = "";
-  $(".speed").append(...Object.entries(SPEEDS).map(([value, text]) => option(value, text)));
-  $(".speed").value = 80;
   $(".file").addEventListener("change", changed);
   $(".file").addEventListener("submit", (event) => {
     event.preventDefault();

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,8 +43,3 @@ def node():
         return json.loads(done.stdout)
 
     return node
-
-
-def unquoted(message):
-    """An error message up to the value that it quotes, which each language writes in its way."""
-    return re.split(r", not |[\"'\[]", message)[0]

@@ -3,8 +3,6 @@
 import { LatentDiffusion } from "../../../demo/web/engine/latent_diffusion.js";
 import { promptLanguage } from "../../../demo/web/engine/vocabulary.js";
 
-export { guided_denoiser } from "../../../demo/web/engine/guidance.js";
-
 export function made_up(about) {
   const { vocabulary } = about;
   return new LatentDiffusion(about, new MadeUp(vocabulary.places), promptLanguage(vocabulary));

@@ -1,18 +1,14 @@
-"""latent_diffusion.js, samplers.js and guidance.js: each step is that of Python, with networks that
-are closed formulas, the same in both languages."""
+"""latent_diffusion.js and what it is made of: each step is that of Python, with networks that are
+closed formulas, the same in both languages."""
 
 import itertools
 
 import numpy as np
 import pytest
-import torch
 
 from ldm_core import SAMPLERS
-from ldm_core.diffusion.guidance import guided_denoiser
 from ldm_core.diffusion.noise_schedule import SPACINGS
-from ldm_core.diffusion.randomness import gaussian_noise
 
-from ...conftest import context_of
 from .conftest import MADE_UP
 from .made_up import about, made_up
 
@@ -40,8 +36,10 @@ GUIDANCE = [
     {"negative": "thin", "guidance_rescale": 0.7},
     {"negative": ["thin", 4, 3], "sampler": "heun"},
     {"style": {"width": 0.25, "stroke": 0.7}, "asked": ["seven leaning left", None, 3]},
-    {"asked": [None, -1, ""], "guidance_scale": 7},
+    {"asked": [None, ""], "guidance_scale": 7},
     {"asked": ["three"], "negative": 3, "guidance_scale": 7},
+    {"asked": [None], "negative": "leaning left", "style": {"lean": -0.5}, "guidance_scale": 7},
+    {"asked": ["Narrow, upright 9", "", 0], "negative": ["thin", "wide", None]},
 ]
 DENOISE = """async ({ made_up }, { about, cases }) => {
   const results = [];
@@ -82,36 +80,47 @@ def same(found, wanted, case=""):
     return True
 
 
-@pytest.mark.parametrize("rescale", [0, 0.5])
-def test_images_at_different_times_are_guided_each_by_its_own(node, rescale):
-    times = torch.tensor([0.2, 0.4, 0.55, 0.7, 0.71])
-    x_t = gaussian_noise(range(5), 0, (4, 8, 8))
-    model = made_up()
-    options = {"guidance_scale": 3, "guidance_rescale": rescale, "guidance_interval": (0.4, 0.7)}
-    denoise = guided_denoiser(
-        model.backend.predictor,
-        context_of(model.conditioning, [3] * 5),
-        model.schedule,
-        model.settings(**options),
-    )
-    found = node(
-        MADE_UP,
-        """async ({ made_up, guided_denoiser }, { about, options, x_t, t }) => {
-          const { network, conditioning, schedule, ...model } = made_up(about);
-          const predictor = (conditions) => {
-            const each = conditions.map(({ rows, amounts }) => network.context(rows, amounts));
-            return (x_t, t) => each.map((context) => network.predict(x_t, t, context));
-          };
-          const settings = { ...model.defaults, ...options };
-          const context = conditioning.context(t.map(() => 3));
-          const denoise = guided_denoiser(predictor, context, schedule, settings);
-          return denoise(Float32Array.from(x_t), Float32Array.from(t));
-        }""",
-        {
-            "about": about(model),
-            "options": options,
-            "x_t": x_t.flatten().tolist(),
-            "t": times.tolist(),
-        },
-    )
-    same(found, denoise(x_t, times))
+# Heun's method asks for two predictions in a step, but the last; all prompts are read once, before.
+STOP = """async ({ made_up }, { about, how }) => {
+  const model = made_up(about), { network } = model, controller = new AbortController();
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => controller.abort();
+  const predict = network.predict;
+  network.predict = (...given) => {
+    if (how === "fourth" && network.asked.length === 4) controller.abort();
+    if (how === "message") port2.postMessage(null);
+    return predict.apply(network, given);
+  };
+  if (how === "before") controller.abort();
+  const { signal } = controller;
+  const options = { sampler: "heun", steps: 20, guidance_scale: 1, seeds: [1], signal };
+  let last = -1, name = null;
+  try {
+    for await (const { index } of model.denoise([7], options)) last = index;
+  } catch (error) {
+    name = error.name;
+  }
+  port1.close();
+  return { name, last, calls: network.asked.length };
+}"""
+
+
+@pytest.mark.parametrize(
+    ("how", "name", "last", "calls"),
+    [
+        ("never", None, 20, 1 + 39),
+        ("before", "AbortError", 0, 0),
+        ("fourth", "AbortError", 1, 1 + 4),
+        ("message", "AbortError", 0, 1 + 1),  # it is heard although the network never waits
+    ],
+)
+def test_a_signal_stops_within_a_step(node, how, name, last, calls):
+    found = node(MADE_UP, STOP, {"about": about(made_up()), "how": how})
+    assert found == {"name": name, "last": last, "calls": calls}
+
+
+def test_what_is_no_number_is_no_picture(node):
+    decode = """async ({ made_up }, about) => made_up(about)
+      .decode(new Float32Array(256).fill(NaN)).catch(({ message }) => message)"""
+    message = node(MADE_UP, decode, about(made_up()))
+    assert message.startswith("The latents hold NaN or infinity, which are no picture.")

@@ -7,15 +7,15 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ldm_core import InputError
-from ldm_core.files.drawings import as_mask, digit_in
+from ldm_core.files.drawings import digit_in
 
 from ...files.test_drawings import BESIDE, BORDER, MARK, MARKS, on_paper, seen_by_a_camera
 
 STROKES = [(40, 40), (110, 40), (60, 130)], [(50, 30), (110, 60), (60, 120), (110, 130)]
-READ = """(drawings, { read, cases }) => cases.map(({ grey, width, height }) => {
+READ = """({ digit_in }, cases) => cases.map(({ grey, width, height }) => {
   const greys = Uint8Array.from(atob(grey), (letter) => letter.charCodeAt(0));
   try {
-    return drawings[read](greys, width, height);
+    return digit_in(greys, width, height);
   } catch ({ name, message }) {
     return `${name}: ${message}`;
   }
@@ -76,26 +76,22 @@ def scenes():
         yield seen_by_a_camera(add(on_paper(digit)))
 
 
-def answers(node, read, pictures):
-    given = [
-        {"grey": base64.b64encode(p.tobytes()).decode(), "width": p.shape[1], "height": p.shape[0]}
-        for p in pictures
-    ]
-    return node("drawings.js", READ, {"read": read, "cases": given})
-
-
-def python(read, picture):
+def python(picture):
     try:
-        return read(picture)
+        return digit_in(picture)
     except InputError as error:
         return f"InputError: {error}"
 
 
 def test_digits_are_those_of_python_to_one_grey_level_and_so_are_the_notes(node):
-    pictures = [*cases(), *scenes()]
-    found, notes = answers(node, "digit_in", pictures), set()
+    pictures, notes = [*cases(), *scenes()], set()
+    given = [
+        {"grey": base64.b64encode(p.tobytes()).decode(), "width": p.shape[1], "height": p.shape[0]}
+        for p in pictures
+    ]
+    found = node("drawings.js", READ, given)
     for i, (picture, one) in enumerate(zip(pictures, found, strict=True)):
-        wanted = python(digit_in, picture)
+        wanted = python(picture)
         if isinstance(wanted, str):
             assert one == wanted, i
         else:
@@ -105,16 +101,6 @@ def test_digits_are_those_of_python_to_one_grey_level_and_so_are_the_notes(node)
             notes.add(one["note"])
     assert notes >= {"", BORDER, MARK, MARKS, f"{BORDER} and 3 small marks"}
     assert 4 < sum(isinstance(one, str) for one in found) < 12
-
-
-@pytest.mark.parametrize("times", [1, 3])
-def test_masks_are_those_of_python(node, times):
-    rng = np.random.default_rng(times)
-    mask = rng.integers(0, 256, (28 * times, 28 * times)).astype(np.uint8)
-    pictures = [mask, mask[:-1], mask[:, :-1]]
-    for picture, one in zip(pictures, answers(node, "as_mask", pictures), strict=True):
-        wanted = python(as_mask, picture)
-        assert one == (wanted if isinstance(wanted, str) else (wanted * 255).flatten().tolist())
 
 
 def test_greys_are_those_of_pillow_and_transparent_areas_contrast(node):

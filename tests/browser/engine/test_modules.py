@@ -13,13 +13,9 @@ MODULES = sorted(ENGINE.glob("*.js"))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_imports_only_those_beside_it(path):
-    for name in re.findall(r"\bfrom \"(.*)\"", path.read_text(encoding="utf-8")):
+def test_a_module_imports_those_beside_it_and_only_some_need_a_browser(path):
+    code = path.read_text(encoding="utf-8")
+    for name in re.findall(r"\bfrom \"(.*)\"", code):
         assert name.startswith("./") or (path.name, name) in OUTSIDE
         assert "packages" in name or (ENGINE / name).is_file()
-
-
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_only_those_of_browsers_need_one(path):
-    code = path.read_text(encoding="utf-8")
     assert bool(re.search(ELSEWHERE, code)) <= (path.name in OF_BROWSERS)

@@ -36,21 +36,8 @@ GREYS = "Q" * 1045 + "A=="  # 784 greys, of which the last is another
 HALF = "/" * 522 + "8" + "A" * 523 + "=="
 VALUES = {  # of each name, the first half right
     "label": [
-        "7",
-        "3",
-        "any",
-        "*",
-        "ANY",
-        "07",
-        "4-4",
-        7,
-        "12",
-        "0-3",
-        "b",
-        "é",
-        "e\u0301",
-        "",
-        1.5,
+        *("7", "3", "any", "*", "ANY", "07", 7),
+        *("12", "0-3", "b", "é", "e\u0301", "", 1.5),
     ],
     "guidance_scale": [3.5, 0, 1, 2, 0.25, 11, -1, "x", True],
     "steps": [12, 1, 3, 100, 0, 101, 2.5, "many"],

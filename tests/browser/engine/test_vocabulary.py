@@ -22,7 +22,7 @@ TYPED = str.maketrans("07abe.:'- ", "\uff10\uff17\uff41\uff42\uff45\uff0e\uff1a\
 READ = """async ({ promptLanguage }, { vocabulary, prompts }) => {
   const language = promptLanguage(vocabulary);
   const { TextConditioning } = await import(new URL("conditioning.js", process.argv[1]));
-  const conditioning = new TextConditioning([], vocabulary, language);
+  const conditioning = new TextConditioning(vocabulary, language);
   const refusal = (prompt) => {
     try {
       conditioning.places([prompt]);

@@ -8,12 +8,12 @@ from hosting.browser import launch
 
 # Loads the engine of the site that the page is on, and keeps it as `engine`. It stands here since
 # what a page evaluates is no module, and so has no imports.
-LOAD = """async ({ base, workers }) => {
+LOAD = """async (base) => {
   const { WorkerEngine } = await import(`${base}engine/worker_engine.js`);
   const html = await (await fetch(base)).text();
   const page = new DOMParser().parseFromString(html, "text/html");
   const about = JSON.parse(page.querySelector("#about").textContent);
-  window.engine = new WorkerEngine(`${base}model/`, about, { workers });
+  window.engine = new WorkerEngine(`${base}model/`, about);
   window.progress = [];
   try {
     await engine.load((at) => progress.push(at));
@@ -23,26 +23,20 @@ LOAD = """async ({ base, workers }) => {
 }"""
 
 
-@pytest.fixture(scope="session")
-def small_site(export, weights):
-    """The folder of a site with small networks and random weights."""
-    return export(weights)
-
-
 @contextmanager
-def engine_page(browser, base, workers=1):
+def engine_page(browser, base):
     """A page of its own with an engine, see `load_engine`."""
     context = browser.new_context()
-    yield load_engine(context, base, workers)
+    yield load_engine(context, base)
     context.close()
 
 
-def load_engine(context, base, workers=1):
+def load_engine(context, base):
     """A page on a site, with its `engine`; if that did not load, `page.error` says why."""
     page = context.new_page()
     page.set_default_timeout(60_000)  # a slow machine is no failure
     page.goto(f"{base}model/model.json")  # a page of the site that begins nothing of its own
-    page.error = page.evaluate(LOAD, {"base": base, "workers": workers})
+    page.error = page.evaluate(LOAD, base)
     return page
 
 

@@ -1,38 +1,28 @@
 """The pictures of the static site beside Python's: python -m tests.browser.site.parity SITE.
 
-Serves a site that was exported with the weights of this repository, has a browser draw on it, and
-prints how many grey levels the pictures are apart. Any browser will do: it needs to open an
-address, and no driver.
+Serves a site that was exported with the weights of this repository, has Chromium draw 100 pictures
+on it, and prints how many grey levels they are apart.
 """
 
 import argparse
-import json
-import queue
 import random
-import shlex
-import subprocess
-import tempfile
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
+from playwright.sync_api import sync_playwright
 
+from hosting.browser import launch
 from ldm_core import SAMPLERS, LatentDiffusion
 from ldm_core.output.file_settings import FileSettings, picture_text, prompt_of
 from ldm_core.output.steps import steps_of, steps_of_morph
 
 from ...conftest import ROOT
-from ..hosting import Handler, hosting
+from ..hosting import hosting
+from .conftest import engine_page
 
-WAIT_S = 900
-
-PROMPTS = [
-    "a bold seven leaning left",
-    "thin narrow eight",
-    "wide three",
-    "leaning right",
-]
+PROMPTS = ["a bold seven leaning left", "thin narrow eight", "wide three", "leaning right"]
 # Draws what it is asked for, and returns the last picture of each, or all images of a morph.
 DRAW = """async (requests) => {
   const pictures = [];
@@ -44,21 +34,6 @@ DRAW = """async (requests) => {
   }
   return pictures;
 }"""
-PAGE = """<!doctype html><title>Drawing</title><script type="module">
-const { requests, workers } = GIVEN;
-let result;
-try {
-  const { WorkerEngine } = await import("./engine/worker_engine.js");
-  const html = await (await fetch("./index.html")).text();
-  const page = new DOMParser().parseFromString(html, "text/html");
-  const about = JSON.parse(page.querySelector("#about").textContent);
-  globalThis.engine = new WorkerEngine("model/", about, { workers });
-  result = await (DRAW)(requests);
-} catch ({ name, message }) {
-  result = `${name}: ${message}`;
-}
-await fetch("", { method: "POST", body: JSON.stringify(result) });
-</script>"""
 
 
 def requests(model: LatentDiffusion, count: int) -> list[dict]:
@@ -146,51 +121,18 @@ def kind_of(request: dict) -> str:
     return next((kind for name, kind in names.items() if name in request), "noise")
 
 
-def drawn_by(browser: str, site: Path, asked: list[dict], workers: int) -> list | str:
-    """The pictures that a browser draws, or its error. {} in the command is an empty folder."""
-    given = json.dumps({"requests": asked, "workers": workers})
-    page = PAGE.replace("DRAW", DRAW).replace("GIVEN", given)
-    results = queue.SimpleQueue()
-
-    class Drawing(Handler):
-        def do_GET(self):
-            if self.path == "/drawing.html":
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html")
-                self.end_headers()
-                self.wfile.write(page.encode())
-            else:
-                super().do_GET()
-
-        def do_POST(self):
-            results.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-    with hosting(site, Drawing) as base, tempfile.TemporaryDirectory() as folder:
-        command = [part.replace("{}", folder) for part in shlex.split(browser)]
-        process = subprocess.Popen([*command, f"{base}drawing.html"], stderr=subprocess.DEVNULL)
-        try:
-            return results.get(timeout=WAIT_S)
-        finally:
-            process.terminate()
-            process.wait()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    add = parser.add_argument
-    add("site", type=Path, help="what the export has made")
-    add("--count", type=int, default=100, help="pictures (100)")
-    add("--workers", type=int, default=1)
-    add("--browser", default="chromium --headless --no-sandbox --disable-gpu --user-data-dir={}")
+    parser.add_argument("site", type=Path, help="what the export has made")
     args = parser.parse_args()
-    model = LatentDiffusion.load(ROOT / "weights", backend="torch")
-    asked = requests(model, args.count)
-    pictures = drawn_by(args.browser, args.site, asked, args.workers)
-    if isinstance(pictures, str):
-        raise SystemExit(pictures)
-    found = Counter()
+    model, found = LatentDiffusion.load(ROOT / "weights", backend="torch"), Counter()
+    asked = requests(model, 100)
+    with (
+        sync_playwright() as playwright,
+        hosting(args.site) as base,
+        engine_page(launch(playwright), base) as page,
+    ):
+        pictures = page.evaluate(DRAW, asked)
     for request, one in zip(asked, pictures, strict=True):
         level = apart(model, request, one)
         found[kind_of(request), level] += 1
