@@ -23,12 +23,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from ldm_core import InputError, UserError
+from ldm_core.checks import check_whole
 
 from . import grid, inside
 from .about import Examples, about
 from .draw import look
 from .grid import Grid
-from .lines import BusyError, Line, Lines, Stream
+from .lines import Line, Lines, Stream
 from .models import Models
 from .reproduce import Wanted, checked, opened
 from .request import Request
@@ -36,9 +37,10 @@ from .run import Runner
 from .web_files import WEB
 
 MAX_BODY = 6_000_000  # bytes of a call: a file to be opened has at most 4 MB, and 4/3 of it here
+MAX_AT = 1000  # of the step to be glanced at: controls may have other steps by now
 AT_FAULT = "Something went wrong on the server. Its log says what."
 NOT_KEPT = {"Cache-Control": "no-cache"}
-STATUS = {InputError: 422, BusyError: 503}  # of refusals; others are 500
+STATUS = {InputError: 422, UserError: 503}  # of refusals; faults are 500
 Message = dict[str, Any]
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ def denoise(runner: Runner, request: Request) -> Iterator[Message]:
 
 def glance(runner: Runner, body: Message) -> Message:
     request, at = checked(runner.model, "denoise", body.get("request")), body.get("at")
-    step = runner.preview(request, at if isinstance(at, int) else None)
+    step = runner.preview(request, None if at is None else check_whole("at", at, 0, MAX_AT))
     said = {"steps": step.steps, "pictures": [step.to_list()]}
     return runner.named(request.header() | said)
 
@@ -68,6 +70,18 @@ def _file(runner: Runner, body: Message) -> Response:
     return Response(wanted.content(runner), media_type=wanted.media_type(), headers=headers)
 
 
+def _json(value: Any) -> bytes:
+    """In ASCII: the name of a class, and what a refusal repeats, may be no text in UTF-8."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+class Json(JSONResponse):
+    """An answer in `_json`."""
+
+    def render(self, content: Any) -> bytes:
+        return _json(content)
+
+
 def _refusable(handler: Callable) -> Callable:
     """Answer errors with a status and {"error": {"name", "message"}}."""
 
@@ -76,7 +90,7 @@ def _refusable(handler: Callable) -> Callable:
             return await handler(call)
         except Exception as error:
             status = next((s for type_, s in STATUS.items() if isinstance(error, type_)), 500)
-            return JSONResponse({"error": _said_of(error)}, status)
+            return Json({"error": _said_of(error)}, status)
 
     return answer
 
@@ -116,8 +130,7 @@ class _Events(StreamingResponse):
 
 
 def _event(message: Message) -> bytes:
-    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-    return f"data: {text}\n\n".encode()
+    return b"data: %b\n\n" % _json(message)
 
 
 def _merged(messages: list[Message]) -> list[Message]:
@@ -197,21 +210,20 @@ class Api:
             raise InputError(f"There is no engine/{name:.80}, only {names}.")
         line, answer = self.answers[name]
         found = await done(line, partial(answer, await self.runner(take_model(body)), body))
-        return found if isinstance(found, Response) else JSONResponse(found)
+        return found if isinstance(found, Response) else Json(found)
 
     async def _menu(self, call: Call) -> Response:
-        return JSONResponse(await asyncio.to_thread(self.models.menu))
+        return Json(await asyncio.to_thread(self.models.menu))
 
     async def _about(self, call: Call) -> Response:
         runner = await self.runner(call.query_params.get("model"))
         known = await done(self.lines.previews, partial(about, runner, self.models.several))
-        # Escaped, as the name of a class may be no text.
-        return Response(json.dumps(known), media_type="application/json", headers=NOT_KEPT)
+        return Json(known, headers=NOT_KEPT)
 
     async def _data(self, call: Call) -> Response:
         runner = await self.runner(call.query_params.get("model"))
         drawn = self.examples.get(call.path_params["name"], runner)
-        return JSONResponse(await asyncio.wrap_future(drawn), headers=NOT_KEPT)
+        return Json(await asyncio.wrap_future(drawn), headers=NOT_KEPT)
 
 
 async def _body(call: Call) -> Message:
@@ -236,8 +248,7 @@ async def done(line: Line, work: Callable[[], Any]) -> Any:
 
 def take_model(body: Message) -> Any:
     """Take the name of a model out of a call. Settings hold it, too, so it may stand in a part."""
-    found = body.pop("model", None)
-    for part in (body.get("request"), body.get("fixed")):
-        if isinstance(part, dict):
-            found = take_model(part) or found
-    return found
+    parts = [body, body.get("request"), body.get("fixed")]
+    parts += [part.get("fixed") for part in parts[1:2] if isinstance(part, dict)]
+    found = [part.pop("model", None) for part in parts if isinstance(part, dict)]
+    return next(filter(None, reversed(found)), None)

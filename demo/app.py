@@ -30,6 +30,7 @@ with proxies_set_aside():
     import gradio as gr
 
 import torch  # noqa: E402
+from PIL import Image  # noqa: E402
 
 from demo.about import about  # noqa: E402
 from demo.api import Api  # noqa: E402
@@ -50,6 +51,7 @@ PAGE = """window.page = import(new URL("web/gradio.js", new URL(
   location.pathname.replace(/\\/?$/, "/"), location.origin)));"""
 MAX_SESSIONS = 100  # of scripts that Gradio remembers; visitors of the page have none
 MAX_CALLS = 100  # of scripts at once: more than the waiting lines hold, which refuse the rest
+MAX_PIXELS = 16_000_000  # of a picture: one of a few kB may have them, and several come at once
 MAX_UPLOAD = "1mb"  # by Gradio's own way, which the page does not use
 
 
@@ -110,11 +112,13 @@ def _serve(args: argparse.Namespace) -> None:
     # gains little for one image on an idle machine. On a busy machine the threads wait for each
     # other at every layer, and a run takes minutes.
     torch.set_num_threads(1)
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     if SPACES:
         models.first.elsewhere = drawn_on_lent_gpu(SPACES, models.first.folder)
-    folder = own_folder()
-    page, options = build(models)
-    serve(page, models, args.host, args.port, folder, args.share, **options)
+    with own_folder() as folder:
+        page, options = build(models)
+        options["mcp_server"] = args.mcp
+        serve(page, models, args.host, args.port, folder, args.share, **options)
 
 
 def _load(args: argparse.Namespace, folder: Path, name: str) -> Runner:
@@ -130,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="cpu", help="auto (a GPU if there is one), cpu, cuda or cuda:N (cpu)")
     add("--backend", choices=BACKENDS, default="auto", help="what runs the model (%(default)s)")
     add("--share", action="store_true", help="also open a public link, by Gradio")
+    add("--mcp", action="store_true", help="also serve assistants, by the Model Context Protocol")
     return parser
 
 

@@ -28,6 +28,7 @@ class Picture(Kind):
     """A picture of a digit: a file as a data URI, or its 784 greys in base64."""
 
     word = "picture"
+    allowed = "an image file of 1 MB at most as a data URI, or 784 greys of 8 bits in base64"
 
     def check(self, title: str, value: Any) -> str:
         return picture_text(_drawing(title, value).digit)
@@ -38,6 +39,7 @@ class Mask(Kind):
     """White is kept, black is redrawn."""
 
     word = "mask"
+    allowed = "a picture of 28 x 28 pixels, or a whole multiple of that"
 
     def check(self, title: str, value: Any) -> str:
         mask = _read(title, value, read_mask, as_mask)

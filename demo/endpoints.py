@@ -1,17 +1,21 @@
 """Gradio's endpoints for scripts, which answer with files."""
 
+import asyncio
 import inspect
 import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import gradio as gr
 from fastapi import Depends, HTTPException
 from fastapi import Request as HTTPRequest
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from gradio_client.client import Job
+from gradio_client.utils import is_file_obj, traverse
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Receive, Scope, Send
@@ -32,17 +36,16 @@ RETURNS = (
     "settings, which draw the same image again."
 )
 OF_REQUESTS = {  # the kind of what is asked, and what scripts read of it
-    "generate": ("denoise", f"Draw one image. {RETURNS}"),
+    "generate": ("denoise", f"Draw one image of a label or a prompt. {RETURNS}"),
     "draw": (
         "draw",
-        "Draw one image from a picture of a digit, start_from, a data URI: re-imagine it "
-        f"(strength), complete it (mask) or edit it (invert: what it shows). {RETURNS}",
+        "Draw one image from a picture of a digit, start_from: re-imagine it (strength), complete "
+        f"it (mask) or edit it (invert: what it shows). {RETURNS}",
     ),
     "morph": (
         "morph",
-        "Morph from point to point (morph: a list of what to draw and its seed, as “3:7”). "
-        "Returns a filmstrip as a PNG, the animation as a GIF, and the settings, which draw the "
-        "same again.",
+        "Morph from point to point. Returns a filmstrip as a PNG, the animation as a GIF, and the "
+        "settings, which draw the same again.",
     ),
 }
 
@@ -59,13 +62,28 @@ def shown_to_people() -> Iterator[None]:
 
 
 class Page(gr.Blocks):
-    """Gradio's page, which also takes calls that leave out the last values.
+    """Gradio's page, with calls that leave out the last values, and tools with several results."""
 
-    Gradio calls `validate_inputs` first of all. It answers too few values with an error that has no
-    message, and ignores what is too many.
-    """
+    def launch(self, *args: Any, **options: Any) -> tuple:
+        """Raises UserError where Gradio would only print why assistants find no tools.
+
+        Without `_results`, Gradio 6.31 gives an assistant that wants no news of the progress one
+        text: that of the list of all results.
+        """
+        launched = super().launch(*args, **options)
+        if self.mcp_error:
+            raise UserError(self.mcp_error)
+        if self.mcp_server_obj:
+            self.mcp_server_obj._execute_tool_without_progress = _results
+        return launched
 
     def validate_inputs(self, block_fn, inputs: list) -> None:
+        """Gradio calls it first of all. It answers too few values, and what looks like a file on
+        the server, with an error that has no message, and ignores what is too many."""
+        try:
+            traverse(inputs, _refuse_file, is_file_obj)
+        except RecursionError as error:
+            raise gr.Error("This is nested too deeply.", print_exception=False) from error
         takes = len(block_fn.inputs)
         parameters = inspect.signature(block_fn.fn).parameters.values()
         inputs += [p.default for p in list(parameters)[len(inputs) :] if p.default is not p.empty]
@@ -74,6 +92,15 @@ class Page(gr.Blocks):
                 f"/{block_fn.api_name} takes {takes} values, not {len(inputs)}.",
                 print_exception=False,
             )
+
+
+def _refuse_file(_: dict) -> NoReturn:
+    raise gr.Error("A path names no picture here: send a data URI.", print_exception=False)
+
+
+async def _results(job: Job) -> list:
+    found = await asyncio.to_thread(job.result)
+    return list(found) if isinstance(found, tuple) else [found]
 
 
 def add_endpoints(api: Api) -> None:
@@ -87,13 +114,22 @@ def add_endpoints(api: Api) -> None:
         down_values: str | list = "",
         fixed: dict | None = None,
     ) -> tuple[gr.FileData, gr.FileData, list]:
-        """Draw a labelled grid of images that differ in one or two values. across, down: the name
-        of a value of /generate, or eta. Their values: a list, or a text with commas. fixed: values
-        of all cells, by name. Returns the grid as a PNG, the animation of its steps as a GIF, and
-        the settings of each cell, row by row."""
+        """Draw a labelled grid of images that differ in one or two values. Returns the grid as a
+        PNG, the animation of its steps as a GIF, and the settings of each cell, row by row.
+
+        Args:
+            across: The value that differs from left to right: one of /generate, or eta.
+            across_values: What it is in each column: a list, or a text with commas.
+            down: The value that differs from top to bottom; “nothing” for a single row.
+            down_values: What it is in each row.
+            fixed: Values of all cells, by name, as /generate takes them.
+        """
         with shown_to_people():
             given = {"across": across, "across_values": across_values, "down": down}
-            given |= {"down_values": down_values, "fixed": fixed and dict(fixed)}
+            given |= {
+                "down_values": down_values,
+                "fixed": dict(fixed) if isinstance(fixed, dict) else fixed,
+            }
             runner, grid = await api.asked("grid", given)
             files = await done(api.lines.grids, lambda: _files(api, runner, grid))
             return *files, [cell.settings() for cell in grid.cells]
@@ -105,11 +141,20 @@ def add_endpoints(api: Api) -> None:
         scale: int | None = None,
         frame_ms: int = FRAME_MS,
     ) -> gr.FileData:
-        """Draw the picture of settings again, into a file that shows its steps. settings: values by
-        name, such as the other endpoints return. format: gif, mp4, webp, apng, strip (all steps in
-        a PNG) or png (the last). show: noisy, estimate, both or latent. scale: 1 to 16 pixels for
-        each pixel. frame_ms: the time of a step."""
+        """Draw the picture of settings again, into a file that shows its steps. Returns the file.
+
+        Args:
+            settings: Values by name, such as the other endpoints take and return.
+            format: One of gif, mp4, webp, apng, strip (all steps in a PNG), png (the last).
+            show: What a step shows: noisy, estimate, both or latent.
+            scale: 1 to 16 pixels for each pixel; left out, what fits.
+            frame_ms: The time of a step, 20 to 60000 milliseconds.
+        """
         with shown_to_people():
+            if not isinstance(settings, dict):
+                raise InputError(
+                    "settings must be values by their names, as /generate returns them."
+                )
             given = dict(settings)
             runner = await api.runner(take_model(given))
             wanted = Wanted.check(runner.model, given, format, show, scale, frame_ms)
@@ -118,7 +163,9 @@ def add_endpoints(api: Api) -> None:
             return _file_data(path)
 
     for name, (kind, about) in OF_REQUESTS.items():
-        gr.api(_of_request(api, kind, about), api_name=name, concurrency_limit=None)
+        endpoint = _of_request(api, kind, about)
+        endpoint.__name__ = name  # of the tool of an assistant
+        gr.api(endpoint, api_name=name, concurrency_limit=None)
     for endpoint in (compare, animation):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
 
@@ -135,17 +182,22 @@ def _of_request(api: Api, kind: str, about: str) -> Callable:
 
     # Gradio reads names, types and defaults of an endpoint from the signature of its function.
     hints, defaults = {}, LEFT_OUT | ({"model": ""} if api.models.several else {})
+    lines = [about, "", "Args:"]
     for name, value in values_of(model, kind).items():
         hints[name] = value.kind.type | None if value.is_optional else value.kind.type
         defaults = {name: value.start} | defaults
-    hints |= {"model": str} if api.models.several else {}
+        info = f"{value.info} ".lstrip()
+        lines.append(f"    {name}: {value.title}. {info}Allowed: {value.kind.allowed}.")
+    if api.models.several:
+        hints["model"] = str
+        lines.append("    model: The name of a model; left out, the first.")
     of_name = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = {
         name: inspect.Parameter(name, of_name, default=defaults[name], annotation=hint)
         for name, hint in hints.items()
     }
     result = tuple[gr.FileData, gr.FileData, dict]
-    endpoint.__doc__ = about
+    endpoint.__doc__ = "\n".join(lines)
     endpoint.__signature__ = inspect.Signature(parameters.values(), return_annotation=result)
     endpoint.__annotations__ = hints | {"return": result}
     return endpoint
@@ -204,11 +256,21 @@ def server_options(api: Api) -> dict[str, Any]:
         try:
             given = await request.json()
             if call[1] and isinstance(given, dict):
-                refuse_unknown(given, inspect.signature(endpoints[call[2]]).parameters)
-        except InputError as error:
-            raise HTTPException(422, str(error)) from error
-        except ValueError as error:
+                takes = inspect.signature(endpoints[call[2]]).parameters
+                refuse_unknown(given, takes)
+                needs = [n for n, p in takes.items() if p.default is p.empty and n not in given]
+                if needs:
+                    raise InputError(f"/{call[2]} needs {', '.join(needs)}.")
+        except InputError as error:  # it repeats names, which may be no text in UTF-8
+            said = str(error).encode(errors="backslashreplace").decode()
+            raise HTTPException(422, said) from error
+        except (ValueError, RecursionError) as error:
             raise HTTPException(422, f"A call must be JSON: {error}") from error
+
+    async def misshapen(request: HTTPRequest, error: RequestValidationError) -> JSONResponse:
+        """FastAPI would repeat what was sent, and fail where that cannot be JSON, such as NaN."""
+        said = {f"{fault['msg']}." for fault in error.errors()}
+        return JSONResponse({"detail": f"This is no call: {' '.join(sorted(said))}"}, 422)
 
     async def at_fault(request: HTTPRequest, fault: Exception) -> JSONResponse:
         """The server writes the traceback into its log itself."""
@@ -217,6 +279,6 @@ def server_options(api: Api) -> dict[str, Any]:
     return {
         "routes": api.routes(),
         "dependencies": [Depends(check_call)],
-        "exception_handlers": {Exception: at_fault},
+        "exception_handlers": {RequestValidationError: misshapen, Exception: at_fault},
         "middleware": [Middleware(PackedPages, compresslevel=6)],
     }

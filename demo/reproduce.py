@@ -1,7 +1,6 @@
 """Files of a request, which know what made them, and the way back from a file to its request."""
 
 import base64
-import binascii
 import importlib.util
 import io
 import tempfile
@@ -131,7 +130,7 @@ def opened(runner: Runner, data: Any, name: Any) -> dict[str, Any]:
         raise InputError(f"{name} is too large: a file may have {MAX_FILE // 10**6} MB at most.")
     try:
         content = base64.b64decode(data.rpartition(",")[2], validate=True)
-    except binascii.Error as error:
+    except ValueError as error:  # of text that is no ASCII, too
         raise InputError(f"{name} must be sent in base64.") from error
     stored = settings_in(io.BytesIO(content), name)
     weights = stored.pop("weights", None)

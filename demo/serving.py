@@ -7,7 +7,8 @@ import socket
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from pathlib import Path
 
@@ -21,7 +22,13 @@ from .environment import proxies_set_aside
 from .lines import Stream
 from .models import Models
 
+try:
+    import fcntl
+except ImportError:  # Windows has none: there, the folders of killed processes stay
+    fcntl = None
+
 FOLDER = "GRADIO_TEMP_DIR"  # names the folder in which ours is made, and tells Gradio of it
+PREFIX = "miniature-stable-diffusion-"  # of the names of our folders
 MAX_FILES = 1000  # of scripts' calls that are kept, 20 to 60 kB each
 TIDY_S = 60  # how often the server looks through what it keeps
 TERMINATED = 143  # exit status
@@ -47,23 +54,55 @@ def check_address(host: str, port: int) -> None:
         ) from error
 
 
-def own_folder() -> Path:
-    """Make a folder for the files of this process, which nobody else may read, and tell Gradio of
-    it through the environment. It lies in $GRADIO_TEMP_DIR, or in the system's folder for temporary
-    files. Raises UserError if none can be made there.
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Make a folder for all files of this process, temporary ones too, which nobody else may read,
+    and tell Gradio of it through the environment. At the end it is removed.
+
+    It lies in $GRADIO_TEMP_DIR, or in the system's folder for temporary files. A process that is
+    killed leaves its folder, but no lock on it, so the next one that starts there removes it.
+    Raises UserError if no folder can be made.
     """
+    above = Path(os.environ.get(FOLDER) or tempfile.gettempdir())
+    with ExitStack() as at_the_end:
+        try:
+            above.mkdir(parents=True, exist_ok=True)
+            with _locked(above):  # a folder that is new, and not locked yet, would look left
+                _remove_left_folders(above)
+                folder = tempfile.mkdtemp(prefix=PREFIX, dir=above)
+                at_the_end.enter_context(_locked(folder))
+        except OSError as error:
+            raise UserError(
+                f"The page has no folder for its files: {error}. "
+                f"Set {FOLDER} to a folder in which you can write."
+            ) from error
+        at_the_end.callback(os.environ.update, {FOLDER: str(above)})
+        at_the_end.callback(setattr, tempfile, "tempdir", tempfile.tempdir)
+        at_the_end.callback(shutil.rmtree, folder, ignore_errors=True)
+        os.environ[FOLDER] = tempfile.tempdir = folder
+        yield Path(folder)
+
+
+def _remove_left_folders(above: Path) -> None:
+    """Remove the folders of pages that have ended without doing so."""
+    for folder in above.glob(f"{PREFIX}*") if fcntl else ():
+        # Suppressed: a page that runs has locked it, or it is another user's.
+        with suppress(OSError), _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked(folder: str | Path, how: int = fcntl and fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold a lock on a folder, which the system takes back when the process ends in any way. Raises
+    OSError where another has it, if `how` says not to wait."""
+    held = os.open(folder, os.O_RDONLY) if fcntl else None
     try:
-        above = os.environ.get(FOLDER)
-        if above:
-            Path(above).mkdir(parents=True, exist_ok=True)
-        folder = tempfile.mkdtemp(prefix="miniature-stable-diffusion-", dir=above)
-    except OSError as error:
-        raise UserError(
-            f"The page has no folder for its files: {error}. "
-            f"Set {FOLDER} to a folder in which you can write."
-        ) from error
-    os.environ[FOLDER] = folder
-    return Path(folder)
+        if fcntl:
+            fcntl.flock(held, how)
+        yield
+    finally:
+        if fcntl:
+            os.close(held)
 
 
 def tidy(folder: Path, max_files: int = MAX_FILES) -> None:
@@ -83,9 +122,9 @@ def serve(
     share: bool = False,
     **options,
 ) -> None:
-    """Serve until the page is closed, or SIGTERM ends the program, and remove the folder then.
+    """Serve until the page is closed, or SIGTERM ends the program.
 
-    options: of `Blocks.launch`. Raises UserError if the page cannot be served.
+    folder: of its files. options: of `Blocks.launch`. Raises UserError if it cannot be served.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))
     try:
@@ -99,12 +138,13 @@ def serve(
             )
         page.app.state_holder = Sessions(page)
         next_look, finished = time.monotonic() + TIDY_S, set()
-        while page.is_running:
-            if time.monotonic() > next_look:
-                tidy(folder)
-                finished = forget_calls(page, finished)
-                next_look = time.monotonic() + TIDY_S
-            time.sleep(0.1)
+        with proxies_set_aside(outside_of=host):  # the tools of assistants call this server, too
+            while page.is_running:
+                if time.monotonic() > next_look:
+                    tidy(folder)
+                    finished = forget_calls(page, finished)
+                    next_look = time.monotonic() + TIDY_S
+                time.sleep(0.1)
     except (OSError, ValueError, ImportError, httpx.HTTPError, httpx.InvalidURL) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"cannot serve at {host}:{port}: {reason}") from error
@@ -115,8 +155,8 @@ def serve(
         if page.server:
             page.server.config.timeout_graceful_shutdown = GRACE_S
         page.close(verbose=False)
-        shutil.rmtree(folder, ignore_errors=True)
         if isinstance(sys.exc_info()[1], SystemExit):
+            shutil.rmtree(folder, ignore_errors=True)
             os._exit(TERMINATED)  # to take Python and its libraries down takes seconds
 
 

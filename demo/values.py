@@ -22,11 +22,12 @@ OF_WORDS = ("prompt", "negative_prompt", *STYLES)  # 0 or empty says nothing
 
 @dataclass(frozen=True)
 class Kind:
-    """What a value may be. word: the name of the kind in the page's JavaScript. type: what scripts
-    are told of it."""
+    """What a value may be. word: the name of the kind in the page's JavaScript. type and allowed:
+    what scripts and assistants are told of it."""
 
     word: ClassVar[str]
     type: ClassVar[type] = str
+    allowed: ClassVar[str]
 
     def check(self, title: str, value: Any) -> Any:
         """Return what a request holds for a value of any type that JSON has.
@@ -49,6 +50,10 @@ class Number(Kind):
     low: float
     high: float
     step: float
+
+    @property
+    def allowed(self) -> str:
+        return f"{self.low} to {self.high}"
 
     def check(self, title: str, value: Any) -> float:
         if type(value) not in (int, float) or not self.low <= value <= self.high:
@@ -99,6 +104,7 @@ class Boolean(Kind):
 
     word = "boolean"
     type = bool
+    allowed = "true or false"
 
     def check(self, title: str, value: Any) -> bool:
         return check_bool(title, value)
@@ -117,6 +123,10 @@ class Choice(Kind):
     word = "choice"
     titles: Mapping[str, str]
     keys: bool = False
+
+    @property
+    def allowed(self) -> str:
+        return f"one of: {', '.join(self.titles)}"
 
     def check(self, title: str, value: Any) -> str:
         return check_choice(title, value, self.titles)
@@ -144,6 +154,11 @@ class Words(Kind):
     word = "words"
     vocabulary: Vocabulary
 
+    @property
+    def allowed(self) -> str:
+        words = ", ".join(spelling for row in self.vocabulary.rows for spelling in row)
+        return f"at most {self.vocabulary.n_positions} of the words {words}"
+
     def check(self, title: str, value: Any) -> str:
         if value is None:  # as files store it
             return ""
@@ -164,6 +179,7 @@ class Shown(Kind):
     """A prompt of what a picture shows; scripts may give a number."""
 
     word = "shown"
+    allowed = "a prompt"
     what: Words
 
     def check(self, title: str, value: Any) -> str:
@@ -176,6 +192,7 @@ class Points(Kind):
 
     word = "points"
     type = list[str]
+    allowed = f"2 to {MAX_POINTS} points, each what to draw, a colon and a seed, as 3:7"
     what: Words
 
     def check(self, title: str, value: Any) -> tuple[str, ...]:
@@ -199,6 +216,10 @@ class Names(Kind):
     word = "names"
     type = list[str]
     known: tuple[str, ...]
+
+    @property
+    def allowed(self) -> str:
+        return f"some of: {', '.join(self.known)}"
 
     def check(self, title: str, value: Any) -> list[str]:
         if isinstance(value, str):

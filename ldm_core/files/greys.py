@@ -29,11 +29,12 @@ def read_grey(path: Path, *, frame: int | None = None, full_size: bool = True) -
     image = read_picture(path, frame=frame, full_size=full_size)
     if image.mode == "L":
         return np.asarray(image)
-    grey, alpha = (np.asarray(channel, float) for channel in image.split())
-    alpha /= 255
-    mean = (grey * alpha).sum() / max(alpha.sum(), 1e-9)
-    background = 255.0 if mean < 127.5 else 0.0
-    return (grey * alpha + background * (1 - alpha)).round().astype(np.uint8)
+    # In whole numbers: of a large picture, floats would take gigabytes.
+    grey, alpha = (np.asarray(channel, np.uint16) for channel in image.split())
+    shown = grey * alpha
+    if not alpha.any() or 2 * shown.sum(dtype=int) < 255 * alpha.sum(dtype=int):
+        shown += 255 * (255 - alpha)
+    return ((shown + 127) // 255).astype(np.uint8)
 
 
 def read_picture(path: Path, *, frame: int | None = None, full_size: bool = True) -> Image.Image:

@@ -12,7 +12,14 @@ from ..checks import InputError, UserError
 from .checkpoint import CheckpointError
 
 VAE_FILE, UNET_FILE = "vae.safetensors", "unet.safetensors"
-COMPANIONS = ("classifier.safetensors", "evaluation.json", "training.gif")  # may lie beside them
+COMPANIONS = (  # may lie beside them
+    "classifier.safetensors",
+    "evaluation.json",
+    "ablations.json",
+    "attention.json",
+    "samplers.json",
+    "training.gif",
+)
 HUB_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")  # user/name
 
 

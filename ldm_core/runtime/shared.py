@@ -176,7 +176,8 @@ class _Request:
         images = next(iter(rows.values()))
         self.size = self.left = self._missing = len(images)
         # What does not fit together is not put together: a wrong shape is the error of its own run.
-        self.kind = network, images.shape[1:]
+        # Of networks that are named tuples, the types count too: those of one model would be equal.
+        self.kind = type(network), network, images.shape[1:]
         self.skipped = 0
         self.gives_way = getattr(_thread, "gives_way", False)
         self._found: list[tuple[int, Tensor]] = []

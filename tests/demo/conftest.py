@@ -1,12 +1,19 @@
 import socket
+import subprocess
 import threading
 import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import gradio as gr
 import pytest
 import uvicorn
+from PIL import Image
 from starlette.applications import Starlette
 
+from demo import app
 from demo.api import Api
 from demo.models import Models
 from demo.run import Runner
@@ -42,3 +49,43 @@ def serve():
     for server, thread in servers:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def launched(models: Models, folder: Path, **options) -> Iterator[gr.Blocks]:
+    """The page of `python -m demo`, at its `local_url`, with its files in a folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder))
+        patch.setattr(Image, "MAX_IMAGE_PIXELS", app.MAX_PIXELS)
+        page, usual = app.build(models)
+        page.launch(prevent_thread_lock=True, quiet=True, **usual | options)
+        yield page
+        page.close(verbose=False)
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@contextmanager
+def running(line: Sequence, **options) -> Iterator[subprocess.Popen]:
+    """A process that is killed at the end."""
+    process = subprocess.Popen(list(map(str, line)), **options)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(url: str, process: subprocess.Popen) -> None:
+    ends_at = time.monotonic() + 120
+    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < ends_at and process.poll() is None:
+        try:
+            return directly.open(url, timeout=5).close()
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the page did not come up: {process.poll()}")

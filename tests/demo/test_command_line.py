@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from demo.serving import own_folder, tidy
 from ldm_core import LatentDiffusion, UserError
 
 from ..conftest import ROOT
+from .conftest import free_port, wait_for
 
 
 def refusal(capsys, *line: str) -> str:
@@ -30,12 +32,6 @@ def refusal(capsys, *line: str) -> str:
     assert end.value.code == 2
     assert said.startswith("python -m demo: ") and said.count("\n") == 1
     return said
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def test_missing_weights_end_with_what_to_do(tmp_path, capsys):
@@ -85,13 +81,28 @@ def test_a_proxy_for_a_public_link_may_need_a_package(small_model, monkeypatch, 
 
 def test_the_folder_is_our_own_and_lies_in_the_one_that_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "named"))
-    folder = own_folder()
-    assert folder.parent == tmp_path / "named" and folder.stat().st_mode & 0o77 == 0
-    assert os.environ["GRADIO_TEMP_DIR"] == str(folder)
+    with own_folder() as folder:
+        assert folder.parent == tmp_path / "named" and folder.stat().st_mode & 0o77 == 0
+        assert os.environ["GRADIO_TEMP_DIR"] == tempfile.gettempdir() == str(folder)
+    assert not folder.exists() and tempfile.gettempdir() != str(folder)
     (tmp_path / "file").touch()
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "file"))
     with pytest.raises(UserError, match="Set GRADIO_TEMP_DIR to a folder in which you can write"):
-        own_folder()
+        own_folder().__enter__()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no lock on folders")
+def test_the_folder_of_a_page_that_was_killed_is_removed_and_no_other(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    left, others = tmp_path / "miniature-stable-diffusion-left", tmp_path / "other"
+    for folder in (left, others):
+        folder.mkdir()
+        (folder / "7.png").touch()
+    with own_folder() as ours:
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+        with own_folder() as second:
+            assert {*tmp_path.iterdir()} == {ours, second, others}
+    assert [*tmp_path.iterdir()] == [others]
 
 
 def test_only_the_newest_files_are_kept(tmp_path):
@@ -162,6 +173,35 @@ def test_it_ends_when_it_is_told_to_and_leaves_no_file(start, tmp_path, sent, st
     assert said.endswith(says) and not ours()
 
 
+def test_a_server_that_is_killed_leaves_nothing_for_long(start, tmp_path):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    asked = {"request": {"steps": 100}, "format": "webp", "scale": 16}
+    empty = tmp_path / "vibe_edit_history"  # made by Gradio, always the same
+    for _ in range(2):
+        process = start("--port", str(port), TMPDIR=str(tmp_path))
+        wait_for(url, process)
+        assert len({*tmp_path.iterdir()} - {empty}) == 1
+        httpx.post(f"{url}gradio_api/call/v2/generate", json={"steps": 1}, trust_env=False)
+        drawing = threading.Thread(target=file_or_nothing, args=[url, asked])
+        drawing.start()
+        while not [*tmp_path.glob("*/tmp*")]:
+            time.sleep(0.01)
+        process.kill()
+        drawing.join()
+        process.wait()
+    process = start("--port", str(port), TMPDIR=str(tmp_path))
+    wait_for(url, process)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert [path for path in tmp_path.rglob("*") if path != empty] == []
+
+
+def file_or_nothing(url: str, body: dict) -> None:
+    with suppress(httpx.HTTPError):
+        httpx.post(f"{url}engine/file", json=body, trust_env=False, timeout=60)
+
+
 def test_it_ends_within_seconds_whatever_is_open(start, tmp_path):
     port = free_port()
     process = start("--port", str(port))
@@ -190,17 +230,6 @@ def test_it_ends_within_seconds_whatever_is_open(start, tmp_path):
         took = time.monotonic() - began
     assert process.returncode == 143 and took < 5
     assert not list(tmp_path.glob("miniature-stable-diffusion-*"))
-
-
-def wait_for(url: str, process: subprocess.Popen) -> None:
-    ends_at = time.monotonic() + 120
-    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < ends_at and process.poll() is None:
-        try:
-            return directly.open(url, timeout=5).close()
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the page did not come up: {process.poll()}")
 
 
 def test_run_as_a_file_it_finds_its_modules_and_hides_none(monkeypatch):

@@ -19,7 +19,7 @@ from demo.run import Runner
 from demo.serving import forget_calls
 from ldm_core import read_settings
 
-from .conftest import models_of
+from .conftest import launched, models_of
 from .values import GOOD, with_words
 
 HOW = {"steps": 2, "sampler": "ddim"}
@@ -33,13 +33,9 @@ def model():
 @pytest.fixture(scope="module")
 def page(model, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("files")
-        patch.setenv("GRADIO_TEMP_DIR", str(folder))
         patch.setattr(app, "MAX_SESSIONS", 3)
-        page, options = app.build(models_of(model))
-        page.launch(prevent_thread_lock=True, quiet=True, **options)
-        yield page
-        page.close(verbose=False)
+        with launched(models_of(model), tmp_path_factory.mktemp("files")) as page:
+            yield page
 
 
 @pytest.fixture(scope="module")
@@ -157,11 +153,14 @@ def test_what_is_left_out_is_as_the_page_starts(server, model, path, body, asked
 @pytest.mark.parametrize(
     ("path", "body", "status", "said"),
     [
-        ("generate", {"data": [*"12345678901"]}, "error", "/generate takes 10 values, not 11."),
+        ("generate", {"data": [*"123456789012"]}, "error", "/generate takes 11 values, not 12."),
         ("v2/generate", {"steps": 500}, "error", "Steps must be a whole number from 1 to 100"),
         ("v2/generate", {"lable": "7"}, 422, "There is no lable here, only label, guidance_scale"),
         ("v2/generate", [7], 422, "valid dictionary"),
         ("generate", {"data": "7"}, 422, "valid list"),
+        ("generate", [float("nan")], 422, "valid dictionary"),
+        ("v2/generate", {"\ud800": 7}, 422, "There is no "),
+        ("v2/animation", {"settings": {"path": "/etc/passwd"}}, "error", "A path names no picture"),
         ("paint", {"data": []}, 404, "There is no endpoint /paint, only /"),
         ("v2/paint", {}, 404, "There is no endpoint /paint, only /"),
     ],
@@ -173,7 +172,7 @@ def test_plain_http_is_refused_with_a_message(server, path, body, status, said):
 
 @pytest.mark.parametrize("path", ["generate", "v2/generate"])
 @pytest.mark.parametrize("kind", ["application/json", "application/x-www-form-urlencoded"])
-@pytest.mark.parametrize("body", [b"label=7", b"", b"\xff"])
+@pytest.mark.parametrize("body", [b"label=7", b"", b"\xff", 100_000 * b"["])
 def test_what_is_no_json_is_refused(server, path, kind, body):
     status, answer = call(server, path, body, kind)
     assert status in (400, 422) and answer["detail"]

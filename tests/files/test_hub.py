@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from huggingface_hub import ModelCard, constants
+from safetensors.torch import load_file
 
 from ldm_core import LatentDiffusion, UserError, evaluate, sample
 from ldm_core.files.hub import COMPANIONS, UNET_FILE, VAE_FILE, weights_folder
@@ -50,12 +51,20 @@ def test_a_model_that_was_pushed_draws_the_same_pictures(hub):
     assert (theirs.defaults, theirs.records) == (ours.defaults, ours.records)
 
 
-def test_saved_files_are_byte_for_byte_those_that_were_loaded(tmp_path):
-    LatentDiffusion.from_pretrained(ROOT / "weights").save_pretrained(tmp_path / "saved")
-    saved = {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
-    assert saved.keys() == {*OURS, "README.md"}
-    for name in OURS:
-        assert saved[name] == (ROOT / "weights" / name).read_bytes(), name
+def test_what_is_saved_is_what_was_loaded(tmp_path):
+    """Byte for byte; in files of the versions before, settings that are new are added."""
+    before = ROOT / "weights"
+    for folder in (tmp_path / "saved", tmp_path / "again"):
+        LatentDiffusion.from_pretrained(before).save_pretrained(folder)
+        saved = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert saved.keys() == {*OURS, "README.md"}
+        for name in OURS:
+            is_new = before != ROOT / "weights" or name != UNET_FILE
+            assert not is_new or saved[name] == (before / name).read_bytes(), name
+        tensors = load_file(before / UNET_FILE), load_file(folder / UNET_FILE)
+        assert tensors[0].keys() == tensors[1].keys()
+        assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+        before = folder
 
 
 def test_the_card_says_what_the_record_says(tmp_path):

@@ -268,3 +268,10 @@ def test_a_thread_gives_way_from_now_on():
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(asked).result()
     assert not shared._Request(None, {"x": torch.zeros(1)}).gives_way
+
+
+def test_the_networks_of_one_model_never_ride_together(small_model):
+    """As tuples they are equal: both hold the model, and nothing else."""
+    backend, rows = TorchBackend(small_model), torch.zeros(1, 4, 8, 8)
+    unet = shared._Request(backend.unet(), {"x_t": rows})
+    assert unet.kind != shared._Request(backend.decoder(), {"z": rows}).kind
