@@ -14,6 +14,7 @@ from ..model.inside import attention_maps
 from ..model.vocabulary import HIGH, LOW, Phrase, Vocabulary
 from .tables import table
 
+BY = ("own", "other", "ink")
 CHANGED = 64  # grey levels by which a pixel must differ to count as changed
 BATCH = 50
 
@@ -25,9 +26,10 @@ def check_attention(
     is left out and the same seed is drawn: the area under the receiver operating characteristic,
     1 is perfect and 0.5 is chance. As a JSON-able dictionary.
 
-    count: captions, each of a class and two words of style. own: the mean by the word's own map;
-    other: by the maps of the caption's other words, which shows how much is due to the place of the
-    digit alone. words: for each word the two. unchanged: how often no pixel changed; left out.
+    count: captions, each of a class and two words of style. own: the mean by the word's own map.
+    Beside it, how far one comes without: other, by the maps of the caption's other words, and ink,
+    by the greys of the picture. words: the three for each word. unchanged: how often no pixel
+    changed; left out.
     """
     rows, unchanged = defaultdict(list), 0
     each = captions(model.vocabulary, count)
@@ -41,17 +43,17 @@ def check_attention(
             rest = [caption[:word] + caption[word + 1 :] for caption in batch]
             *_, last = _drawn(model, rest, seeds, settings)
             changed = (model.decode(last.x_t).int() - images).abs() > CHANGED
-            for caption, own, pixels in zip(batch, maps, changed):
+            for caption, own, image, pixels in zip(batch, maps, images, changed):
                 by_word = _by_phrase(own, caption)
                 if not pixels.any():
                     unchanged += 1
                     continue
                 others = [area(one, pixels) for i, one in enumerate(by_word) if i != word]
-                found = area(by_word[word], pixels), fmean(others)
+                found = area(by_word[word], pixels), fmean(others), area(image, pixels)
                 rows[model.vocabulary.write(caption[word])].append(found)
-    mean = lambda pairs: dict(zip(("own", "other"), map(fmean, zip(*pairs))))
-    total = mean([pair for pairs in rows.values() for pair in pairs])
-    words = {word: mean(pairs) | {"count": len(pairs)} for word, pairs in rows.items()}
+    mean = lambda found: dict(zip(BY, map(fmean, zip(*found))))
+    total = mean([one for found in rows.values() for one in found])
+    words = {word: mean(found) | {"count": len(found)} for word, found in rows.items()}
     return {"count": count, "seed": seed, **total, "unchanged": unchanged, "words": words}
 
 
@@ -71,8 +73,11 @@ def captions(vocabulary: Vocabulary, count: int) -> list[list[Phrase]]:
 
 def area(scores: Tensor, positive: Tensor) -> float:
     """The area under the curve of scores for bool `positive`, both of any shape: the share of pairs
-    of a positive and a negative in which the positive has the higher score."""
-    ranks = scores.flatten().argsort().argsort()[positive.flatten()].double()
+    of a positive and a negative in which the positive has the higher score. Equal ones count half.
+    """
+    _, which, counts = scores.unique(return_inverse=True, return_counts=True)
+    below = counts.cumsum(0) - (counts + 1) / 2  # the mean rank of equal scores, from 0
+    ranks = below[which[positive]].double()
     n, m = len(ranks), positive.numel() - len(ranks)
     return ((ranks.sum() - n * (n - 1) / 2) / (n * m)).item()
 
@@ -81,8 +86,8 @@ def attention_table(report: dict) -> str:
     """What `check_attention` returns, the best word first, as a Markdown table."""
     words = sorted(report["words"].items(), key=lambda item: -item[1]["own"])
     rows = [("all", report), *words]
-    head = f"word left out ({report['count']} captions) | its own map | maps of the other words"
-    lines = table(head, ([name, row["own"], row["other"]] for name, row in rows))
+    head = f"word left out ({report['count']} captions) | own map | maps of other words | ink"
+    lines = table(head, ([name, *(row[by] for by in BY)] for name, row in rows))
     return "\n".join(lines).strip() + f"\n\nNo pixel changed: {report['unchanged']} times."
 
 

@@ -195,6 +195,18 @@ def test_links_bring_the_settings_back(open_page):
     assert page.input_value("#prompt input") == "four"
 
 
+def test_a_link_switches_parts_off(open_page):
+    query, shown = "?label=7&seed=11&steps=2", []
+    for off in ("", "&off=time,skip.0"):
+        page = open_page(query + off)
+        page.wait_for_selector("#label label.selected:has-text('7')")
+        generate(page)
+        shown.append(picture(page))
+    assert settings(page).endswith("seed 11 · without skip.0, time")
+    assert asked_by(page)["off"] == "skip.0,time"
+    assert (shown[0] != shown[1]).any()
+
+
 def test_links_as_html_writes_them_and_with_new_lines(open_page):
     page = open_page("?prompt=seven%0D%0Aleaning%20left&amp;seed=5&amp;amp;steps=2")
     page.wait_for_selector("#label label.selected:has-text('7')")

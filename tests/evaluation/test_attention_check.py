@@ -12,6 +12,7 @@ def test_the_area_is_the_share_of_pairs_in_order():
     scores = torch.tensor([[0.1, 0.4], [0.35, 0.8]])
     positive = torch.tensor([[False, False], [True, True]])
     assert area(scores, positive) == 0.75  # 3 of 4 pairs (Fawcett 2006)
+    assert area(torch.zeros(2, 2), positive) == 0.5
     assert area(scores, scores > 0.3) == 1 and area(-scores, scores > 0.3) == 0
 
 
@@ -47,7 +48,7 @@ def test_words_are_measured_one_by_one(small_model, monkeypatch):
     counted = sum(row["count"] for row in report["words"].values())
     assert counted + report["unchanged"] == 3 * 24
     for row in (report, *report["words"].values()):
-        assert 0 <= row["own"] <= 1 and 0 <= row["other"] <= 1
+        assert all(0 <= row[by] <= 1 for by in ("own", "other", "ink"))
     assert report["own"] == pytest.approx(
         sum(row["own"] * row["count"] for row in report["words"].values()) / counted
     )
