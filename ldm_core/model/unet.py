@@ -123,7 +123,11 @@ class UNet(nn.Module):
     def mean_embedding(self) -> Tensor:
         """The mean time embedding over t = 0, 0.001, ... 1, (1, d_time)."""
         t = torch.linspace(0, 1, 1001, device=self.conv_in.weight.device)
-        return self.embed(t).mean(dim=0, keepdim=True)
+        *hidden, last = self.time_embedding
+        h = sinusoidal_embedding(t, self.config.d_time).to(last.weight.dtype)
+        for layer in hidden:
+            h = layer(h)
+        return last(h.mean(dim=0, keepdim=True))  # it is linear
 
     def forward(
         self, x_t: Tensor, t: Tensor, context: Tensor, inside: Inside | None = None

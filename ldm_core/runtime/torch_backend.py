@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from ..diffusion.guidance import Predict
-from ..model.inside import Inside
+from ..model.inside import Inside, gates
 
 
 class TorchBackend:
@@ -27,7 +27,8 @@ class TorchBackend:
     ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
         conditions, flat, unet = len(context), context.flatten(0, 1), self.model.unet
         on = None if on is None else on.repeat(conditions, 1)
-        mean_time = None if on is None else unet.mean_embedding()
+        without_time = on is not None and not on[:, gates(unet.config).index("time")].all()
+        mean_time = unet.mean_embedding() if without_time else None
 
         def read(x_t: Tensor, t: Tensor) -> dict[str, Tensor]:
             x_t, t = x_t.repeat(conditions, 1, 1, 1), t.to(x_t.device).repeat(conditions)
