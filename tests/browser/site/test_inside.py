@@ -38,7 +38,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def page(browser, small_site):
-    with hosting(small_site) as base, engine_page(browser, base, 2) as page:
+    with hosting(small_site) as base, engine_page(browser, base) as page:
         assert page.error is None
         yield page
 
