@@ -1,4 +1,4 @@
-// Turns a drawing, scan or photograph of a digit into an MNIST-style picture, and reads masks; as in
+// Turns a drawing, scan or photograph of a digit into an MNIST-style picture; as in
 // ldm_core/files/drawings.py, and with Pillow's way of resizing.
 
 import { InputError } from "./checks.js";
