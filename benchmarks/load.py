@@ -34,7 +34,7 @@ SHARED = "from demo.app import main; main()"
 # The same page where each run has its own passes.
 APART = (
     "import demo.app as app, demo.run as run; run.SharedBackend = lambda backend: backend; "
-    "run.Runner.close = lambda runner: None; app.main()"
+    "run.in_turn = lambda steps: steps; run.Runner.close = lambda runner: None; app.main()"
 )
 
 

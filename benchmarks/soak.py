@@ -8,9 +8,11 @@ import argparse
 import asyncio
 import base64
 import json
+import math
 import random
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from .load import BUSY, ROOT, SHARED, TIMEOUT_S, Server, serving, visit
 
 SEEDS = range(20_000, 20_040)
 SAMPLERS = ("dpmpp_2m", "ddim", "unipc", "dpmpp_2m_sde", "heun")
-BARS = "▁▂▃▄▅▆▇█"
+LOOKS = 200  # at the memory, during a soak
 
 
 def requests(count: int = len(SEEDS)) -> list[dict]:
@@ -63,7 +65,7 @@ class Soak:
     begun: int = 0
     ended: Counter = field(default_factory=Counter)
     apart: Counter = field(default_factory=Counter)
-    memory_mb: list[float] = field(default_factory=list)
+    memory: list[tuple[int, float]] = field(default_factory=list)  # runs begun, MB
     took_s: float = 0.0
     left: list[Path] = field(default_factory=list)
 
@@ -73,12 +75,15 @@ class Soak:
             every = [self._visitor(client, random.Random(seed + n)) for n in range(visitors)]
             await asyncio.gather(*every)
 
+    def look(self) -> None:
+        self.memory.append((self.begun, self.server.memory_mb()))
+
     async def _visitor(self, client: httpx.AsyncClient, draw: random.Random) -> None:
         """Press again and again. One in three leaves at some step; that a page is reloaded, or
         somebody presses Stop or closes it, is the same to a server: the stream is closed."""
         while self.begun < self.runs:
-            if self.begun % max(1, self.runs // 60) == 0:
-                self.memory_mb.append(self.server.memory_mb())
+            if self.begun % max(1, self.runs // LOOKS) == 0:
+                self.look()
             self.begun += 1
             which = draw.randrange(len(self.asked))
             leaves = draw.random() < 1 / 3
@@ -109,14 +114,28 @@ class Soak:
         return int(np.abs(found.astype(int) - self.wanted[which]).max())
 
     def report(self) -> None:
-        first, *_, last = self.memory_mb
-        low, high = min(self.memory_mb), max(self.memory_mb)
-        bars = [BARS[int((mb - low) / (high - low + 1e-9) * 7.99)] for mb in self.memory_mb]
+        (_, first), *_, (_, last) = self.memory
         print(f"{self.begun} runs in {self.took_s:.0f} s: {dict(self.ended)}")
         print(f"largest difference of a finished picture in grey levels: {dict(self.apart)}")
+        low, high = (of(mb for _, mb in self.memory) for of in (min, max))
         print(f"memory {low:.0f} to {high:.0f} MB, {first:.0f} at first, {last:.0f} at last")
-        print("".join(bars))
         print(f"files left: {self.left or 'none'}")
+
+    def plot(self, path: Path) -> None:
+        """Draw the memory over the runs, as an SVG."""
+        top = 200 * math.ceil(max(mb for _, mb in self.memory) / 200)
+        x, y = (lambda runs: 60 + 560 * runs / self.begun), (lambda mb: 200 - 180 * mb / top)
+        lines = [f'<path d="M60 {y(mb):.0f}h560"/>' for mb in range(0, top + 1, 200)]
+        at_left = [f'<text x="54" y="{y(mb) + 4:.0f}">{mb} MB</text>' for mb in range(0, top, 200)]
+        quarters = [self.begun * n // 4 for n in (1, 2, 3, 4)]
+        below = [f'<text x="{x(runs):.0f}" y="218">{runs:,} runs</text>' for runs in quarters]
+        points = " ".join(f"{x(runs):.1f},{y(mb):.1f}" for runs, mb in self.memory)
+        path.write_text(
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 230" font-size="12" '
+            'font-family="sans-serif" text-anchor="end">\n<rect width="640" height="230" '
+            f'fill="#fff"/>\n<g stroke="#ddd">{"".join(lines)}</g>\n{"".join(at_left + below)}\n'
+            f'<polyline points="{points}" fill="none" stroke="#36c" stroke-width="2"/>\n</svg>\n'
+        )
 
 
 def main() -> None:
@@ -125,21 +144,25 @@ def main() -> None:
     add("--weights", type=Path, default=ROOT / "weights")
     add("--runs", type=int, default=20_000)
     add("--visitors", type=int, default=20, help="at once (20)")
+    add("--plot", type=Path, help="an SVG of the memory to write")
     args = parser.parse_args()
-    report = soak(args.weights, args.runs, args.visitors)
-    report.report()
+    found = soak(args.weights, args.runs, args.visitors)
+    found.report()
+    if args.plot:
+        found.plot(args.plot)
 
 
 def soak(weights: Path, runs: int, visitors: int) -> Soak:
-    """Let visitors run so many runs on a page of its own."""
+    """Let visitors run so many runs on a page of its own; Ctrl-C ends it before."""
     asked = requests()
     wanted = pictures(LatentDiffusion.load(weights), asked)
     with serving("page", ROOT, SHARED, weights, visit) as server:
         found = Soak(server, asked, wanted, runs)
         began = time.monotonic()
-        asyncio.run(found.go(visitors, seed=0))
+        with suppress(KeyboardInterrupt):
+            asyncio.run(found.go(visitors, seed=0))
         found.took_s = time.monotonic() - began
-        found.memory_mb.append(server.memory_mb())
+        found.look()
     found.left = server.left
     return found
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import gradio as gr
 from gradio.context import LocalContext
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as Call
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
@@ -36,7 +37,6 @@ from .request import Request
 from .run import Runner
 from .web_files import WEB
 
-MAX_BODY = 6_000_000  # bytes of a call: a file to be opened has at most 4 MB, and 4/3 of it here
 MAX_AT = 1000  # of the step to be glanced at: controls may have other steps by now
 AT_FAULT = "Something went wrong on the server. Its log says what."
 NOT_KEPT = {"Cache-Control": "no-cache"}
@@ -88,6 +88,9 @@ def _refusable(handler: Callable) -> Callable:
     async def answer(call: Call) -> Response:
         try:
             return await handler(call)
+        except HTTPException as error:  # of BodyLimit
+            said = {"name": InputError.__name__, "message": error.detail}
+            return Json({"error": said}, error.status_code)
         except Exception as error:
             status = next((s for type_, s in STATUS.items() if isinstance(error, type_)), 500)
             return Json({"error": _said_of(error)}, status)
@@ -228,13 +231,8 @@ class Api:
 
 async def _body(call: Call) -> Message:
     """The JSON object of a call; raises InputError."""
-    content = bytearray()
-    async for part in call.stream():
-        content += part
-        if len(content) > MAX_BODY:
-            raise InputError(f"A call has at most {MAX_BODY:,} bytes.")
     try:
-        body = json.loads(content)
+        body = json.loads(await call.body())
     except (ValueError, RecursionError) as error:
         raise InputError(f"A call must be JSON: {error}") from error
     if not isinstance(body, dict):

@@ -16,7 +16,9 @@ if str(ROOT) not in sys.path:  # `python demo/app.py` looks for modules in demo/
 
 # Read when Gradio is imported, or a page is built.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # it keeps 10,000, and counts at each
+# Its statistics are kept of 10,000 calls, and made anew, with pandas, after each.
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000000000")
 
 from demo.environment import (  # noqa: E402
     proxies_set_aside,
@@ -51,6 +53,7 @@ PAGE = """window.page = import(new URL("web/gradio.js", new URL(
   location.pathname.replace(/\\/?$/, "/"), location.origin)));"""
 MAX_SESSIONS = 100  # of scripts that Gradio remembers; visitors of the page have none
 MAX_CALLS = 100  # of scripts at once: more than the waiting lines hold, which refuse the rest
+LOOKS_EVERY_S = 0.005  # for calls of scripts; Gradio would look every millisecond, also when idle
 MAX_PIXELS = 16_000_000  # of a picture: one of a few kB may have them, and several come at once
 MAX_UPLOAD = "1mb"  # by Gradio's own way, which the page does not use
 
@@ -67,6 +70,7 @@ def build(models: Models) -> tuple[gr.Blocks, dict]:
         started = "() => { page.then((page) => page.start()) }"
         page.load(None, js=started, queue=False, api_visibility="private")
     page.queue(max_size=MAX_CALLS, api_open=False)  # a ZeroGPU Space would have 1
+    page._queue.sleep_when_free = LOOKS_EVERY_S
     return page, _launch_options(api)
 
 

@@ -18,7 +18,7 @@ from gradio_client.client import Job
 from gradio_client.utils import is_file_obj, traverse
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ldm_core import InputError, UserError, write_animation, write_png
 from ldm_core.output.file_settings import SCALE, stored_settings
@@ -31,6 +31,7 @@ from .request import LEFT_OUT, MorphRequest, Request, values_of
 from .run import Runner
 from .values import refuse_unknown
 
+MAX_BODY = 6_000_000  # bytes of a call: a file to be opened has at most 4 MB, and 4/3 of it here
 RETURNS = (
     "Returns it as a PNG of 28x28 pixels, the animation of all its steps as a GIF, and the "
     "settings, which draw the same image again."
@@ -240,6 +241,29 @@ class PackedPages(GZipMiddleware):
         await (super().__call__ if is_packed else self.app)(scope, receive, send)
 
 
+class BodyLimit:
+    """Refuses calls with too large a body. It reads them to their end, and keeps nothing: who is
+    still sending hears no answer."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        size = 0
+
+        async def received() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MAX_BODY:
+                while message.get("more_body"):
+                    message = await receive()
+                raise HTTPException(413, f"A call has at most {MAX_BODY:,} bytes.")
+            return message
+
+        await self.app(scope, received, send)
+
+
 def server_options(api: Api) -> dict[str, Any]:
     """Options of the page's server: more routes, and messages where Gradio would have none."""
 
@@ -280,5 +304,5 @@ def server_options(api: Api) -> dict[str, Any]:
         "routes": api.routes(),
         "dependencies": [Depends(check_call)],
         "exception_handlers": {RequestValidationError: misshapen, Exception: at_fault},
-        "middleware": [Middleware(PackedPages, compresslevel=6)],
+        "middleware": [Middleware(PackedPages, compresslevel=6), Middleware(BodyLimit)],
     }

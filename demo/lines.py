@@ -108,7 +108,8 @@ class Stream:
         self.running.add(self)
         self._loop, self._line, self._work = asyncio.get_running_loop(), line, work
         self._inbox: deque[Any] = deque()
-        self._news, self._is_stopped = asyncio.Event(), threading.Event()
+        self._news, self._is_over = asyncio.Event(), asyncio.Event()
+        self._is_stopped = threading.Event()
         self._future = line.enter(self._run)
         self._future.add_done_callback(lambda _: self._tell(END))
 
@@ -121,18 +122,21 @@ class Stream:
 
     def _tell(self, item: Any) -> None:
         self._inbox.append(item)
-        if len(self._inbox) == 1 or item is END:  # before that, the loop knows already
-            with suppress(RuntimeError):  # the server has ended
+        with suppress(RuntimeError):  # the server has ended
+            if len(self._inbox) == 1:  # of what comes after, the loop knows already
                 self._loop.call_soon_threadsafe(self._news.set)
+            if item is END:
+                self._loop.call_soon_threadsafe(self._is_over.set)
 
     async def batches(self) -> AsyncIterator[list[Any]]:
         """Yield lists of what has come since the list before; an empty list says that nothing has
         for a while. Raises what the generator raises."""
         while True:
-            try:
-                await asyncio.wait_for(self._news.wait(), HEARTBEAT_S)
-            except asyncio.TimeoutError:
-                yield []
+            if not self._inbox:
+                try:
+                    await asyncio.wait_for(self._news.wait(), HEARTBEAT_S)
+                except asyncio.TimeoutError:
+                    yield []
             self._news.clear()
             items = [self._inbox.popleft() for _ in range(len(self._inbox))]
             is_over = bool(items) and items[-1] is END
@@ -143,7 +147,9 @@ class Stream:
                     self._future.result()
                 return
             # Steps ride together where they would only wait for each other's messages.
-            await asyncio.sleep((self._line.inside - 1) / MESSAGES_PER_S)
+            pause = (self._line.inside - 1) / MESSAGES_PER_S
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._is_over.wait(), pause)
 
     def stop(self) -> None:
         self._is_stopped.set()

@@ -18,7 +18,7 @@ from ldm_core.files.weights import weights_of
 from ldm_core.output.file_settings import picture_text
 from ldm_core.output.steps import round_trip_error
 from ldm_core.output.views import latent_greys
-from ldm_core.runtime.shared import SharedBackend
+from ldm_core.runtime.shared import SharedBackend, in_turn
 
 from .request import MorphRequest, Request
 
@@ -131,7 +131,7 @@ class Runner:
             except Exception as fault:  # the model here can still draw
                 log.warning("a run goes on here after step %d, because of: %r", done, fault)
         if done < steps:
-            for step in draw(self.model, request, self.deadline_s):
+            for step in in_turn(draw(self.model, request, self.deadline_s)):
                 if step.index > done:
                     yield step
 
@@ -140,12 +140,12 @@ class Runner:
         `steps`. They are decoded together, and nothing else is."""
         if self.elsewhere:
             return np.stack([step.x_t for step in self.steps(request)])
-        steps = in_time(request.begin(self.model), self.deadline_s)
+        steps = self._made(request.begin(self.model))
         return self.model.decode(torch.cat([step.x_t[:1] for step in steps])).cpu().numpy()
 
     def preview(self, request: Request, at: int | None) -> StepPictures:
         """Draw the step with index `at`, or the last; no step after it is made."""
-        for step in in_time(request.begin(self.model), self.deadline_s):
+        for step in self._made(request.begin(self.model)):
             if step.index in (at, step.steps):
                 break
         return StepPictures.of(self.model, step)
@@ -154,8 +154,7 @@ class Runner:
         """Draw the finished images with these seeds in one batch, uint8 (N, 28, 28)."""
         asked = [request.prompted(self.model)] * len(seeds)
         steps = self.model.denoise(asked, seeds=seeds, **request.file.options)
-        steps = in_time(steps, self.deadline_s)
-        return self.model.decode(deque(steps, maxlen=1).pop().x_t).cpu().numpy()
+        return self.model.decode(deque(self._made(steps), maxlen=1).pop().x_t).cpu().numpy()
 
     def morph(self, request: MorphRequest) -> Iterator[dict[str, Any]]:
         """Yield how far the morph is after each step, last all images, and the noise that each
@@ -163,12 +162,15 @@ class Runner:
         together, because they are drawn at once. Raises UserError when that takes too long.
         """
         noise = None
-        for step in in_time(request.begin(self.model), self.deadline_s):
+        for step in self._made(request.begin(self.model)):
             noise = latent_greys(step.x_t.float().cpu().numpy()) if step.index == 0 else noise
             yield {"index": step.index, "steps": step.steps}
         images = self.model.decode(step.x_t).cpu().numpy()
         texts = lambda pictures: list(map(picture_text, pictures))
         yield {"images": texts(images), "noises": texts(noise), "done": True}
+
+    def _made(self, steps: Iterator[DenoisingStep]) -> Iterator[DenoisingStep]:
+        return in_turn(in_time(steps, self.deadline_s))
 
     def remark(self, request: Request) -> str:
         """What there is to say when the run is over."""

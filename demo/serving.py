@@ -1,5 +1,6 @@
 """From a page to a server that answers: its address, its folder, its start and its end."""
 
+import gc
 import os
 import shutil
 import signal
@@ -137,6 +138,9 @@ def serve(
                 **options,
             )
         page.app.state_holder = Sessions(page)
+        # Or now and then everybody would wait 0.2 s, while Python looks through Gradio's objects.
+        gc.collect()
+        gc.freeze()
         next_look, finished = time.monotonic() + TIDY_S, set()
         with proxies_set_aside(outside_of=host):  # the tools of assistants call this server, too
             while page.is_running:

@@ -8,9 +8,9 @@ network below their samplers, and know nothing of each other.
 
 import math
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,12 +22,33 @@ ENDING = "The server is being stopped. Try again in a moment."
 MAX_KNOWN = 50  # predictions that are kept: those of a run or two
 PATIENCE = 8  # passes that may go by without a request; then it comes first
 
+T = TypeVar("T")
+
 _thread = threading.local()
+_turn = threading.Lock()
 
 
 def give_way() -> None:
     """From now on, what this thread asks for rides after what other threads ask for."""
     _thread.gives_way = True
+
+
+def in_turn(made: Iterator[T]) -> Iterator[T]:
+    """Yield the same steps. One thread at a time makes one; while it waits for a pass, others do.
+
+    Python runs one thread at a time anyway. But PyTorch lets go of Python at every operation, and
+    threads that compete for it cost processor time.
+    """
+    while True:
+        with _turn:
+            _thread.has_turn = True
+            try:
+                one = next(made, None)
+            finally:
+                _thread.has_turn = False
+        if one is None:
+            return
+        yield one
 
 
 class SharedBackend:
@@ -38,16 +59,14 @@ class SharedBackend:
     Small requests ride first, and a large one takes the places that are left, over several passes.
     So 64 cells of a grid hold up a single picture by the time of one pass.
 
-    Passes run in the threads that ask while there are enough of them, so that a run which is alone
-    waits for no other thread.
+    Who asks while nobody else does runs a pass in its own thread, and waits for no other.
     """
 
     def __init__(self, backend: Any):
         self.backend = backend
         self._lock = threading.Lock()
-        self._waiting: list[_Request] = []
-        self._free = backend.passes_at_once  # passes that may begin
-        self._idle = backend.passes_at_once  # those, and the ones that are about to begin
+        self._waiting: list[_Request] = []  # with rows that are in no pass yet
+        self._free = backend.passes_at_once  # passes that may begin; none while somebody waits
         self._pool = ThreadPoolExecutor(backend.passes_at_once, "pass")
         self._is_closed = False
         self._decoder = backend.decoder()  # as the last run found it
@@ -68,16 +87,17 @@ class SharedBackend:
             return self._ask(network, rows | fixed).unflatten(0, (conditions, -1))
 
         is_kept = images == 1 and self.backend.copies_weights  # others may change in place
-        return self._kept(network, fixed, ask) if is_kept else ask
+        return self._kept((network, context, on), ask) if is_kept else ask
 
-    def _kept(self, network: Any, fixed: Mapping[str, Tensor], ask: Predict) -> Predict:
+    def _kept(self, run: tuple[Any, Tensor, Tensor | None], ask: Predict) -> Predict:
         """The same as `ask`, which asks for nothing that was just asked for.
 
         While a slider moves, one run follows the other. They are the same up to the first step that
         the slider changes: that of guidance changes nothing before the guidance interval. And the
         whole run after a preview makes its steps again.
         """
-        of_run = network, *(tensor.numpy().tobytes() for tensor in fixed.values())
+        network, *given = run
+        of_run = network, *(None if one is None else one.numpy().tobytes() for one in given)
 
         def predict(x_t: Tensor, t: Tensor) -> Tensor:
             key = *of_run, x_t.numpy().tobytes(), t.numpy().tobytes()
@@ -104,57 +124,58 @@ class SharedBackend:
         """End every run that waits for a pass, or asks for one later, by a UserError."""
         with self._lock:
             self._is_closed = True
-            waiting, self._waiting = self._waiting, []
-        for request in waiting:
-            request.take(request.left).put(UserError(ENDING))
+            for request in self._waiting:
+                request.take(request.left).put(UserError(ENDING))
+            self._waiting = []
 
     def _ask(self, network: Any, rows: Mapping[str, Tensor]) -> Tensor:
         """What the network makes of these rows, each (N, ...); raises what it raises."""
-        request = _Request(network, rows)
+        request, passes = _Request(network, rows), []
         with self._lock:
             if self._is_closed:
                 raise UserError(ENDING)
             self._waiting.append(request)
-            begin = min(self._free, request.size)
-            self._free -= begin
-        for _ in range(begin - 1):
-            if not self._begin():
-                with self._lock:
-                    self._free += 1
-        if begin:
-            self._run_passes(until=request)
-        return request.result()
-
-    def _begin(self) -> bool:
-        """Run passes in another thread; False if Python is ending, and starts none."""
+            while self._free and request.left:
+                passes.append(self._take())
+        has_turn = getattr(_thread, "has_turn", False)
+        if has_turn:
+            _turn.release()
         try:
-            self._pool.submit(self._run_passes)
-            return True
-        except RuntimeError:
-            return False
+            for parts in passes[1:]:
+                self._begin(parts)
+            if passes and (following := self._pass(passes[0])):
+                self._begin(following)
+            return request.result()
+        finally:
+            if has_turn:
+                _turn.acquire()
 
-    def _run_passes(self, until: "_Request | None" = None) -> None:
-        """Run passes while somebody waits; a thread that asked itself, until its rows are taken."""
-        while parts := self._next(until):
-            _run(parts)
-            with self._lock:
-                self._idle += 1
+    def _begin(self, parts: "list[_Part]") -> None:
+        """Run a pass in another thread, and all that follow while somebody waits."""
+        try:
+            self._pool.submit(self._run, parts)
+        except RuntimeError:  # Python is ending, and starts no thread
+            self._run(parts)
 
-    def _next(self, until: "_Request | None") -> "list[_Part]":
-        """The parts of the next pass; none if it is not this thread's to run."""
+    def _run(self, parts: "list[_Part]") -> None:
+        while parts:
+            parts = self._pass(parts)
+
+    def _pass(self, parts: "list[_Part]") -> "list[_Part]":
+        """Run a pass; returns the parts of the next, none if nobody waits."""
+        found = _found(parts)
         with self._lock:
-            if not self._waiting:
-                self._free += 1
-                return []
-            if until and not until.left and self._begin():
-                return []
-            return self._take()
+            for part, one in zip(parts, found):
+                part.put(one)
+            self._free += 1
+            return self._take() if self._waiting else []
 
     def _take(self) -> "list[_Part]":
+        """Parts for a pass that is free."""
         self._waiting.sort(key=_Request.rank)
         kind = self._waiting[0].kind
         riding = [request for request in self._waiting if request.kind == kind]
-        wanted = math.ceil(sum(request.left for request in riding) / self._idle)
+        wanted = math.ceil(sum(request.left for request in riding) / self._free)
         room, parts = min(wanted, self.backend.rows_at_once), []
         for request in riding:
             if room:
@@ -164,7 +185,7 @@ class SharedBackend:
         for request in self._waiting:
             request.skipped = 0 if id(request) in taken else request.skipped + 1
         self._waiting = [request for request in self._waiting if request.left]
-        self._idle -= 1
+        self._free -= 1
         return parts
 
 
@@ -182,7 +203,7 @@ class _Request:
         self.gives_way = getattr(_thread, "gives_way", False)
         self._found: list[tuple[int, Tensor]] = []
         self._error: BaseException | None = None
-        self._lock, self._done = threading.Lock(), threading.Lock()
+        self._done = threading.Lock()
         self._done.acquire()
 
     def rank(self) -> tuple[bool, bool, int]:
@@ -195,14 +216,13 @@ class _Request:
         return _Part(self, first, size)
 
     def put(self, first: int, found: Tensor | BaseException, size: int) -> None:
-        with self._lock:
-            if isinstance(found, BaseException):
-                self._error = found
-            else:
-                self._found.append((first, found))
-            self._missing -= size
-            if not self._missing:
-                self._done.release()
+        if isinstance(found, BaseException):
+            self._error = found
+        else:
+            self._found.append((first, found))
+        self._missing -= size
+        if not self._missing:
+            self._done.release()
 
     def result(self) -> Tensor:
         self._done.acquire()
@@ -227,15 +247,14 @@ class _Part:
 
 
 @torch.inference_mode()
-def _run(parts: list[_Part]) -> None:
+def _found(parts: list[_Part]) -> list[Tensor | BaseException]:
+    """What the network makes of each part; an error is that of all."""
     network, rows = parts[0].request.network, parts[0].request.rows
     try:
         given = {name: _joined([part.rows(name) for part in parts]) for name in rows}
-        found = network.run(given).split([part.size for part in parts])
+        return network.run(given).split([part.size for part in parts])
     except BaseException as error:  # or those who ride along would wait for ever
-        found = [error] * len(parts)
-    for part, one in zip(parts, found):
-        part.put(one)
+        return [error] * len(parts)
 
 
 def _joined(arrays: list[Tensor]) -> Tensor:

@@ -173,10 +173,11 @@ def test_what_is_refused_has_a_sentence(address, name, body, said):
     assert refused["name"] == "InputError" and said in refused["message"]
 
 
-def test_what_is_no_json_or_too_large_is_refused(address):
-    for content, said in ((b"\xff", "must be JSON"), (b"[" * 7_000_000, "at most 6,000,000")):
+def test_what_is_no_json_is_refused(address):
+    for content in (b"\xff", b"[" * 100_000):
         answer = httpx.post(f"{address}engine/denoise", content=content)
-        assert answer.status_code == 422 and said in answer.json()["error"]["message"]
+        assert answer.status_code == 422
+        assert "must be JSON" in answer.json()["error"]["message"]
 
 
 def test_a_fault_of_the_program_is_told_without_its_details(address, monkeypatch, caplog):

@@ -178,6 +178,24 @@ def test_what_is_no_json_is_refused(server, path, kind, body):
     assert status in (400, 422) and answer["detail"]
 
 
+@pytest.mark.parametrize("path", ["call/v2/generate", "call/generate", "queue/join"])
+def test_a_body_that_is_too_large_is_refused_in_words(server, path):
+    check_too_large(f"{server}gradio_api/{path}", lambda said: said["detail"])
+
+
+def test_one_of_the_page_is_refused_as_its_other_calls_are(server):
+    check_too_large(f"{server}engine/denoise", lambda said: said["error"]["message"])
+
+
+def check_too_large(url, words):
+    in_parts = (bytes(5_000_000) for _ in range(4))
+    for content in (bytes(20_000_000), in_parts):  # whose size is told before, or not
+        headers = {"Content-Type": "application/json"}
+        answer = httpx.post(url, content=content, headers=headers, timeout=30)
+        assert answer.status_code == 413
+        assert words(answer.json()) == "A call has at most 6,000,000 bytes."
+
+
 def test_the_endpoint_takes_the_values_of_a_request(page, model):
     named = page.get_api_info()["named_endpoints"]
     assert named.keys() == {f"/{n}" for n in ("generate", "draw", "morph", "compare", "animation")}
@@ -209,6 +227,11 @@ def test_visitors_of_the_page_leave_nothing(page, server):
     after = len(page.app.state_holder.session_data), len(page._queue.pending_event_ids_session)
     assert after == before
     assert not any(fn.fn and fn.api_visibility != "public" for fn in page.fns.values())
+
+
+def test_no_statistics_are_made_of_calls(page, server):
+    call(server, "v2/generate", {"steps": 1})
+    assert page._queue.cached_event_analytics_summary == {"functions": {}}
 
 
 def test_calls_of_scripts_are_forgotten(page, server):

@@ -40,7 +40,9 @@ class Visitor:
     """Sends calls to a page, and judges the answers."""
 
     def __init__(self, url: str, models: Models):
-        self.models, self.http = models, httpx.Client(base_url=url, timeout=HANGS_S)
+        # The server closes what is idle for 5 s; a call at that very moment would be reset.
+        limits = httpx.Limits(keepalive_expiry=2)
+        self.models, self.http = models, httpx.Client(base_url=url, timeout=HANGS_S, limits=limits)
         self.answers: Counter[tuple[str, str]] = Counter()
 
     def send(self, call: Call) -> None:

@@ -167,6 +167,26 @@ def test_who_waits_and_goes_away_never_begins(gate):
     awaited(read())
 
 
+def test_where_many_read_the_end_waits_for_nothing(gate, monkeypatch):
+    monkeypatch.setattr(lines, "MESSAGES_PER_S", 0.1)
+
+    def work():
+        yield 1
+        gate.wait()
+        yield 2
+
+    async def read():
+        line = Line(2, 0, "runs")
+        stream = Stream(line, work)
+        line.enter(gate.wait)
+        batches = stream.batches()
+        first = await anext(batches)
+        asyncio.get_running_loop().call_later(0.05, gate.set)
+        return first, await asyncio.wait_for(anext(batches), 5)
+
+    assert awaited(read()) == ([1], [2])
+
+
 def test_steps_ride_together_where_many_read_and_come_one_by_one_where_one_does(monkeypatch):
     monkeypatch.setattr(lines, "MESSAGES_PER_S", 20)
 

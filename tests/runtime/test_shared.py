@@ -1,6 +1,7 @@
 """Runs that share passes draw what they draw alone, and do not wait for each other's size."""
 
 import threading
+import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import torch
 from ldm_core import UserError
 from ldm_core.runtime import onnx_backend, shared
 from ldm_core.runtime.onnx_backend import OnnxRuntimeBackend
-from ldm_core.runtime.shared import PATIENCE, SharedBackend, give_way
+from ldm_core.runtime.shared import PATIENCE, SharedBackend, give_way, in_turn
 from ldm_core.runtime.torch_backend import TorchBackend
 
 from ..conftest import SMALL
@@ -120,6 +121,58 @@ def test_an_error_is_told_to_those_who_rode_and_others_go_on(gated, pool):
     assert ask(backend, pool, 3.0).result(20) == [30]
 
 
+class Noting:
+    """A backend whose network notes the threads of its passes."""
+
+    passes_at_once, rows_at_once = 2, 4
+
+    def __init__(self):
+        self.threads = []
+
+    def decoder(self):
+        return self
+
+    def run(self, rows):
+        self.threads.append(threading.get_ident())
+        return rows["z"]
+
+
+def test_who_is_alone_runs_the_pass_and_finds_every_pass_free_for_the_next():
+    noting = Noting()
+    backend, own = SharedBackend(noting), threading.get_ident()
+    backend.decode(torch.zeros(1, 1))
+    assert noting.threads == [own]
+    for n in range(1, 101):
+        backend.decode(torch.zeros(2, 1))  # one row here, the other one in a second thread
+        assert len(noting.threads) == 1 + 2 * n and noting.threads.count(own) == 1 + n
+        with backend._lock:
+            assert backend._free == 2
+
+
+def test_one_thread_at_a_time_makes_a_step_and_others_while_it_waits_for_a_pass(gated, pool):
+    backend, at_work = SharedBackend(gated), threading.Lock()
+
+    def steps(value):
+        for _ in range(3):
+            assert at_work.acquire(blocking=False)
+            time.sleep(0.002)
+            at_work.release()
+            yield backend.decode(torch.tensor([[value]])).item()
+
+    runs = [pool.submit(lambda value=value: list(in_turn(steps(value)))) for value in (1.0, 2.0)]
+    gated.wait()  # one of them waits for its pass, and the other one asks
+    while not backend._waiting:
+        pass
+    gated.let_go(6)
+    assert [run.result(20) for run in runs] == [[10] * 3, [20] * 3]
+
+
+def test_a_step_that_fails_ends_its_turn():
+    with pytest.raises(ZeroDivisionError):
+        list(in_turn(1 / 0 for _ in [0]))
+    assert list(in_turn(iter([7]))) == [7]
+
+
 def test_after_closing_every_run_ends(gated, pool):
     backend = SharedBackend(gated)
     first = ask(backend, pool, 1.0)
@@ -166,7 +219,7 @@ def test_runs_with_any_settings_are_the_same_together_as_alone(alone, pool, thre
     for options, x_t in zip(MANY, together):
         assert_same(x_t, final(alone, **options))
     backend = model.backend
-    while backend._idle < threads or backend._free < threads:
+    while backend._free < threads:
         pass
     assert not backend._waiting
 
