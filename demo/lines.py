@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
-from weakref import WeakSet
 
 from ldm_core import UserError
 from ldm_core.runtime.shared import give_way
@@ -101,16 +100,17 @@ class Stream:
     or ends the generator after the step under way; only then is its thread free for the next one.
     """
 
-    running: ClassVar[WeakSet["Stream"]] = WeakSet()
+    running: ClassVar[set["Stream"]] = set()
 
     def __init__(self, line: Line, work: Callable[[], Iterator[Any]]):
         """To be called in an event loop. Raises BusyError if the line is full."""
-        self.running.add(self)
         self._loop, self._line, self._work = asyncio.get_running_loop(), line, work
         self._inbox: deque[Any] = deque()
         self._news, self._is_over = asyncio.Event(), asyncio.Event()
         self._is_stopped = threading.Event()
         self._future = line.enter(self._run)
+        self.running.add(self)
+        self._future.add_done_callback(lambda _: self.running.discard(self))
         self._future.add_done_callback(lambda _: self._tell(END))
 
     def _run(self) -> None:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 # Small tensors gain nothing from a second thread, and on a busy machine threads that wait for each
@@ -18,7 +19,13 @@ import torch
 from PIL import Image, ImageSequence
 
 from ldm_core import LatentDiffusion
-from ldm_core.config import ConditioningConfig, ModelConfig, UNetConfig, VAEConfig
+from ldm_core.config import (
+    ConditioningConfig,
+    ModelConfig,
+    TrainingConfig,
+    UNetConfig,
+    VAEConfig,
+)
 from ldm_core.data.datasets import load_dataset
 from ldm_core.data.mnist import DatasetError
 from ldm_core.files.checkpoint import read_checkpoint
@@ -72,11 +79,15 @@ def wait_for_steps(state: Path, process: subprocess.Popen, steps: int = 1) -> No
         time.sleep(0.01)
 
 
-def torchrun(module: str, *arguments: object, cwd: Path = ROOT) -> subprocess.Popen:
+def in_two(module: str, *arguments: object, cwd: Path = ROOT) -> subprocess.Popen:
     """Start two processes of a module, connected by gloo."""
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", module]
+    return start("tests.in_two", module, *arguments, cwd=cwd)
+
+
+def start(*line: object, cwd: Path = ROOT) -> subprocess.Popen:
+    """Start Python with a module and its arguments."""
     return subprocess.Popen(
-        [sys.executable, "-m", *launcher, *map(str, arguments)],
+        [sys.executable, "-m", *map(str, line)],
         cwd=cwd,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -95,11 +106,19 @@ def record_of(folder: Path, stage: str) -> dict:
     return read_checkpoint(folder / f"{stage}.safetensors", stage)[1]["training"]
 
 
+def train_small(patch: pytest.MonkeyPatch) -> None:
+    """Have train.py make small parts, from small batches, and draw small grids."""
+    patch.setattr("ldm_core.training.run.model_config", small_parts)
+    patch.setattr("ldm_core.training.run.TrainingConfig", partial(TrainingConfig, unet_batch=64))
+    patch.setattr("ldm_core.training.stages.GRID_IMAGES", 10)
+    patch.setattr("ldm_core.training.stages.GRID_ROWS", 1)
+
+
 @pytest.fixture(scope="module")
 def small_training():
     """train.py makes small parts; in processes of their own, tests.small_training does."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ldm_core.training.run.model_config", small_parts)
+        train_small(patch)
         yield
 
 

@@ -1,11 +1,9 @@
-"""ldm_core.sample with shards of 4 images: python -m tests.small_shards. For tests that start
-processes."""
-
-import sys
+"""ldm_core.sample with shards of 4 images, for tests that start processes."""
 
 from ldm_core import sample
 from ldm_core.output import shards
 
-if __name__ == "__main__":
+
+def main(arguments: list[str]) -> int:
     shards.SHARD = 4
-    sys.exit(sample.main())
+    return sample.main(arguments)

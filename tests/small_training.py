@@ -1,12 +1,18 @@
-"""train.py with small parts: python -m tests.small_training. For tests that start processes."""
+"""train.py with small parts, for tests that start processes: python -m tests.small_training."""
 
 import sys
 
-import train
-from ldm_core.training import run
+import pytest
 
-from .conftest import small_parts
+import train
+
+from .conftest import train_small
+
+
+def main(arguments: list[str] | None = None) -> int:
+    train_small(pytest.MonkeyPatch())
+    return train.main(arguments)
+
 
 if __name__ == "__main__":
-    run.model_config = small_parts
-    sys.exit(train.main())
+    sys.exit(main())

@@ -2,7 +2,6 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,12 +62,6 @@ def launched(models: Models, folder: Path, **options) -> Iterator[gr.Blocks]:
         page.close(verbose=False)
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 @contextmanager
 def running(line: Sequence, **options) -> Iterator[subprocess.Popen]:
     """A process that is killed at the end."""
@@ -78,14 +71,3 @@ def running(line: Sequence, **options) -> Iterator[subprocess.Popen]:
     finally:
         process.kill()
         process.wait()
-
-
-def wait_for(url: str, process: subprocess.Popen) -> None:
-    ends_at = time.monotonic() + 120
-    directly = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    while time.monotonic() < ends_at and process.poll() is None:
-        try:
-            return directly.open(url, timeout=5).close()
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"the page did not come up: {process.poll()}")

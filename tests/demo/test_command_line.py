@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -17,10 +16,10 @@ import pytest
 
 from demo import app
 from demo.serving import own_folder, tidy
+from hosting.trial import free_port, wait_for
 from ldm_core import LatentDiffusion, UserError
 
 from ..conftest import ROOT
-from .conftest import free_port, wait_for
 
 
 def refusal(capsys, *line: str) -> str:
@@ -116,19 +115,24 @@ def test_only_the_newest_files_are_kept(tmp_path):
 
 @pytest.fixture
 def start(weights, tmp_path):
-    """start(*line, **environment): the page, in its own process."""
+    """start(*line, **environment): the page in its own process, and its address, once it
+    answers."""
     processes = []
 
-    def start(*line: str, **environment: str) -> subprocess.Popen:
+    def start(*line: str, **environment: str) -> tuple[subprocess.Popen, str]:
+        port = str(free_port())
         process = subprocess.Popen(
-            [sys.executable, "-m", "demo", "--weights", weights, *line],
+            [sys.executable, "-m", "demo", "--weights", weights, "--port", port, *line],
             cwd=ROOT,
             env=os.environ | {"GRADIO_TEMP_DIR": str(tmp_path)} | environment,
             stderr=subprocess.PIPE,
             text=True,
         )
         processes.append(process)
-        return process
+        is_ipv6 = ":" in "".join([*line, environment.get("GRADIO_SERVER_NAME", "")])
+        url = f"http://{'[::1]' if is_ipv6 else '127.0.0.1'}:{port}/"
+        wait_for(url, process)
+        return process, url
 
     yield start
     for process in processes:
@@ -136,100 +140,72 @@ def start(weights, tmp_path):
         process.communicate()
 
 
+def call_and_forget(http: httpx.Client, url: str, path: str, body: dict) -> None:
+    with suppress(httpx.HTTPError):  # the server has ended
+        answer = http.post(url + path, json=body)
+        if "call/" in path:
+            http.get(f"{url}gradio_api/call/compare/{answer.json()['event_id']}")
+
+
 @pytest.mark.parametrize(
-    ("proxies", "host"),
+    ("sent", "status", "says", "within_s", "environment"),
     [
-        ({"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9"}, "127.0.0.1"),
-        ({"all_proxy": "nonsense://", "GRADIO_SERVER_NAME": "::1"}, "[::1]"),
-        ({"http_proxy": "127.0.0.1:9"}, "::"),
+        (
+            signal.SIGINT,
+            130,
+            "python -m demo: stopped\n",
+            60,
+            {"HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "socks5://127.0.0.1:9"},
+        ),
+        (signal.SIGTERM, 143, "", 5, {"all_proxy": "nonsense://", "GRADIO_SERVER_NAME": "::1"}),
     ],
 )
-def test_neither_proxies_nor_ipv6_keep_the_page_from_starting(start, proxies, host):
-    port = free_port()
-    line = [] if "GRADIO_SERVER_NAME" in proxies else ["--host", host]
-    process = start(*line, "--port", str(port), **proxies)
-    wait_for(f"http://{'127.0.0.1' if '.' in host else '[::1]'}:{port}/", process)
-
-
-@pytest.mark.parametrize(
-    ("sent", "status", "says"),
-    [(signal.SIGINT, 130, "python -m demo: stopped\n"), (signal.SIGTERM, 143, "")],
-)
-def test_it_ends_when_it_is_told_to_and_leaves_no_file(start, tmp_path, sent, status, says):
-    port = free_port()
-    process = start("--port", str(port))
-    wait_for(f"http://127.0.0.1:{port}/", process)
+def test_it_starts_beside_proxies_and_ends_whatever_is_open_without_a_file(
+    start, tmp_path, sent, status, says, within_s, environment
+):
+    process, url = start(**environment)
     ours = lambda: list(tmp_path.glob("miniature-stable-diffusion-*"))  # Gradio makes another
     assert len(ours()) == 1
-    body = {"across": "seed", "across_values": list(range(20)), "fixed": {"steps": 100}}
-    asked = f"http://127.0.0.1:{port}/engine/grid"
-    with httpx.stream("POST", asked, json=body, trust_env=False, timeout=60) as answer:
+    run = {"steps": 100}
+    grid = {"across": "seed", "across_values": list(range(20)), "fixed": run}
+    calls = [("engine/denoise", run), ("engine/grid", grid), ("gradio_api/call/v2/compare", grid)]
+    calls += [("engine/file", {"request": grid, "format": "gif"})]
+    limits = httpx.Limits(max_connections=None)
+    with (
+        httpx.Client(trust_env=False, timeout=60, limits=limits) as http,
+        ThreadPoolExecutor(48) as pool,
+        http.stream("POST", f"{url}engine/grid", json=grid) as answer,
+    ):
         messages = answer.iter_bytes()
         next(messages)
+        for path, body in calls * 12:
+            pool.submit(call_and_forget, http, url, path, body)
+        time.sleep(0.5)
         process.send_signal(sent)  # nobody waits for the end of a run
-        assert b"done" not in b"".join(messages)
-    _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=within_s)
+        with suppress(httpx.HTTPError):
+            assert b"done" not in b"".join(messages)
     assert process.returncode == status
     assert said.endswith(says) and not ours()
 
 
 def test_a_server_that_is_killed_leaves_nothing_for_long(start, tmp_path):
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/"
-    asked = {"request": {"steps": 100}, "format": "webp", "scale": 16}
     empty = tmp_path / "vibe_edit_history"  # made by Gradio, always the same
-    for _ in range(2):
-        process = start("--port", str(port), TMPDIR=str(tmp_path))
-        wait_for(url, process)
-        assert len({*tmp_path.iterdir()} - {empty}) == 1
-        httpx.post(f"{url}gradio_api/call/v2/generate", json={"steps": 1}, trust_env=False)
-        drawing = threading.Thread(target=file_or_nothing, args=[url, asked])
-        drawing.start()
+    process, url = start("--host", "::", http_proxy="127.0.0.1:9", TMPDIR=str(tmp_path))
+    httpx.post(f"{url}gradio_api/call/v2/generate", json={"steps": 1}, trust_env=False)
+    asked = {"request": {"steps": 100}, "format": "webp", "scale": 16}
+    with httpx.Client(trust_env=False, timeout=60) as http, ThreadPoolExecutor(1) as pool:
+        pool.submit(call_and_forget, http, url, "engine/file", asked)
         while not [*tmp_path.glob("*/tmp*")]:
             time.sleep(0.01)
         process.kill()
-        drawing.join()
-        process.wait()
-    process = start("--port", str(port), TMPDIR=str(tmp_path))
-    wait_for(url, process)
+    process.wait()
+    left = {*tmp_path.iterdir()} - {empty}
+    process, _ = start(TMPDIR=str(tmp_path))
+    assert len(left) == 1 and not left & {*tmp_path.iterdir()}
     process.terminate()
     process.communicate(timeout=60)
     assert [path for path in tmp_path.rglob("*") if path != empty] == []
-
-
-def file_or_nothing(url: str, body: dict) -> None:
-    with suppress(httpx.HTTPError):
-        httpx.post(f"{url}engine/file", json=body, trust_env=False, timeout=60)
-
-
-def test_it_ends_within_seconds_whatever_is_open(start, tmp_path):
-    port = free_port()
-    process = start("--port", str(port))
-    wait_for(f"http://127.0.0.1:{port}/", process)
-    at = lambda path: f"http://127.0.0.1:{port}/{path}"
-    run = {"steps": 100}
-    grid = {"across": "seed", "across_values": list(range(20)), "fixed": run}
-
-    def call(path, body):
-        with suppress(httpx.HTTPError):  # the server has ended
-            answer = client.post(at(path), json=body)
-            if "call/" in path:
-                client.get(at(f"gradio_api/call/compare/{answer.json()['event_id']}"))
-
-    calls = [("engine/denoise", run), ("engine/grid", grid), ("gradio_api/call/v2/compare", grid)]
-    calls += [("engine/file", {"request": grid, "format": "gif"})]
-    limits = httpx.Limits(max_connections=None)
-    client = httpx.Client(trust_env=False, timeout=60, limits=limits)
-    with client, ThreadPoolExecutor(48) as pool:
-        for path, body in calls * 12:
-            pool.submit(call, path, body)
-        time.sleep(0.5)
-        began = time.monotonic()
-        process.terminate()
-        process.communicate(timeout=60)
-        took = time.monotonic() - began
-    assert process.returncode == 143 and took < 5
-    assert not list(tmp_path.glob("miniature-stable-diffusion-*"))
 
 
 def test_run_as_a_file_it_finds_its_modules_and_hides_none(monkeypatch):

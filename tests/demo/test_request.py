@@ -138,25 +138,12 @@ def test_no_label_cannot_be_confused_with_a_class(names, wanted, title):
     assert [request.file.images.label for request in asked] == [*names, wanted]
 
 
-@pytest.mark.parametrize(
-    ("text", "names", "label"),
-    [
-        ("CIRCLE", ("circle", "star"), "circle"),
-        ("a", ("A", "a"), "a"),
-        (1, ("circle", "star"), "star"),
-        (2, tuple("123"), "2"),
-        ("*", ("circle", "star"), "any"),
-        ("0-1", ("A", "a", "b"), None),  # no single class
-        ("5", ("A", "a", "b"), None),
-    ],
-)
-def test_labels_may_be_written_as_on_the_command_line(text, names, label):
-    model = LatentDiffusion(small_parts(names))
-    if label:
+def test_labels_may_be_written_as_on_the_command_line():
+    model = LatentDiffusion(small_parts(("circle", "star")))
+    for text, label in (("CIRCLE", "circle"), (1, "star"), ("*", "any")):
         assert Request.check(model, {"label": text}).values["label"] == label
-        return
-    with pytest.raises(InputError, match="Label must be one of A, a, b, any, not"):
-        Request.check(model, {"label": text})
+    with pytest.raises(InputError, match="Label must be one of circle, star, any, not"):
+        Request.check(model, {"label": "0-1"})  # no single class
 
 
 @pytest.mark.parametrize("name", ["é" * 120, "x" * 240, "字" * 80, "caf\udce9", "a/b\0c\n", ".."])

@@ -1,26 +1,28 @@
 """Calls of the page as nobody should send them: strategies for hypothesis.
 
-Bodies are bytes, so that NaN, halves of surrogate pairs and what is no JSON can be sent, too.
+What is good comes from the page's own table of values; then something in it is broken. Bodies are
+bytes, so that NaN, halves of surrogate pairs and what is no JSON can be sent, too.
 """
 
+import base64
+import io
 import json
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 from hypothesis import strategies as st
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from ldm_core import SAMPLERS
+from demo import values as kinds
+from demo.draw import Mask, Picture
+from demo.request import values_of
 
-from .wild_files import (
-    as_uri,
-    bad_pictures,
-    good_greys,
-    good_pictures,
-    npz_that_claims,
-    with_comment,
-)
+from .values import with_words
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Call:
     path: str
     body: bytes | None = None  # None: a GET
 
+
+# Any JSON
 
 numbers = st.one_of(
     st.sampled_from([math.nan, math.inf, -math.inf, -1, 0, -0.0, 0.5, 2, 5e-324, 1e308, 1e-9]),
@@ -50,95 +54,127 @@ file_data = st.fixed_dictionaries(  # of Gradio, which may take it for a file of
     {"path": st.sampled_from(["/etc/passwd", "demo/app.py", "", "\0", "http://127.0.0.1:9/x"])},
     optional={"meta": st.just({"_type": "gradio.FileData"}), "url": texts},
 )
-leaves = st.one_of(st.none(), st.booleans(), numbers, texts)
+names = st.one_of(st.sampled_from(["label", "model", "fixed", "request"]), texts)
 values = st.recursive(
-    st.one_of(leaves, file_data),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=4),
-        st.dictionaries(
-            st.one_of(st.sampled_from(["label", "model", "fixed", "request"]), texts),
-            inner,
-            max_size=3,
-        ),
-    ),
+    st.one_of(st.none(), st.booleans(), numbers, texts, file_data),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=3),
     max_leaves=8,
 )
 deep = st.one_of(
     st.just("[" * 100_000),
-    st.builds(
-        lambda name, depth: f'{{"{name}": {"[" * depth}{"]" * depth}}}',
-        st.sampled_from(["data", "request", "label", "fixed"]),
-        st.sampled_from([300, 700, 850]),
-    ),
+    st.integers(300, 850).map(lambda depth: f'{{"request": {"[" * depth}{"]" * depth}}}'),
     st.integers(300, 700).map(lambda depth: '{"request":' * depth + "{}" + "}" * depth),
 )
 
+# Pictures
+
+
+@cache
+def picture_files() -> list[bytes]:
+    """Small pictures in several formats; the last claims a huge size."""
+    grey = np.zeros((61, 90), np.uint8)
+    grey[12:44, 30:38] = 255
+    files = [io.BytesIO() for _ in range(6)]
+    for file, format in zip(files, ("PNG", "GIF", "BMP", "TIFF", "WEBP", "JPEG"), strict=True):
+        Image.fromarray(grey).save(file, format)
+    return [*(file.getvalue() for file in files), b"P5 2000000000 2000000000 255\n"]
+
+
+def as_uri(content: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(content).decode()
+
+
+@st.composite
+def damaged(draw) -> bytes:
+    content = bytearray(draw(st.sampled_from(picture_files())))
+    at = draw(st.integers(0, len(content) - 1))
+    content[at : draw(st.sampled_from([at, at + 1, len(content)]))] = draw(st.binary(max_size=9))
+    return bytes(content)
+
+
+greys = st.integers(3, 20).map(
+    lambda row: base64.b64encode((bytes(28 * row) + b"\xff" * 112).ljust(784, b"\0")).decode()
+)
+pictures = greys | st.deferred(lambda: st.sampled_from(picture_files()[:-1])).map(as_uri)
+bad_pictures = st.one_of(
+    damaged().map(as_uri),
+    st.binary(max_size=60).map(as_uri),
+    st.binary(max_size=900).map(lambda content: base64.b64encode(content).decode()),
+)
 
 # Requests
 
-
-def good(**changes: Any) -> st.SearchStrategy[dict[str, Any]]:
-    """Values that may be asked for; each may be left out."""
-    allowed = {
-        "label": st.sampled_from([*"0123456789", 3, "any", None]),
-        "guidance_scale": st.sampled_from([0, 1, 1.5, 7, 10]),
-        "sampler": st.sampled_from(list(SAMPLERS)),
-        "seed": st.one_of(st.integers(0, 2**32 - 1), st.sampled_from([5.0, 0, 2**32 - 1])),
-        "prompt": st.sampled_from(["", "a bold seven", "thin wide four", "leaning", None]),
-        "negative_prompt": st.sampled_from(["", "thin", None]),
-        "stroke": st.sampled_from([0, -1, 0.5]),
-        "lean": st.sampled_from([0, 1]),
-        "width": st.sampled_from([0, 0.1]),
-    }
-    return st.fixed_dictionaries({"steps": st.integers(1, 3)} | changes, optional=allowed)
+PROMPTS = st.sampled_from(["", "a bold seven", "thin wide four", "leaning"])
+POINTS = st.builds("{}:{}".format, PROMPTS, st.integers(0, 99))
 
 
-def good_morph() -> st.SearchStrategy[dict[str, Any]]:
-    point = st.builds("{}:{}".format, st.sampled_from(["3", "bold one", ""]), st.integers(0, 99))
-    return st.fixed_dictionaries(
-        {"steps": st.just(1), "morph": st.lists(point, min_size=2, max_size=3)},
-        optional={"frames": st.integers(2, 3), "loop": st.booleans()},
+def allowed(kind: kinds.Kind) -> st.SearchStrategy:
+    """What a value may be."""
+    match kind:
+        case kinds.Whole():
+            return st.integers(kind.low, kind.high)
+        case kinds.Number():
+            return st.sampled_from([kind.low, kind.high, 0.5, 1])
+        case kinds.Choice():
+            return st.sampled_from(list(kind.titles))
+        case kinds.Names():
+            return st.lists(st.sampled_from(kind.known), max_size=2)
+        case kinds.Boolean():
+            return st.booleans()
+        case kinds.Points():
+            return st.lists(POINTS, min_size=2, max_size=3)
+        case Picture():
+            return pictures
+        case Mask():
+            return greys
+        case _:
+            return PROMPTS
+
+
+ALLOWED = {
+    kind: {name: allowed(value.kind) for name, value in values_of(with_words(), kind).items()}
+    for kind in ("denoise", "draw", "morph", "cell")
+}
+
+
+def good(kind: str, *needed: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Values that may be asked for, some of them; of what says the same, one."""
+    cheap = {"steps": st.integers(1, 3), "frames": st.integers(2, 3)}
+    known = {name: cheap.get(name, value) for name, value in ALLOWED[kind].items()}
+    fixed = {name: known.pop(name) for name in ("steps", *needed)}
+    said_twice = {"prompt": "label", "invert": "strength"}
+    without = lambda body: {said_twice[name] for name in body if name in said_twice}
+    return st.fixed_dictionaries(fixed, optional=known).map(
+        lambda body: {name: body[name] for name in body if name not in without(body)}
     )
 
 
 def good_grid() -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {
-            "across": st.just("seed"),
-            "across_values": st.sampled_from([[1], [1, 2], "3, 4", "7"]),
-            "fixed": good(),
-        },
-        optional={
-            "down": st.sampled_from(["guidance_scale", "label", "nothing", "prompt", "eta"]),
-            "down_values": st.sampled_from(["0, 1", [0.5], '"a", thin']),
-        },
+    axis = st.sampled_from(["seed", "guidance_scale", "sampler", "negative_prompt", "eta"])
+    few = lambda name: st.lists(ALLOWED["cell"][name], min_size=1, max_size=2)
+    grid = lambda across, down, fixed: st.fixed_dictionaries(
+        {"across": st.just(across), "across_values": few(across), "fixed": st.just(fixed)},
+        optional={"down": st.just(down), "down_values": few(down)},
     )
+    return st.tuples(axis, axis, good("denoise")).flatmap(lambda given: grid(*given))
 
 
-def good_draw() -> st.SearchStrategy[dict[str, Any]]:
-    ways = [
-        {},
-        {"strength": st.sampled_from([0, 0.5, 1])},
-        {"invert": st.sampled_from(["7", "", "bold one"])},
-        {"mask": good_greys},
-    ]
-    picture = st.one_of(good_greys, good_pictures)
-    return st.one_of(*(good(start_from=picture, **way) for way in ways))
-
-
-requests = st.one_of(good(), good_morph(), good_grid(), good_draw())
+runs = good("denoise") | good("draw", "start_from")
+REQUESTS = {"denoise": runs, "morph": good("morph", "morph"), "grid": good_grid()}
+requests = st.one_of(*REQUESTS.values())
 
 
 @st.composite
 def forged_files(draw) -> bytes:
-    settings = draw(st.one_of(requests, values))
+    """A PNG that says something of itself."""
+    settings = draw(requests | values)
     if isinstance(settings, dict) and draw(st.booleans()):
         settings = broken(draw, settings)
-    if draw(st.integers(0, 5)) == 0:
-        return npz_that_claims(draw(st.sampled_from(["()", "(1,)", "(10**13,)", "(-1,)", "x"])))
     is_grid = isinstance(settings, dict) and "across" in settings
-    comment = {"compare": settings} if is_grid else settings
-    return with_comment(json.dumps(comment))
+    file, chunks = io.BytesIO(), PngInfo()
+    chunks.add_text("Comment", json.dumps({"compare": settings} if is_grid else settings))
+    Image.new("L", (28, 28)).save(file, "PNG", pnginfo=chunks)
+    return file.getvalue()
 
 
 # Calls
@@ -147,64 +183,47 @@ def forged_files(draw) -> bytes:
 def broken(draw, body: dict[str, Any]) -> dict[str, Any]:
     """The same with one value replaced, added or taken away, maybe in a part of it."""
     body = dict(body)
-    name = draw(st.sampled_from([*body, "model", draw(texts)]))
+    name = draw(st.sampled_from([*sorted(body), "model", draw(texts)]))
     if isinstance(body.get(name), dict) and draw(st.booleans()):
         body[name] = broken(draw, body[name])
     elif name in body and draw(st.integers(0, 5)) == 0:
         del body[name]
     elif name in ("start_from", "picture", "mask", "data"):
-        body[name] = draw(st.one_of(bad_pictures, values))
+        body[name] = draw(bad_pictures | values)
     else:
         body[name] = draw(values)
     return body
 
 
-model_names = st.sampled_from(["digits", "things", "", None, "nobody", "../digits", 7])
-ENGINE = {
-    "denoise": st.one_of(good(), good_draw()),
-    "grid": good_grid(),
-    "morph": good_morph(),
-    "glance": st.fixed_dictionaries(
-        {"request": st.one_of(good(), good_draw())}, optional={"at": st.integers(-1, 4)}
+def of(optional: dict = {}, **needed: st.SearchStrategy) -> st.SearchStrategy:  # noqa: B006
+    return st.fixed_dictionaries(needed, optional=optional)
+
+
+LOOK = {"show": st.sampled_from(["noisy", "estimate", "both", "latent"])}
+LOOK |= {"scale": st.sampled_from([1, 2, None]), "frame_ms": st.integers(20, 60_000)}
+ENGINE = REQUESTS | {
+    "glance": of({"at": st.integers(-1, 4)}, request=runs),
+    "look": of(picture=pictures | bad_pictures),
+    "check": st.one_of(of(kind=st.just(kind), request=REQUESTS[kind]) for kind in REQUESTS),
+    "open": of({"name": texts}, data=forged_files().map(as_uri) | bad_pictures),
+    "file": of(
+        LOOK, request=requests, format=st.sampled_from(["gif", "png", "webp", "apng", "strip"])
     ),
-    "look": st.fixed_dictionaries({"picture": st.one_of(good_greys, good_pictures, bad_pictures)}),
-    "check": st.one_of(
-        st.fixed_dictionaries({"kind": st.just(kind), "request": asked})
-        for kind, asked in {
-            "denoise": st.one_of(good(), good_draw()),
-            "grid": good_grid(),
-            "morph": good_morph(),
-        }.items()
+    "inside": of(
+        what=st.sampled_from(["noise", "score", "path", "encode", "decode"]),
+        picture=greys,
+        request=good("denoise"),
+        latent=st.lists(st.floats(-9, 9), min_size=4, max_size=4).map(lambda few: 64 * few),
     ),
-    "open": st.fixed_dictionaries(
-        {"data": st.one_of(forged_files().map(as_uri), bad_pictures)}, optional={"name": texts}
-    ),
-    "file": st.fixed_dictionaries(
-        {"request": requests, "format": st.sampled_from(["gif", "png", "webp", "apng", "strip"])},
-        optional={
-            "show": st.sampled_from(["noisy", "estimate", "both", "latent"]),
-            "scale": st.sampled_from([1, 2, None]),
-            "frame_ms": st.integers(20, 60_000),
-        },
-    ),
-    "inside": st.one_of(
-        st.fixed_dictionaries({"what": what, "picture": good_greys, "request": good()})
-        for what in map(st.just, ("noise", "score", "path", "encode"))
-    )
-    | st.fixed_dictionaries(
-        {"what": st.just("decode"), "latent": st.lists(st.floats(-9, 9), min_size=4, max_size=4)}
-    ).map(lambda body: body | {"latent": 64 * body["latent"]}),
     "models": st.just({}),
     "paint": values,
 }
 GRADIO = {
-    "generate": good(),
-    "draw": good_draw(),
-    "morph": good_morph(),
-    "compare": good_grid(),
-    "animation": st.fixed_dictionaries(
-        {"settings": requests}, optional={"format": st.sampled_from(["gif", "png"])}
-    ),
+    "generate": good("denoise"),
+    "draw": good("draw", "start_from"),
+    "morph": REQUESTS["morph"],
+    "compare": REQUESTS["grid"],
+    "animation": of({"format": st.sampled_from(["gif", "png"])}, settings=requests),
 }
 
 
@@ -213,11 +232,13 @@ def calls(draw) -> Call:
     """Mostly a good call with something wrong in it, sometimes a good one, or one beyond repair."""
     name = draw(st.sampled_from([*ENGINE, *GRADIO, "about.json", "data"]))
     if name == "about.json":
-        return Call("GET about.json", f"about.json?model={quote_wild(draw(model_names))}")
+        model = draw(st.sampled_from(["digits", "things", "", None, "nobody", "../digits", 7]))
+        return Call("GET about.json", f"about.json?model={quote_wild(model)}")
     if name == "data":
-        shown = draw(st.one_of(st.sampled_from(["more", "draw", "training", ".", "%2e%2e"]), texts))
+        shown = draw(st.sampled_from(["more", "draw", "training", ".", "%2e%2e"]) | texts)
         return Call("GET data", f"data/{quote_wild(shown.replace('/', '-'))[:2000] or '-'}.json")
-    body = draw((ENGINE | GRADIO)[name])
+    is_gradios = name in GRADIO and (name not in ENGINE or draw(st.booleans()))
+    body = draw((GRADIO if is_gradios else ENGINE)[name])
     how = draw(st.sampled_from(["good", "broken", "broken", "broken", "wild", "no JSON"]))
     if how == "broken" and isinstance(body, dict):
         for _ in range(draw(st.integers(1, 2))):
@@ -226,13 +247,13 @@ def calls(draw) -> Call:
         body = draw(values)
     content = json.dumps(body).encode()
     if how == "no JSON":
-        content = draw(st.one_of(deep.map(str.encode), st.binary(max_size=40)))
-    if name in ENGINE:
+        content = draw(deep.map(str.encode) | st.binary(max_size=40))
+    if not is_gradios:
         return Call(f"engine/{name}", f"engine/{name}", content)
     if how == "good" or draw(st.booleans()):
         return Call(f"/{name}", f"gradio_api/call/v2/{name}", content)
     if how != "no JSON":
-        listed = draw(st.one_of(st.lists(values, max_size=12), values))
+        listed = draw(st.lists(values, max_size=12) | values)
         content = json.dumps({"data": listed}).encode()
     return Call(f"/{name}", f"gradio_api/call/{name}", content)
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from demo.web_files import WEB
 from hosting import site
-from hosting.trial import python_draws
+from hosting.trial import compare, python_draws
+from ldm_core import UserError
 
 PAGE = """<!doctype html>
 <link rel="icon" href="data:,">
@@ -37,18 +38,14 @@ button.addEventListener("click", async () => {
 @pytest.fixture
 def folder(tmp_path, small_model):
     """A page that draws what Python draws."""
-    write(tmp_path, python_draws(small_model))
+    png = io.BytesIO()
+    Image.fromarray(python_draws(small_model)).save(png, "PNG")
+    uri = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+    (tmp_path / "page.js").write_text(SCRIPT.replace("PICTURE", uri))
     (tmp_path / "README.md").write_bytes((WEB / "site" / "README.md").read_bytes())
     (tmp_path / "index.html").write_text(PAGE)
     (tmp_path / "style.css").write_text("body { background: url('data:image/gif;base64,R0lG'); }")
     return tmp_path
-
-
-def write(folder, picture):
-    png = io.BytesIO()
-    Image.fromarray(picture).save(png, "PNG")
-    uri = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
-    (folder / "page.js").write_text(SCRIPT.replace("PICTURE", uri))
 
 
 @pytest.fixture
@@ -75,32 +72,35 @@ def test_a_good_page_is_served_and_draws_what_python_draws(tried):
     assert "the page asked for nothing outside of its folder" in said
 
 
-@pytest.mark.parametrize(
-    ("name", "old", "new", "said"),
-    [
-        ("index.html", '"style.css"', '"/style.css"', "asked for http.*, outside of its folder"),
-        ("index.html", '"style.css"', '"absent.css"', "has errors: no http.*/absent.css"),
-        ("page.js", "player.dataset", "fetch('../other'); player.dataset", "asked for .*/other"),
-        ("page.js", "player.dataset", "reportError(Error('a fault')); player.dataset", "a fault"),
-        ("README.md", "sdk: static", "sdk: gradio", "must say sdk: static"),
-    ],
-)
-def test_what_would_not_work_elsewhere_is_found(folder, tried, name, old, new, said):
-    path = folder / name
+def change(path, old, new):
     text = path.read_text(encoding="utf-8")
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_what_would_not_work_elsewhere_is_found(folder, tried):
+    """What is outside of the folder, errors of the page, and a card that is no static page's."""
+    index, script = folder / "index.html", folder / "page.js"
+    change(index, '"style.css"', '"absent.css"')
+    change(script, "player.dataset", "reportError(Error('a fault')); player.dataset")
     status, told = tried()
     assert status == 2
-    assert re.search(said, told), told
+    assert re.search("has errors: no http.*/absent.css; .*a fault", told), told
+    change(index, '"absent.css"', '"/style.css"')
+    change(script, "reportError(Error('a fault'))", "fetch('../other')")
+    status, told = tried()
+    assert status == 2
+    assert re.search("asked for http.*/style.css, .*/other, outside", told), told
+    change(folder / "README.md", "sdk: static", "sdk: gradio")
+    status, told = tried()
+    assert status == 2 and "must say sdk: static" in told
 
 
-def test_pictures_that_differ_are_refused(folder, tried, small_model):
+def test_pictures_that_differ_are_refused(small_model):
     picture = python_draws(small_model)
-    write(folder, np.where(picture < 128, picture + 1, picture - 1).astype(np.uint8))
-    assert tried()[0] == 0
-    write(folder, np.where(picture < 128, picture + 2, picture - 2).astype(np.uint8))
-    status, said = tried()
-    assert status == 2 and "2 grey levels apart, more than 1" in said
-    write(folder, picture[:7])
-    assert "has the shape (7, 28), not (28, 28)" in tried()[1]
+    moved = lambda levels: np.where(picture < 128, picture + levels, picture - levels)
+    compare(moved(1), small_model)
+    with pytest.raises(UserError, match="2 grey levels apart, more than 1"):
+        compare(moved(2), small_model)
+    with pytest.raises(UserError, match=r"has the shape \(7, 28\), not \(28, 28\)"):
+        compare(picture[:7], small_model)

@@ -1,4 +1,4 @@
-"""Two real processes, connected by gloo, as torchrun starts them."""
+"""Two real processes, connected by gloo; torchrun itself starts those of the first test."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ import train as command
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.runtime.processes import ALONE, Processes, joined
 
-from ..conftest import children_of, record_of, steps_saved, torchrun, wait_for_steps
+from ..conftest import children_of, in_two, record_of, start, steps_saved, wait_for_steps
 
 pytestmark = pytest.mark.usefixtures("small_training")
 
 
 def training(*arguments):
-    return torchrun("tests.small_training", *arguments)
+    return in_two("tests.small_training", *arguments)
 
 
 def alone(*arguments):
@@ -24,7 +24,8 @@ def alone(*arguments):
 
 def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
     arguments = ["--steps", "12", "--data-dir", slice_of_mnist, "--device", "cpu"]
-    two = training(*arguments, "--out", tmp_path / "two")
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
+    two = start(*torchrun, "tests.small_training", *arguments, "--out", tmp_path / "two")
     alone(*arguments, "--out", tmp_path / "one")
     out, err = two.communicate()
     assert two.returncode == 0, err
@@ -38,12 +39,12 @@ def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
 
 def test_two_processes_end_with_the_time_after_the_same_step(slice_of_mnist, tmp_path):
     arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
-    run = training(*arguments, "--minutes", "0.15", "--out", tmp_path)
+    run = training(*arguments, "--minutes", "0.1", "--out", tmp_path)
     _, err = run.communicate(timeout=300)  # a process that went on would wait for the other
     assert run.returncode == 0, err
     record = record_of(tmp_path, "vae")
     assert record["steps"] > 1 and not record["interrupted"]
-    assert 7 < record["elapsed"] < 12
+    assert 5 < record["elapsed"] < 10
 
 
 def test_an_error_in_the_first_process_ends_both_with_its_words(slice_of_mnist, tmp_path):
@@ -51,23 +52,22 @@ def test_an_error_in_the_first_process_ends_both_with_its_words(slice_of_mnist, 
     run = training("--steps", "1", "--data-dir", slice_of_mnist, "--out", tmp_path)
     _, err = run.communicate(timeout=300)
     assert "process 0 of 2: " in err and "would be replaced. Pass --resume" in err
+    assert "process 1 of 2: another process ended" in err
 
 
 def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist, tmp_path, capsys):
     arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
-    arguments += ["--out", tmp_path, "--save-seconds", "0.1", "--steps", "200"]
+    arguments += ["--out", tmp_path, "--save-seconds", "0.01", "--steps", "100"]
     run = training(*arguments)
     state = tmp_path / "vae.resume.safetensors"
     wait_for_steps(state, run)
     os.kill(children_of(run)[-1], signal.SIGKILL)
-    err = run.communicate()[1]
-    assert run.returncode == 1
-    assert "Signal 9 (SIGKILL)" in err  # by torchrun, which may end the other before it notices
+    assert "another process ended, so this one cannot go on" in run.communicate()[1]
     done = len(read_checkpoint(state, "training state")[0]["losses"])
-    assert 0 < done < 200
+    assert 0 < done < 100
     alone(*arguments, "--resume")
     assert "processes: 2, now 1" in capsys.readouterr().out
-    assert record_of(tmp_path, "vae")["steps"] == 200
+    assert record_of(tmp_path, "vae")["steps"] == 100
     assert not state.exists()
 
 
@@ -78,7 +78,7 @@ def test_ctrl_c_in_one_process_ends_both_after_the_same_step(slice_of_mnist, tmp
     wait_for_steps(state, run)
     os.kill(children_of(run)[-1], signal.SIGINT)
     _, err = run.communicate(timeout=300)  # a process that went on would wait for the other
-    assert "exitcode  : 130" in err, err
+    assert "Traceback" not in err, err
     record = record_of(tmp_path, "vae")
     assert record["interrupted"]
     assert record["steps"] == steps_saved(state)

@@ -2,8 +2,6 @@
 
 import itertools
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -19,9 +17,9 @@ from ldm_core.model.pixels import to_image
 from ldm_core.runtime.processes import ALONE
 from ldm_core.training.loop import NonFiniteLoss
 from ldm_core.training.run import RESERVED_SECONDS, Clock, TrainingRun
-from ldm_core.training.stages import VAEStage, suited_defaults
+from ldm_core.training.stages import UNetStage, VAEStage, suited_defaults
 
-from ..conftest import ROOT, record_of, steps_saved, wait_for_steps
+from ..conftest import record_of, steps_saved
 
 STEPS = 30
 pytestmark = pytest.mark.usefixtures("small_training")
@@ -45,15 +43,15 @@ def trained(small_training, arguments, tmp_path_factory):
     return out
 
 
-def start(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.small_training", *map(str, arguments)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **options,
-    )
+def before_loss(monkeypatch, stage, act):
+    """Have act(self, step) come before the loss of each step of a stage."""
+    loss_at = stage.loss_at
+
+    def acting(self, step):
+        act(self, step)
+        return loss_at(self, step)
+
+    monkeypatch.setattr(stage, "loss_at", acting)
 
 
 # A whole run
@@ -156,15 +154,13 @@ def test_the_only_stage_has_all_the_time(data, tmp_path):
 
 def test_a_timed_run_resumes_with_the_time_that_is_left(data, tmp_path, monkeypatch):
     line, now = ["--stage", "vae", "--minutes", "1", *data, "--out", str(tmp_path)], [0.0]
-    loss_at = VAEStage.loss_at
 
-    def one_second(stage, step):
+    def one_second(_, step):
         now[0] += 1.0
         if step == 19:
             signal.raise_signal(signal.SIGINT)
-        return loss_at(stage, step)
 
-    monkeypatch.setattr(VAEStage, "loss_at", one_second)
+    before_loss(monkeypatch, VAEStage, one_second)
     assert not timed(line, lambda: now[0]).run()
     assert record_of(tmp_path, "vae")["steps"] == 20
     now[0] = 5000.0  # a day later
@@ -176,15 +172,23 @@ def test_a_timed_run_resumes_with_the_time_that_is_left(data, tmp_path, monkeypa
 # Stop and resume
 
 
-def test_a_run_killed_twice_ends_with_the_same_bits(arguments, trained, tmp_path):
-    again = [*arguments, "--out", str(tmp_path), "--save-seconds", "0.01"]
-    for stage, extra in (("vae", []), ("unet", ["--resume"])):
-        state, process = tmp_path / f"{stage}.resume.safetensors", start(*again, *extra)
-        wait_for_steps(state, process, 4)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert 0 < steps_saved(state) < STEPS
-        assert not (tmp_path / f"{stage}.safetensors").exists()
+class Killed(BaseException):
+    """As the signal, it leaves what is on the disk, and nobody expects it."""
+
+
+def test_a_run_killed_twice_ends_with_the_same_bits(arguments, trained, tmp_path, monkeypatch):
+    again = [*arguments, "--out", str(tmp_path), "--save-seconds", "1e-9"]
+
+    def kill(_, step):
+        if step == STEPS // 2:
+            raise Killed
+
+    for stage, extra in ((VAEStage, []), (UNetStage, ["--resume"])):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            before_loss(patch, stage, kill)
+            command.main([*again, *extra])
+        assert steps_saved(tmp_path / f"{stage.name}.resume.safetensors") == STEPS // 2
+        assert not (tmp_path / f"{stage.name}.safetensors").exists()
     (tmp_path / ".unet.resume.123.partial.safetensors").write_bytes(b"of a killed process")
     assert command.main([*again, "--resume"]) == 0
     for stage in ("vae", "unet"):
@@ -196,18 +200,15 @@ def test_a_run_killed_twice_ends_with_the_same_bits(arguments, trained, tmp_path
         assert {p.name for p in found.iterdir()} == {p.name for p in whole.iterdir()}
 
 
-def test_ctrl_c_on_the_command_line_leaves_a_usable_checkpoint(data, tmp_path):
+def test_ctrl_c_on_the_command_line_leaves_a_usable_checkpoint(data, tmp_path, monkeypatch, capsys):
+    press = lambda _, step: step == 5 and signal.raise_signal(signal.SIGINT)
+    before_loss(monkeypatch, VAEStage, press)
     line = ["--stage", "vae", "--steps", "100000", *data, "--out", str(tmp_path)]
-    # A shell may make what it runs in the background ignore Ctrl-C; here it must hear it.
-    hear = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
-    process = start(*line, "--save-seconds", "0.1", preexec_fn=hear)
-    wait_for_steps(tmp_path / "vae.resume.safetensors", process)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=300)[0]
-    assert process.returncode == 130 and "--resume goes on from here." in said
+    assert command.main(line) == 130
+    assert "--resume goes on from here." in capsys.readouterr().out
     tensors, about = read_checkpoint(tmp_path / "vae.safetensors", "vae")
     assert about["training"]["interrupted"]
-    assert about["training"]["steps"] == steps_saved(tmp_path / "vae.resume.safetensors")
+    assert about["training"]["steps"] == steps_saved(tmp_path / "vae.resume.safetensors") == 6
     assert all(t.isfinite().all() for t in tensors.values())
 
 

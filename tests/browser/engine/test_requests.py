@@ -121,7 +121,7 @@ def answer(model, given):
 def test_a_request_means_what_it_means_on_the_server(node, class_names):
     model = LatentDiffusion(small_parts(class_names))
     draw = random.Random(0)
-    cases = [random_case(draw) for _ in range(600)]
+    cases = [random_case(draw) for _ in range(200)]
     given = {"about": about(Runner(model)), "cases": cases, "base": ENGINE.as_uri()}
     found = node("requests.js", ANSWERS, json.loads(json.dumps(given)))
     wanted = [json.loads(json.dumps(answer(model, case))) for case in cases]
@@ -135,4 +135,4 @@ def test_a_request_means_what_it_means_on_the_server(node, class_names):
             refused += 1
     # Of several wrong values each names its first.
     in_the_same_words = sum(one == answer_ for one, answer_ in zip(found, wanted))
-    assert 60 < refused < 540 and in_the_same_words > 0.8 * refused
+    assert 20 < refused < 180 and in_the_same_words > 0.8 * refused

@@ -65,7 +65,7 @@ def varied(word, draw):
 @pytest.mark.parametrize("class_names", CLASSES, ids=lambda names: names[0])
 def test_the_browser_reads_as_python_does(node, class_names):
     vocabulary, draw = vocabulary_of(class_names), random.Random(0)
-    prompts = [random_prompt(vocabulary, draw) for _ in range(1500)]
+    prompts = [random_prompt(vocabulary, draw) for _ in range(500)]
     given = {"vocabulary": vocabulary.to_dict(), "prompts": prompts}
     kinds = set()
     for prompt, found in zip(prompts, node("vocabulary.js", READ, given), strict=True):
