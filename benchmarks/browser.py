@@ -44,6 +44,29 @@ DRAW = """async ({ count, steps }) => {
   }
   return pictures;
 }"""
+# What the panels of the tab Inside ask of a run that was not made before: the ms of each panel.
+INSIDE = """async (count) => {
+  const picture = btoa(String.fromCharCode(...new Uint8Array(784).fill(255, 300, 500)));
+  const latent = Array(256).fill(0.5), found = {};
+  for (let seed = 1000; seed < 1000 + count; seed++) {
+    const run = (part, off = []) => ({ request: { label: "7", seed: 10 * seed + part, off } });
+    const panels = {
+      Noise: [["noise", { ...run(0), picture }]],
+      Guidance: [["score", { ...run(1), pass: 3, guidance: 5 }]],
+      "U-Net": [["features", run(2)]],
+      "U-Net without time": [["path", run(3, ["time"])], ["features", run(3, ["time"])]],
+      Attention: [["attention", run(4)]],
+      VAE: [["encode", { picture }], ["decode", { latent }]],
+      "Samplers, each": [["path", run(5)]],
+    };
+    for (const [name, asks] of Object.entries(panels)) {
+      const begin = performance.now();
+      await Promise.all(asks.map((ask) => engine.inside(...ask)));
+      (found[name] ??= []).push(performance.now() - begin);
+    }
+  }
+  return found;
+}"""
 # Chromium tells of tasks over 50 ms only.
 WATCH = """() => {
   window.long = [];
@@ -57,6 +80,7 @@ BUDGET = {
     "guided step, with its two pictures": "20 ms",
     "12-step picture": "0.4 s",
     "longest task of the page while it draws": "50 ms",
+    "a panel of Inside, the slowest": "300 ms",
 }
 Row = Callable[[str, list[float], str], None]
 Pictures = list[list[tuple[float, float]]]
@@ -133,6 +157,11 @@ def _draw_on_all_cores(browser: Browser, url: str, rounds: int, row: Row) -> Non
     steps = _guided(_draw(page, rounds, 25))
     row("guided step, with its two pictures", steps, "ms")
     row("12-step picture", _seconds(_draw(page, rounds)), "s")
+    page.evaluate(INSIDE, 2)
+    panels = page.evaluate(INSIDE, rounds)
+    for name, times in panels.items():
+        row(f"Inside: {name}", times, "ms")
+    row("a panel of Inside, the slowest", max(panels.values(), key=statistics.median), "ms")
     page.close()
 
 

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ldm_core import DenoisingStep, InputError, LatentDiffusion
-from ldm_core.checks import check_choice, check_number
-from ldm_core.model.inside import gates_on
+from ldm_core import InputError, LatentDiffusion
+from ldm_core.checks import check_choice, check_number, check_whole
+from ldm_core.model.inside import check_read, gates_on
 from ldm_core.output.views import latent_greys
 
+from .real_digits import real_digits
 from .request import Request
 from .run import Runner, in_time
 
@@ -26,7 +27,7 @@ LATENT = (4, 8, 8)
 MEASURED = ("ablations", "attention", "samplers")  # files beside the weights
 CHANNELS = 16  # of a stage that are shown
 TIMES = 21  # at which a picture is noised, from 0 to 1
-MAX_LATENT = 20.0  # numbers of a latent are about 1
+MAX_LATENT = 20.0  # numbers of a latent are about 1; guidance has the same limits
 
 Answer = dict[str, Any]
 
@@ -43,7 +44,7 @@ def noise(runner: Runner, body: Answer) -> Answer:
     t = torch.linspace(0, 1, TIMES)
     x_0, noises = (x.expand(TIMES, -1, -1, -1).contiguous() for x in (latent, start))
     x_t = model.schedule.add_noise(x_0, noises, t)
-    v = _prediction(model, request, x_t, t)
+    (v,) = _predictions(model, request, x_t, t, 1)
     loss = (v - model.schedule.v_from_x_0(x_0, noises, t)).square().mean(dim=(1, 2, 3))
     estimate = model.decode(model.schedule.x_0_from_v(x_t, v, t))
     pictures = {"decoded": model.decode(x_t), "estimate": estimate}
@@ -51,28 +52,29 @@ def noise(runner: Runner, body: Answer) -> Answer:
 
 
 def score(runner: Runner, body: Answer) -> Answer:
-    """What the network says of each latent of a run but the last, N of them.
+    """What the network says of the latent from which a pass of a run started.
 
-    Gives t (N,), the latents x_t and the predictions of v with the prompt, cond, and without it or
-    with the negative prompt, null: (N, 4, 8, 8). Their estimates as pictures, greys (N, 28, 28).
+    body: the `request`, the index of the `pass` and a `guidance` scale. Gives t (1,), the latent
+    x_t and the predictions of v with the prompt, cond, and without it or with the negative prompt,
+    null: (1, 4, 8, 8). pictures (3, 28, 28): the estimates of cond, of null, and of both with that
+    guidance.
     """
-    model, steps = runner.model, _steps(runner, body, "prediction")
-    x_t = torch.cat([step.x_t for step in steps[:-1]])
-    t = torch.tensor([step.t for step in steps[:-1]])
-    cond, null = (
-        torch.cat([step.read[f"prediction.{name}"] for step in steps[1:]])
-        for name in ("cond", "null")
-    )
-    picture = lambda v: model.decode(model.schedule.x_0_from_v(x_t, v, t))
-    pictures = {"cond_picture": picture(cond), "null_picture": picture(null)}
-    return {"t": t, "x_t": x_t, "cond": cond, "null": null} | pictures
+    model, request = runner.model, _request(runner, body)
+    w = check_number("guidance", body.get("guidance"), -MAX_LATENT, MAX_LATENT)
+    x_t, t = _passes(runner, request)
+    i = check_whole("pass", body.get("pass"), 0, len(t) - 1)
+    x_t, t = x_t[i : i + 1], t[i : i + 1]
+    cond, null = _predictions(model, request, x_t, t, 2)
+    v = torch.cat([cond, null, null + w * (cond - null)])
+    estimates = model.schedule.x_0_from_v(x_t.repeat(3, 1, 1, 1), v, t.repeat(3))
+    pictures = model.decode(estimates)
+    return {"t": t, "x_t": x_t, "cond": cond, "null": null, "pictures": pictures}
 
 
 def path(runner: Runner, body: Answer) -> Answer:
     """The latents of a run (steps + 1, 4, 8, 8), and those decoded."""
-    model, request = runner.model, _request(runner, body)
-    latents = torch.cat([step.x_t for step in in_time(request.begin(model), runner.deadline_s)])
-    return {"latents": latents, "pictures": model.decode(latents)}
+    latents, _ = _run(runner, _request(runner, body))
+    return {"latents": latents, "pictures": runner.model.decode(latents)}
 
 
 def features(runner: Runner, body: Answer) -> Answer:
@@ -107,18 +109,27 @@ def attention(runner: Runner, body: Answer) -> Answer:
     return answer | {"cross": torch.stack(maps).mean(dim=0)}
 
 
-def _readings(runner: Runner, body: Answer, name: str) -> dict[str, Tensor]:
-    """A reading of all steps of a run, of the pass with the prompt: (steps, ...) by name."""
-    _, *steps = _steps(runner, body, name)
-    return {one: torch.stack([step.read[one][0, 0] for step in steps]) for one in steps[0].read}
-
-
-def _steps(runner: Runner, body: Answer, read: str) -> list[DenoisingStep]:
-    """The start and the steps of a run, with what is read of each step."""
+def _readings(runner: Runner, body: Answer, kind: str) -> dict[str, Tensor]:
+    """A reading of each pass of a run, with the prompt: (steps, ...) by name. All passes are made
+    once more, together, which takes less time than to read while they are made."""
     model, request = runner.model, _request(runner, body)
-    prompts, seeds = [request.prompted(model)], [request.values["seed"]]
-    steps = model.denoise(prompts, seeds=seeds, read=(read,), **request.file.options)
-    return list(in_time(steps, runner.deadline_s))
+    x_t, t = _passes(runner, request)
+    tokens, on = _asked_for(model, request, len(t))
+    names = check_read([kind], model.config.unet)
+    found = model.backend.reader(tokens[:1], on, names)(x_t, t)
+    return {name: found[name][0] for name in names}
+
+
+def _run(runner: Runner, request: Request) -> tuple[Tensor, Tensor]:
+    """The latents (steps + 1, 4, 8, 8) and times (steps + 1,) of a run, its start first."""
+    steps = list(in_time(request.begin(runner.model), runner.deadline_s))
+    return torch.cat([step.x_t for step in steps]), torch.tensor([step.t for step in steps])
+
+
+def _passes(runner: Runner, request: Request) -> tuple[Tensor, Tensor]:
+    """The latents and times from which the passes of a run started: all but the last."""
+    x_t, t = _run(runner, request)
+    return x_t[:-1], t[:-1]
 
 
 def _words_of(model: LatentDiffusion, request: Request) -> list[str]:
@@ -130,18 +141,18 @@ def _words_of(model: LatentDiffusion, request: Request) -> list[str]:
 
 
 def encode(runner: Runner, body: Answer) -> Answer:
-    """The latent (4, 8, 8) of a picture, and what the decoder makes of it."""
+    """The latent (1, 4, 8, 8) of a picture, and what the decoder makes of it, (1, 28, 28)."""
     latent = runner.model.encode(_picture(body))
-    return {"latent": latent[0], "picture": runner.model.decode(latent)[0]}
+    return {"latent": latent, "picture": runner.model.decode(latent)}
 
 
 def decode(runner: Runner, body: Answer) -> Answer:
-    """The picture of a latent: `latent` is a list of 256 numbers."""
+    """The picture (1, 28, 28) of a latent: `latent` is a list of 256 numbers."""
     given, size = body.get("latent"), math.prod(LATENT)
     if not isinstance(given, list) or len(given) != size:
         raise InputError(f"latent must be a list of {size} numbers.")
     numbers = [check_number("latent", x, -MAX_LATENT, MAX_LATENT) for x in given]
-    return {"picture": runner.model.decode(torch.tensor(numbers).view(1, *LATENT))[0]}
+    return {"picture": runner.model.decode(torch.tensor(numbers).view(1, *LATENT))}
 
 
 ANSWERS: dict[str, Callable[[Runner, Answer], Answer]] = {
@@ -153,11 +164,13 @@ def facts(runner: Runner) -> Answer:
     """What the panels know of a model before anything is asked.
 
     blocks: of the U-Net, by name, each with its channels, the side of its maps and its parameters.
-    words: of the vocabulary, with their embeddings (N, d). MEASURED: what was measured of these
-    weights, or None.
+    words: of the vocabulary, with their embeddings (N, d). digits: see `real_digits`. MEASURED:
+    what was measured of these weights, or None.
     """
     model = runner.model
+    digits = real_digits(runner.folder, model)
     return {
+        "digits": None if digits is None else packed(digits),
         "blocks": _blocks(model),
         "words": _words(model),
         "embeddings": packed(model.conditioning.encoder.words.weight.detach()),
@@ -208,13 +221,23 @@ def answer(runner: Runner, body: Answer) -> Answer:
     return {n: x if isinstance(x, list) else packed(x) for n, x in found.items()}
 
 
-def _prediction(model: LatentDiffusion, request: Request, x_t: Tensor, t: Tensor) -> Tensor:
-    """The prediction of v for latents (N, 4, 8, 8) with the prompt and switches of a request."""
-    said, encoder = request.file.options, model.conditioning
-    read = encoder.read([request.prompted(model)], [None], said["style"])
-    tokens = encoder.encode(read).tokens.repeat(len(x_t), 1, 1)
-    on = gates_on(said["settings"].off, model.config.unet, len(x_t))
-    return model.backend.predictor(tokens[None], on)(x_t, t)[0]
+def _predictions(
+    model: LatentDiffusion, request: Request, x_t: Tensor, t: Tensor, count: int
+) -> Tensor:
+    """The predictions of v for latents (N, 4, 8, 8) with the prompt of a request, and, of two, with
+    its negative or the empty one: (count, N, 4, 8, 8)."""
+    tokens, on = _asked_for(model, request, len(t))
+    return model.backend.predictor(tokens[:count], on)(x_t, t)
+
+
+def _asked_for(model: LatentDiffusion, request: Request, n: int) -> tuple[Tensor, Tensor | None]:
+    """What the network is told beside n latents: the tokens of the prompt, then those of the
+    negative or empty one, (2, n, n_tokens, d_context), and what is on."""
+    said = request.file.options
+    read = model.conditioning.read([request.prompted(model)], [said["negative"]], said["style"])
+    context = model.conditioning.encode(read)
+    tokens = torch.stack([context.tokens, context.null]).repeat(1, n, 1, 1)
+    return tokens, gates_on(said["settings"].off, model.config.unet, n)
 
 
 def packed(array: Tensor | np.ndarray) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
+from demo.real_digits import write_digits
 from ldm_core import LatentDiffusion
 from ldm_core.config import (
     ConditioningConfig,
@@ -26,7 +27,7 @@ from ldm_core.config import (
     UNetConfig,
     VAEConfig,
 )
-from ldm_core.data.datasets import load_dataset
+from ldm_core.data.datasets import LabelledImages, load_dataset
 from ldm_core.data.mnist import DatasetError
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_unet, save_vae
@@ -152,8 +153,14 @@ def save(folder: Path, model: LatentDiffusion, vae: dict | None = None, unet: di
 
 @pytest.fixture(scope="session")
 def weights(small_model, tmp_path_factory):
+    """A folder with all of a model; its real digits are made up."""
     folder = tmp_path_factory.mktemp("weights")
     save(folder, small_model)
+    squares = torch.zeros(10, 28, 28, dtype=torch.uint8)
+    for i, picture in enumerate(squares):
+        picture[6:22, 6 : 8 + i] = 255
+    names = small_model.class_names
+    write_digits(folder, small_model, LabelledImages(squares, torch.arange(10), names))
     return folder
 
 

@@ -53,7 +53,10 @@ ALLOWED = {
 }
 # The same for the folders outside, beside the names that `ldm_core` itself offers.
 OUTSIDE = {
-    "demo": {"command_line", "checks", "export", "files", "inputs", "model", "output", "runtime"},
+    "demo": {
+        *("checks", "data", "export", "files", "inputs", "model", "output", "runtime"),
+        "command_line",
+    },
     "hosting": {"command_line", "model"},
     "benchmarks": {"export", "files", "model", "output", "runtime"},
 }

@@ -18,6 +18,7 @@ COMPANIONS = (  # may lie beside them
     "ablations.json",
     "attention.json",
     "samplers.json",
+    "digits.png",
     "training.gif",
 )
 HUB_NAME = re.compile(r"\w[\w.-]*/[\w.-]+")  # user/name

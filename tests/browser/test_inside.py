@@ -79,14 +79,37 @@ def test_noise(page):
     assert page.is_disabled("[data-digit=drawn]")  # nothing is drawn yet
 
 
+def test_a_real_digit_and_one_that_was_drawn(page):
+    """Two panels look at the same one."""
+    open_panel(page, "noise", "At t = 0.50")
+    assert page.locator("[data-digit^=real] canvas").count() == 10
+    changed_by(page, lambda: page.click("[data-digit='real 3']"), "decoded", "estimate")
+    page.click(".inside .parts [data-panel=vae]")
+    page.wait_for_selector("[data-digit='real 3'][aria-pressed=true]")
+    told(page, "0 of 784 pixels")
+    own = page.evaluate("document.querySelector(\"[data-digit='real 3'] canvas\").toDataURL()")
+    assert pixels(page, "digit") == own
+    open_tab(page, "Draw")
+    page.wait_for_selector(".seen .digit[src]")
+    open_tab(page, "Inside")
+    page.wait_for_selector("[data-digit=drawn]:enabled")
+    told(page, "0 of 784 pixels")
+    changed_by(page, lambda: page.click("[data-digit=drawn]"), "digit", "back")
+    changed_by(page, lambda: page.click("[data-digit=run]"), "digit", "back")
+
+
 def test_score(page):
     open_panel(page, "score", "grey levels")
-    page.evaluate(REQUESTS)
     changed_by(page, lambda: scrub(page, 2), "cond", "null", "difference", "score")
     told(page, "Step 2")
     changed_by(page, lambda: set_slider(page, ".slide input", 10), "guided")
     told(page, "at 10.0 the estimate is")
-    assert "score" not in page.evaluate("asked")
+    page.evaluate(REQUESTS)
+    set_slider(page, ".slide input", 3)
+    told(page, "at 3.0 the estimate is")
+    set_slider(page, ".slide input", 10)
+    told(page, "at 10.0 the estimate is")
+    assert page.evaluate("asked.filter((what) => what === 'score').length") == 1
 
 
 def test_unet(page):

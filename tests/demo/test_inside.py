@@ -5,13 +5,18 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from demo import sampler_errors
+from demo import how_it_works, real_digits, sampler_errors
+from demo.how_it_works import SCALE
 from demo.inside import answer, facts, packed
 from demo.lesson import lesson
-from ldm_core import InputError
+from demo.run import Runner
+from ldm_core import InputError, LatentDiffusion
+from ldm_core.files.pictures import lay_out
 from ldm_core.output.file_settings import picture_text
 
+from ..conftest import ROOT, save
 from .values import GOOD, numbers
 
 SEVEN = np.zeros((28, 28), np.uint8)
@@ -33,16 +38,20 @@ def test_the_latents_of_a_run_are_those_of_denoise(runner):
 
 
 def test_guided_predictions_make_the_estimates_of_the_run(runner):
-    found = ask(runner, "score", request=GOOD | {"guidance_scale": 3.0, "steps": 8})
+    model, request = runner.model, GOOD | {"guidance_scale": 3.0, "steps": 8}
     options = {"steps": 8, "guidance_scale": 3.0, "sampler": "ddim"}
-    _, *steps = runner.model.denoise([7], seeds=[5], **options)
-    low, high = runner.model.defaults.guidance_interval
-    assert len(found["t"]) == 8
+    before, *steps = model.denoise([7], seeds=[5], **options)
+    low, high = model.defaults.guidance_interval
     for i, step in enumerate(steps):
-        t, x_t, cond, null = (found[name][i : i + 1] for name in ("t", "x_t", "cond", "null"))
-        w = 3.0 if low <= t <= high else 1.0
-        x_0 = runner.model.schedule.x_0_from_v(x_t, null + w * (cond - null), t)
-        assert torch.allclose(x_0, step.x_0, atol=1e-4)
+        w = 3.0 if low <= before.t <= high else 1.0
+        found = ask(runner, "score", request=request, guidance=w, **{"pass": i})
+        t, x_t, cond, null = (found[name] for name in ("t", "x_t", "cond", "null"))
+        assert torch.equal(x_t, before.x_t) and t[0] == before.t
+        x_0 = [model.schedule.x_0_from_v(x_t, v, t) for v in (cond, null)]
+        estimates = torch.cat([*x_0, step.x_0])
+        apart = found["pictures"].int() - model.decode(estimates).int()
+        assert apart.abs().max() <= 1
+        before = step
 
 
 def test_what_the_unet_returns_and_where_it_looks(runner):
@@ -65,7 +74,8 @@ def test_what_the_unet_returns_and_where_it_looks(runner):
 def test_a_part_that_is_off_is_off_in_all_answers(runner):
     answers = {"path": "latents", "score": "cond", "features": "mid", "noise": "loss"}
     for what, name in answers.items():
-        more = {"picture": picture_text(SEVEN)} if what == "noise" else {}
+        more = {"noise": {"picture": picture_text(SEVEN)}, "score": {"pass": 1, "guidance": 3}}
+        more = more.get(what, {})
         on = ask(runner, what, request=GOOD, **more)[name]
         off = ask(runner, what, request=GOOD | {"off": ["time"]}, **more)[name]
         assert on.shape == off.shape and not torch.equal(on, off)
@@ -85,7 +95,7 @@ def test_noise_begins_with_the_picture_and_ends_with_that_of_the_seed(runner):
 
 def test_a_latent_and_its_picture(runner):
     found = ask(runner, "encode", picture=picture_text(SEVEN))
-    assert torch.equal(found["latent"], runner.model.encode(torch.from_numpy(SEVEN)[None])[0])
+    assert torch.equal(found["latent"], runner.model.encode(torch.from_numpy(SEVEN)[None]))
     again = ask(runner, "decode", latent=found["latent"].flatten().tolist())
     assert torch.equal(again["picture"], found["picture"])
 
@@ -101,7 +111,25 @@ def test_what_is_known_of_a_model(runner):
     total = sum(p.numel() for p in unet.parameters())
     assert sum(block["parameters"] for block in blocks.values()) + others == total
     assert len(found["words"]) == found["embeddings"]["shape"][0]
-    assert found["samplers"] is None
+    assert found["samplers"] is None and found["digits"] is None
+
+
+def test_a_real_digit_of_each_class_is_kept_with_the_weights(
+    small_model, mnist, data_dir, tmp_path
+):
+    def digits(learned_from: str):
+        record = {"dataset": "mnist", "settings": {"data": learned_from}}
+        save(tmp_path, small_model, unet=record)
+        if not (tmp_path / "digits.png").exists():
+            assert real_digits.main([str(tmp_path), "--data-dir", str(data_dir)]) == 0
+        return facts(Runner(LatentDiffusion.load(tmp_path), folder=tmp_path))["digits"]
+
+    found = torch.from_numpy(numbers(digits("60000 images")).copy())
+    assert found.shape == (10, 28, 28)
+    for label, digit in enumerate(found):
+        which = (mnist.pixels == digit).all(dim=(1, 2))
+        assert mnist.labels[which].tolist() == [label]
+    assert digits("others") is None
 
 
 def test_the_errors_of_samplers_are_kept_with_their_weights(runner, tmp_path, monkeypatch):
@@ -116,6 +144,19 @@ def test_the_errors_of_samplers_are_kept_with_their_weights(runner, tmp_path, mo
     assert facts(runner)["samplers"] is None
 
 
+def test_the_pictures_of_how_it_works_are_what_the_model_draws(weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(how_it_works, "STYLES", ("thin",))
+    monkeypatch.setattr(how_it_works, "PARTS", (["time"],))
+    assert how_it_works.main([str(tmp_path), "--weights", str(weights)]) == 0
+    text = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    assert all(f"images/{name}.png" in text for name in how_it_works.PICTURES)
+    model, asked = LatentDiffusion.load(weights), range(10)
+    drawn = model.generate(asked, seeds=asked, off=["time"]).numpy()
+    with Image.open(tmp_path / "off.png") as picture:
+        found = np.asarray(picture)[::SCALE, ::SCALE]
+    assert np.array_equal(found, lay_out(drawn, columns=10))
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -125,6 +166,8 @@ def test_the_errors_of_samplers_are_kept_with_their_weights(runner, tmp_path, mo
         ({"what": "encode"}, "28 x 28 greys"),
         ({"what": "decode", "latent": [1.0]}, "a list of 256 numbers"),
         ({"what": "decode", "latent": [float("nan")] * 256}, "from -20 to 20"),
+        ({"what": "score", "request": GOOD, "guidance": 1, "pass": 3}, "from 0 to 2, not 3"),
+        ({"what": "score", "request": GOOD, "pass": 0}, "guidance must be a number"),
     ],
 )
 def test_refusals(runner, body, said):

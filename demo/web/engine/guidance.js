@@ -45,7 +45,7 @@ function rescale(v, v_cond, share) {
 }
 
 // The standard deviation with n - 1 in the denominator, as torch.std has it.
-function std_of(x) {
+export function std_of(x) {
   const mean = x.reduce((sum, x) => sum + x, 0) / x.length;
   return Math.sqrt(x.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (x.length - 1));
 }

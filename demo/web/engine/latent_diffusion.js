@@ -12,13 +12,13 @@ import { border, to_image, to_pixels } from "./pixels.js";
 import { gaussian_noise } from "./randomness.js";
 import { SAMPLERS, WITH_ETA } from "./samplers.js";
 import { inverted_start, morph_frames, noise_start, noised_start, slerp } from "./starts.js";
+import { joined } from "./views.js";
 
 export const RESAMPLE = 5;
 // See `invert`.
 const INVERSION = {
   ...{ sampler: "ddim", steps: 25, guidance_scale: 1, spacing: "time", eta: 0, off: [] },
 };
-const PREDICTIONS = ["prediction.cond", "prediction.null"];
 
 // A run has left the numbers that mean something.
 export class NonFiniteError extends UserError {}
@@ -33,7 +33,8 @@ export class LatentDiffusion {
   //     async predict(x_t, t, context, on) -> v, Float32Array (N, 4, 8, 8), for x_t (B, 4, 8, 8) and
   //         t (B,); N is a multiple of B: the whole batch for one condition, then for the next; on:
   //         null, or 0 for each switch that is off, else 1
-  //     async read(x_t, t, context, on, names) -> {name: {data, dims}}, dims [N, ...]
+  //     async read(x_t, t, context, on, names) -> {name: {data, dims}}, dims [N, ...], for what the
+  //         tab Inside shows (see inside.js)
   //     async decode(z) -> images, Float32Array (B, 1, 32, 32), and `encode`, the way back
   // language: `promptLanguage(vocabulary)`.
   constructor({ config, defaults, switches, vocabulary }, network, language) {
@@ -58,21 +59,18 @@ export class LatentDiffusion {
   // Generate step by step: an async generator of {index, steps, t, x_t, x_0}, the start first; as in
   // Python. x_t and x_0 are read by the next step: copy them, and never transfer them away.
   //
-  // keep: {pixels, mask, resample}, with 0 in mask (B, 28, 28) for what is drawn. read: names of
-  // readings, see `read_names`; each step but the first then has them in `read`, {name: {data, dims}},
-  // dims [2, B, ...]: for the prompt, then for the negative or empty one. signal: an AbortSignal; once
-  // it is aborted, the generator throws its reason, at the latest when the network next returns.
-  // Throws InputError at the call, before any work.
+  // keep: {pixels, mask, resample}, with 0 in mask (B, 28, 28) for what is drawn. signal: an
+  // AbortSignal; once it is aborted, the generator throws its reason, at the latest when the network
+  // next returns. Throws InputError at the call, before any work.
   denoise(
     asked,
-    { seeds, negative = null, style = null, start = null, keep = null, read = [], signal = null,
-      ...options },
+    { seeds, negative = null, style = null, start = null, keep = null, signal = null, ...options },
   ) {
     const settings = this.settings(options);
     const context = this.#read(asked, negative, style, settings);
     start ??= noise_start(seeds, this.schedule.times(settings.steps, settings.spacing));
     const noise = (i) => gaussian_noise(seeds, i, LATENT_SHAPE);
-    return this.#denoise({ context, noise, start, settings, keep, read, signal });
+    return this.#denoise({ context, noise, start, settings, keep, signal });
   }
 
   // negative: one for all images, or a list.
@@ -83,7 +81,7 @@ export class LatentDiffusion {
     return this.conditioning.context(asked, away, style);
   }
 
-  async *#denoise({ context, noise, start, settings, keep, read = [], signal, mix = null }) {
+  async *#denoise({ context, noise, start, settings, keep, signal, mix = null }) {
     const { schedule } = this, on = this.gates(settings.off);
     if (start.times.length === 1)
       return yield { index: 0, steps: 0, t: 0, x_t: start.x, x_0: start.x };
@@ -91,22 +89,14 @@ export class LatentDiffusion {
     const times = times_reached(pieces), steps = times.length - 1;
     yield { index: 0, steps, t: times[0], x_t: start.x, x_0: null };
     const predictor = (conditions) => this.#predictor(conditions, mix, signal, on);
-    const guided = guided_denoiser(predictor, context, schedule, settings);
-    let called = null; // with what the network was first called in a step
-    let denoise = (x_t, t) => {
-      called ??= [x_t, t];
-      return guided(x_t, t);
-    };
-    const reader = read.length && (await this.#reader(context, on, read, signal));
+    let denoise = guided_denoiser(predictor, context, schedule, settings);
     if (keep) denoise = keeping(denoise, this.#known(keep));
     const sampler = SAMPLERS[settings.sampler], { eta } = settings;
     let index = 0;
     const steps_made = resampled(sampler, denoise, start.x, pieces, { schedule, noise, eta });
     for await (const [x_t, x_0] of steps_made) {
       index += 1;
-      const found = reader ? { read: await reader(...called) } : {};
-      called = null;
-      yield { index, steps, t: times[index], x_t, x_0, ...found };
+      yield { index, steps, t: times[index], x_t, x_0 };
     }
   }
 
@@ -121,38 +111,19 @@ export class LatentDiffusion {
   // (x_t, t) -> predictions of v, one for each of the conditions (see `guided_denoiser`). mix: gives
   // for a number of conditions between which prompts each image lies; null: each has its own.
   async #predictor(conditions, mix, signal, on = null) {
-    const context = await this.#context(conditions, mix, signal);
+    const context = await this.context(conditions, mix, signal);
     return async (x_t, t) => {
       const v = await until(signal, () => this.network.predict(x_t, t, context, on));
       return conditions.map((_, i) => v.subarray(i * x_t.length, (i + 1) * x_t.length));
     };
   }
 
-  async #context(conditions, mix, signal) {
+  // What `predict` needs to know of conditions, each the places of all images. mix: see `#predictor`.
+  async context(conditions, mix, signal = null) {
     const rows = joined(conditions.map(({ rows }) => rows));
     const amounts = joined(conditions.map(({ amounts }) => amounts));
     const context = await until(signal, () => this.network.context(rows, amounts));
     return mix ? this.network.between(context, mix(conditions.length)) : context;
-  }
-
-  // (x_t, t) -> readings, {name: {data, dims}}.
-  async #reader({ places, null: empty }, on, names, signal) {
-    const context = await this.#context([places, empty], null, signal);
-    const wanted = read_names(names, [...this.network.readings, ...PREDICTIONS]);
-    const own = wanted.map((name) => (PREDICTIONS.includes(name) ? "prediction" : name));
-    return async (x_t, time) => {
-      const t = new Float32Array(x_t.length / LATENT_SIZE).fill(time);
-      const read = () => this.network.read(x_t, t, context, on, [...new Set(own)]);
-      const found = await until(signal, read), size = x_t.length;
-      const each = wanted.map((name, i) => {
-        const { data, dims: [count, ...dims] } = found[own[i]];
-        const condition = PREDICTIONS.indexOf(name);
-        if (condition < 0) return [name, { data, dims: [2, count / 2, ...dims] }];
-        const part = data.slice(condition * size, (condition + 1) * size);
-        return [name, { data: part, dims: [count / 2, ...dims] }];
-      });
-      return Object.fromEntries(each);
-    };
   }
 
   // Puts what is kept into estimates of x_0, in pixels: a position of a latent stands for 4 x 4 of
@@ -229,22 +200,6 @@ export class LatentDiffusion {
       );
     return to_pixels(await this.network.decode(latents));
   }
-}
-
-// The readings that are meant: a name stands for all that begin with it and a dot.
-function read_names(names, known) {
-  const meant = names.map((name) => known.filter((one) => `${one}.`.startsWith(`${name}.`)));
-  const unknown = names.find((_, i) => !meant[i].length);
-  if (unknown !== undefined)
-    throw new InputError(`'${unknown}' cannot be read; read takes ${known.join(", ")}.`);
-  return [...new Set(meant.flat())];
-}
-
-function joined(arrays) {
-  const [{ constructor, length }] = arrays; // all have this type and this length
-  const all = new constructor(arrays.length * length);
-  arrays.forEach((array, i) => all.set(array, i * length));
-  return all;
 }
 
 // The result of `work`, unless the signal is aborted before or meanwhile. In WebAssembly a network

@@ -54,4 +54,12 @@ export const scale_to_fit = ({ width, height }) =>
 export const split = (array, size = SIDE * SIDE) =>
   Array.from({ length: array.length / size }, (_, i) => array.subarray(i * size, (i + 1) * size));
 
+// The same parts as one array again.
+export function joined(arrays) {
+  const [{ constructor, length }] = arrays; // all have this type and this length
+  const all = new constructor(arrays.length * length);
+  arrays.forEach((array, i) => all.set(array, i * length));
+  return all;
+}
+
 export const split_latents = (array) => split(array, LATENT_SIZE);

@@ -20,7 +20,9 @@ const CALLS = {
   encode: (greys) => model.encode(greys),
   decode: (latents) => model.decode(latents), // (B, 4, 8, 8) -> greys (B, 28, 28)
   // What a panel of the tab Inside asks.
-  inside: async (given, signal) => (await import("./inside.js")).answer(model, given, signal),
+  async *inside(given) {
+    yield* (await import("./inside.js")).answer(model, given);
+  },
   file: async (given) => (await import("./files.js")).make_file(given),
 };
 

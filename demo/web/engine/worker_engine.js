@@ -7,18 +7,20 @@
 
 import { promptLanguage } from "./vocabulary.js";
 import { Calls } from "./calls.js";
-import { LATENT_SIZE } from "./config.js";
+import { LATENT_SHAPE, LATENT_SIZE, PICTURE_SIDE } from "./config.js";
 import { digit_in, to_grey } from "./drawings.js";
 import { Grid } from "./grid.js";
 import { check_browser, explained, fetch_files, fetch_json } from "./loading.js";
 import { opened } from "./opened.js";
 import { Requests, greys_in } from "./requests.js";
-import { latent_greys, lay_out, scale_to_fit, split, views } from "./views.js";
+import { joined, latent_greys, lay_out, scale_to_fit, split, views } from "./views.js";
 
 const WORKER = new URL("./worker.js", import.meta.url);
 const FORMATS = { denoise: ["gif", "png", "strip"], grid: ["gif", "png"], morph: ["gif", "png"] };
 const OF_PEOPLE = ["AbortError", "InputError", "LoadError", "LostError", "UserError"];
-const OF_READING = ["score", "features", "attention"]; // which need the graph that can be read
+// What a panel of the tab Inside asks: what is about a run, and what needs the graph that can be read
+const OF_RUN = ["score", "path", "features", "attention"];
+const OF_READING = ["features", "attention"];
 const LARGE = 16; // scale of a single picture
 const FRAME_MS = 80, HOLD_MS = 1500;
 const TOGETHER = 8; // images of a morph in one batch: Stop must not wait for more
@@ -32,6 +34,7 @@ export class WorkerEngine {
   #painter = null; // a worker that makes the steps
   #decoder = null; // one that makes pictures of them, while the steps go on
   #made = {}; // the last whole run of each kind, for its files
+  #ran = {}; // the last run that the tab Inside has asked of, {key, run}: it asks several things
 
   // base: address of the folder with model.json. about: of demo/about.py.
   constructor(base, about) {
@@ -81,13 +84,14 @@ export class WorkerEngine {
   // of the estimate that the step used, null before there is one. latent: greys (4, 8, 8) of x_t
   // itself. signal: an AbortSignal; the worker stops within a step.
   async *denoise(given, signal = null) {
-    const request = this.#checked(given), steps = [];
+    const request = this.#checked(given), steps = [], seen = [];
     yield request.header();
     for await (const { round_trip, ...step } of this.#steps(request, signal)) {
-      if (round_trip === undefined) steps.push(await this.#seen(step, signal));
-      yield round_trip === undefined ? steps.at(-1) : { remark: remark_on(round_trip) };
+      if (round_trip !== undefined) yield { remark: remark_on(round_trip) };
+      else yield seen[steps.push(step) - 1] = await this.#seen(step, signal);
     }
-    this.#keep("denoise", request, steps);
+    this.#keep("denoise", request, seen);
+    this.#ran = { key: this.#made.denoise.key, run: Promise.resolve(run_of(steps)) };
   }
 
   // One step of `denoise`, with what `check` says: that with the index `at`, or the last for null.
@@ -142,13 +146,46 @@ export class WorkerEngine {
   }
 
   // What a panel of the tab Inside asks, see inside.js.
-  async inside(what, { request, picture, ...given }, signal = null) {
-    const asks = request && this.#checked(request).asks();
+  async inside(what, { request, picture, ...given }) {
+    if (what === "decode") return { picture: await this.#pictures(Float32Array.from(given.latent)) };
+    const checked = request && this.#checked(request), asks = checked?.asks();
     if (picture) given.picture = greys_in(picture);
-    await this.#add("encoder");
-    await this.#add("decoder");
-    if (OF_READING.includes(what) || asks?.options.off?.length) await this.#add("inside");
-    return this.#ask(this.#painter, "inside", { what, asks, ...given }, signal);
+    if (picture) await this.#add("encoder");
+    if (OF_READING.includes(what) || asks?.options.off.length) await this.#add("inside");
+    if (OF_RUN.includes(what)) given.run = await this.#run(checked);
+    if (what === "path") return this.#path(given.run);
+    const answer = {};
+    const parts = this.#stream("inside", { what, asks, ...given }, null);
+    for await (const { pictures = {}, ...part } of parts) {
+      Object.assign(answer, part);
+      for (const name in pictures) answer[name] = this.#pictures(pictures[name]);
+    }
+    for (const name in answer) answer[name] = await answer[name];
+    return answer;
+  }
+
+  // See `run_of`.
+  #run(request) {
+    const key = JSON.stringify(request.settings());
+    const made = async () => {
+      const steps = [];
+      for await (const step of this.#steps(request, null)) steps.push(step);
+      return run_of(steps);
+    };
+    if (this.#ran.key !== key) this.#ran = { key, run: made() };
+    this.#ran.run.catch(() => (this.#ran = {}));
+    return this.#ran.run;
+  }
+
+  async #path({ x_t }) {
+    const shape = [x_t.length / LATENT_SIZE, ...LATENT_SHAPE];
+    return { latents: { shape, data: x_t }, pictures: await this.#pictures(x_t) };
+  }
+
+  async #pictures(latents) {
+    await this.load();
+    const data = await this.#ask(this.#decoder, "decode", latents);
+    return { shape: [latents.length / LATENT_SIZE, PICTURE_SIDE, PICTURE_SIDE], data };
   }
 
   // A file of what a request draws, with its settings inside: {blob, name, bytes}. show: a name of
@@ -239,6 +276,12 @@ export class WorkerEngine {
     }
   }
 }
+
+// The latents of a run, the start first, and their times: {x_t, t}.
+const run_of = (steps) => ({
+  x_t: joined(steps.map(({ x_t }) => x_t)),
+  t: Float32Array.from(steps, ({ t }) => t),
+});
 
 const remark_on = (round_trip) =>
   `The round trip is off by ${round_trip.toFixed(1)} grey levels on average.`;

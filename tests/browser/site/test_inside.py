@@ -27,9 +27,16 @@ SEVEN = np.zeros((28, 28), np.uint8)
 SEVEN[6, 8:20] = SEVEN[6:22, 16] = 255
 CASES = [
     ("noise", {"request": RUN | {"off": ["skip.1"]}, "picture": picture_text(SEVEN)}),
-    ("score", {"request": RUN}),
+    (
+        "score",
+        {
+            "request": RUN | {"negative_prompt": "thin", "sampler": "unipc"},
+            "pass": 2,
+            "guidance": 5.0,
+        },
+    ),
     ("path", {"request": RUN | {"off": ["skip.0", "time"]}}),
-    ("features", {"request": RUN}),
+    ("features", {"request": RUN | {"off": ["time"]}}),
     ("attention", {"request": RUN | {"sampler": "heun"}}),
     ("encode", {"picture": picture_text(SEVEN)}),
     ("decode", {"latent": [round(0.01 * i - 1, 2) for i in range(256)]}),

@@ -2,7 +2,7 @@
 
 import { at } from "./answers.js";
 import { animation, maps_of } from "./attention_maps.js";
-import { glow } from "./heat.js";
+import { figure, glow, row } from "./heat.js";
 import { pass_of } from "./inside.js";
 
 export const about = {
@@ -33,7 +33,7 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
     <div class="choice" role="group" aria-label="Steps of the words"><button type="button"
     data-steps="one">At this step</button><button type="button" data-steps="all">Mean of all steps</button>
     <button type="button" class="keep-maps">Download the animation</button></div>
-    <div class="row of-6 words-of-maps"></div><p class="kept" role="status"></p>${
+    <div class="words-of-maps"></div><p class="kept" role="status"></p>${
       checked
         ? `<p>Is a map true? A word was left out of ${checked.count} captions: its map foretells which
            pixels change with an area under the curve of ${checked.own.toFixed(2)}, the maps of the
@@ -100,14 +100,9 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
 
   // pass: null for the mean of all.
   function show_words({ words, cross }, pass, greys) {
-    const row = $(".words-of-maps");
-    if (row.children.length !== words.length)
-      row.innerHTML = words
-        .map(
-          (_, i) => `<figure class="heat"><canvas data-heat="word-${i}" role="img"></canvas>
-          <figcaption></figcaption></figure>`,
-        )
-        .join("");
+    const figures = words.map((_, i) => figure(`word-${i}`, ""));
+    if (body.querySelectorAll(".words-of-maps canvas").length !== figures.length)
+      $(".words-of-maps").innerHTML = row(figures, 6);
     const maps = maps_of(cross, pass);
     words.forEach((word, i) => {
       const canvas = $(`[data-heat=word-${i}]`);

@@ -9,6 +9,10 @@ export const figure = (name, title, small = "") =>
   `<figure class="heat"><canvas data-heat="${name}" role="img" aria-label="${title}"></canvas>` +
   `<figcaption><b>${title}</b> <span>${small}</span></figcaption></figure>`;
 
+// Figures side by side, as HTML: so many in a row on a wide page, and on a narrow one.
+export const row = (figures, wide, narrow = Math.min(wide, 4)) =>
+  `<div class="row" style="--wide: ${wide}; --narrow: ${narrow}">${figures.join("")}</div>`;
+
 // Maps of `side` x `side` in `columns`, their numbers as colours: color is a function from a number
 // to [red, green, blue].
 export function paint(canvas, numbers, { side = 28, columns = 1, color = grey } = {}) {

@@ -31,6 +31,7 @@ export async function mount(element, given) {
   const facts = await engine.data("inside").catch((error) => say(reason(error)) && null);
   if (!facts) return;
   facts.embeddings = array_of(facts.embeddings);
+  facts.digits &&= array_of(facts.digits);
   const answers = new Answers(engine, ({ error }) => (error ? say(error) : update()));
 
   // Draw the panel again, once for all changes of a moment, and only where it is seen.

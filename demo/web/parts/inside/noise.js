@@ -3,7 +3,8 @@
 import { NoiseSchedule } from "../../engine/noise_schedule.js";
 import { text_of } from "../../pictures.js";
 import { at } from "./answers.js";
-import { figure, LATENT, paint, grey } from "./heat.js";
+import { mount_digits } from "./digit.js";
+import { figure, LATENT, paint, grey, row } from "./heat.js";
 import { legend, plot } from "./plot.js";
 
 export const about = {
@@ -19,37 +20,31 @@ export const about = {
   ],
 };
 
+const FIGURES = [
+  ["x_t", "Latent", "with noise"],
+  ["decoded", "Decoded", "what that looks like"],
+  ["estimate", "Estimate", "what the network finds in it"],
+];
 const TICKS = [0, 0.25, 0.5, 0.75, 1].map((value) => [value, value]);
 
-export function mount(body, { store, inside, answers, about, say, update, tabs }) {
+export function mount(body, given) {
+  const { store, inside, answers, about, say, update } = given;
   body.innerHTML =
-    `<div class="choice" role="group" aria-label="Which digit">` +
-    `<button type="button" data-digit="run">The run’s digit</button>` +
-    `<button type="button" data-digit="drawn">The one on the tab Draw</button></div>` +
+    `<div class="digits choice" role="group" aria-label="Which digit"></div>` +
     `<label class="slide">Time t <input type="range" min="0" max="1" step="0.05"><output></output></label>` +
-    `<div class="row of-3">${figure("x_t", "Latent", "with noise")}` +
-    `${figure("decoded", "Decoded", "what that looks like")}` +
-    `${figure("estimate", "Estimate", "what the network finds in it")}</div>` +
+    row(FIGURES.map((one) => figure(...one)), 3) +
     `<div class="plots"><div class="levels"></div><div class="loss"></div></div>`;
   const $ = (selector) => body.querySelector(selector);
   const schedule = new NoiseSchedule(about.noise_schedule);
+  const chosen = mount_digits($(".digits"), given);
   $("input").addEventListener("input", ({ target }) => {
     inside.set({ t: target.valueAsNumber });
     update();
   });
-  for (const button of body.querySelectorAll("[data-digit]"))
-    button.addEventListener("click", () => {
-      inside.set({ digit: button.dataset.digit });
-      update();
-    });
 
   return function draw() {
     const t = Math.min(Math.max(Number(inside.t ?? 0.5), 0), 1);
-    const drawn = tabs.draw?.store.seen?.digit;
-    const is_drawn = inside.digit === "drawn" && drawn;
-    for (const button of body.querySelectorAll("[data-digit]"))
-      button.setAttribute("aria-pressed", (button.dataset.digit === "drawn") === Boolean(is_drawn));
-    $("[data-digit=drawn]").disabled = !drawn;
+    const picture = text_of(chosen());
     $("input").value = t;
     $("output").textContent = t.toFixed(2);
     const [signal, noise] = schedule.levels(t);
@@ -68,8 +63,7 @@ export function mount(body, { store, inside, answers, about, say, update, tabs }
         lines: [0, 1].map((which) => ({ points: curve((t) => schedule.levels(t)[which]) })),
         ...{ at: t, label: "Signal and noise over time" },
       }) + legend(["Signal", "Noise"]);
-    const picture = is_drawn ? drawn : store.run.pictures.at(-1).greys;
-    const found = answers.get("noise", { request: store.run.settings, picture: text_of(picture) });
+    const found = answers.get("noise", { request: store.run.settings, picture });
     if (!found) return;
     const index = Math.round(t * (found.t.data.length - 1));
     paint($("[data-heat=x_t]"), at(found.x_t, index), { ...LATENT, color: grey });
@@ -91,7 +85,7 @@ export function mount(body, { store, inside, answers, about, say, update, tabs }
           { points: [...found.loss.data].map((loss, i) => [found.t.data[i], loss]), color: 2 },
         ],
         ...{ at: t, label: "Loss over time" },
-      }) + `<ul class="legend"><li class="series-2">Loss, for this digit and this noise</li></ul>`;
+      }) + legend(["Loss, for this digit and this noise"], 2);
     say(
       `At t = ${t.toFixed(2)} the latent is ${signal.toFixed(2)} of the signal and ` +
         `${noise.toFixed(2)} of noise; the network’s loss is ${found.loss.data[index].toFixed(3)}.`,

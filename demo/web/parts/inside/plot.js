@@ -8,6 +8,9 @@ const place = ({ low, high, log }, from, to) => {
   return (value) => from + ((scale(value) - scale(low)) / (scale(high) - scale(low))) * (to - from);
 };
 
+// The colours of lines are those of the legend.
+const series = (i) => `style="--series: var(--series-${i})"`;
+
 // The SVG as text. lines: [{name, points: [[x, y], ...], is_dotted, dots}], each of its own colour,
 // unless it has `color`, a number. marks: [{x, y, text, name}] are points with a word beside them.
 // at: an x where a line stands. label: for screen readers. height: the width is 440.
@@ -33,14 +36,13 @@ export function plot({ x, y, lines = [], marks = [], at = null, label, height = 
         `y1="${TOP}" y2="${height - BOTTOM}"/>`,
     );
   lines.forEach(({ points, is_dotted, dots, color, name }, i) => {
-    const kind = `series-${color ?? i}`;
-    const style = is_dotted ? `${kind} dotted` : kind;
+    const paint = series(color ?? i);
     parts.push(
-      `<polyline class="${style}" points="${points.map(point).join(" ")}">` +
+      `<polyline ${paint} class="${is_dotted ? "dotted" : ""}" points="${points.map(point).join(" ")}">` +
         `<title>${name ?? ""}</title></polyline>`,
     );
     for (const [a, b] of dots ?? [])
-      parts.push(`<circle class="${kind}" cx="${across(a)}" cy="${up(b)}" r="3"/>`);
+      parts.push(`<circle ${paint} cx="${across(a)}" cy="${up(b)}" r="3"/>`);
   });
   const safe = (text) => text.replace(/[&<]/g, (letter) => `&#${letter.charCodeAt(0)};`);
   const taken = []; // places of words: what would cover another is seen when the pointer is there
@@ -63,8 +65,8 @@ export function plot({ x, y, lines = [], marks = [], at = null, label, height = 
   );
 }
 
-// Which colour is which line.
-export const legend = (names) =>
+// Which colour is which line; first: that of the first.
+export const legend = (names, first = 0) =>
   `<ul class="legend">${names
-    .map((name, i) => `<li class="series-${i}">${name}</li>`)
+    .map((name, i) => `<li ${series(first + i)}>${name}</li>`)
     .join("")}</ul>`;

@@ -2,7 +2,7 @@
 
 import { in_plane, axis_of, plane_of } from "./plane.js";
 import { at } from "./answers.js";
-import { figure, paint } from "./heat.js";
+import { figure, paint, row } from "./heat.js";
 import { legend, plot } from "./plot.js";
 
 export const about = {
@@ -25,7 +25,7 @@ export function mount(body, { store, answers, about, facts, say }) {
   const names = choices.map(([name]) => name),
     titles = choices.map(([, title]) => title);
   body.innerHTML = `<div class="plots"><div class="ways"></div><div class="errors"></div></div>
-    <div class="row of-7">${names.map((name, i) => figure(name, titles[i])).join("")}</div>`;
+    ${row(names.map((name, i) => figure(name, titles[i])), names.length)}`;
   const $ = (selector) => body.querySelector(selector);
   $(".errors").innerHTML = facts.samplers
     ? errors_of(facts.samplers, Object.fromEntries(choices))

@@ -3,7 +3,7 @@
 import { NoiseSchedule } from "../../engine/noise_schedule.js";
 import { distance } from "../../pictures.js";
 import { at } from "./answers.js";
-import { figure, latent, paint } from "./heat.js";
+import { figure, latent, paint, row } from "./heat.js";
 import { pass_of } from "./inside.js";
 
 export const about = {
@@ -22,28 +22,26 @@ export const about = {
   ],
 };
 
-const MAPS = {
-  x_t: ["Latent", "before the step"],
-  cond: ["With prompt", "prediction of v"],
-  null: ["Without", "prediction of v"],
-  difference: ["Difference", "what the prompt adds"],
-  score: ["Score", "the way to likelier latents"],
-};
-const PICTURES = {
-  cond_picture: ["With prompt", "its estimate"],
-  null_picture: ["Without", "its estimate"],
-  guided: ["Guided", "what the slider makes of both"],
-};
+const MAPS = [
+  ["x_t", "Latent", "before the step"],
+  ["cond", "With prompt", "prediction of v"],
+  ["null", "Without", "prediction of v"],
+  ["difference", "Difference", "what the prompt adds"],
+  ["score", "Score", "the way to likelier latents"],
+];
+const PICTURES = [
+  ["cond_picture", "With prompt", "its estimate"],
+  ["null_picture", "Without", "its estimate"],
+  ["guided", "Guided", "what the slider makes of both"],
+];
 
 export function mount(body, { store, inside, answers, about, say, update }) {
-  const row = (figures) =>
-    Object.entries(figures)
-      .map(([name, [title, small]]) => figure(name, title, small))
-      .join("");
+  const figures = (each) => each.map((one) => figure(...one));
   body.innerHTML =
     `<label class="slide">Guidance of this step <input type="range" min="0" max="10" step="0.1">` +
     `<output></output></label>` +
-    `<div class="row of-5">${row(MAPS)}</div><div class="row of-3">${row(PICTURES)}</div>`;
+    row(figures(MAPS), 5, 3) +
+    row(figures(PICTURES), 3);
   const $ = (selector) => body.querySelector(selector);
   const canvas = (name) => $(`[data-heat=${name}]`);
   const schedule = new NoiseSchedule(about.noise_schedule);
@@ -57,34 +55,23 @@ export function mount(body, { store, inside, answers, about, say, update }) {
     const w = inside.guidance ?? settings.guidance_scale;
     $("input").value = w;
     $("output").textContent = w.toFixed(1);
-    const found = answers.get("score", { request: settings });
+    const pass = pass_of(store);
+    const found = answers.get("score", { request: settings, pass, guidance: w });
     if (!found) return;
-    const pass = pass_of(store),
-      t = found.t.data[pass];
-    const [signal, noise] = schedule.levels(t);
-    const [x_t, cond, none] = ["x_t", "cond", "null"].map((name) => at(found[name], pass));
+    const [t] = found.t.data, [signal, noise] = schedule.levels(t);
+    const [x_t, cond, none] = ["x_t", "cond", "null"].map((name) => found[name].data);
     const difference = cond.map((v, i) => v - none[i]);
     const v = none.map((v, i) => v + w * difference[i]);
     const score = v.map((v, i) => -(noise * x_t[i] + signal * v) / noise);
     const shown = { x_t, cond, null: none, difference, score };
     const most = Math.max(...cond.map(Math.abs)); // one scale, so that the difference is seen as it is
     for (const name in shown) latent(canvas(name), shown[name], /x_t|score/.test(name) ? 3 : most);
-    const pictures = ["cond_picture", "null_picture"].map((name) => at(found[name], pass));
-    paint(canvas("cond_picture"), pictures[0]);
-    paint(canvas("null_picture"), pictures[1]);
-    const estimate = x_t.map((x, i) => signal * x - noise * v[i]);
-    const rounded = Array.from(
-      estimate,
-      (x) => Math.round(1e3 * Math.min(Math.max(x, -20), 20)) / 1e3,
-    );
-    const guided = answers.get("decode", { latent: rounded });
-    if (!guided) return;
-    paint(canvas("guided"), guided.picture.data);
+    PICTURES.forEach(([name], i) => paint(canvas(name), at(found.pictures, i)));
     const [low, high] = about.defaults.guidance_interval;
     const is_guided = low <= t && t <= high;
     say(
       `Step ${pass + 1}, t = ${t.toFixed(2)}: at ${w.toFixed(1)} the estimate is ` +
-        `${distance(guided.picture.data, pictures[0]).toFixed(1)} grey levels from that with the ` +
+        `${distance(at(found.pictures, 2), at(found.pictures, 0)).toFixed(1)} grey levels from that with the ` +
         `prompt alone. The run ${is_guided ? "is" : "is not"} guided at this step: its guidance ` +
         `acts from t = ${low} to ${high}.`,
     );

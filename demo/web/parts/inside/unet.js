@@ -3,7 +3,7 @@
 
 import { distance } from "../../pictures.js";
 import { at } from "./answers.js";
-import { figure, paint, signed } from "./heat.js";
+import { figure, paint, row, signed } from "./heat.js";
 import { pass_of } from "./inside.js";
 
 export const about = {
@@ -57,10 +57,9 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
   }
   put(block(blocks.mid), levels + 1, levels + 2);
   // The corners are free
-  const pair = figure("original", "As drawn") + figure("without", "Without", "the same seed");
-  put(`<div class="row of-2">${pair}</div>`, 1, levels + 2, levels);
-  const right = `<div class="row of-2">${figure("apart", "Difference")}</div>`;
-  put(right, levels + 2, levels + 2, levels);
+  const pair = [figure("original", "As drawn"), figure("without", "Without", "the same seed")];
+  put(row(pair, 2), 1, levels + 2, levels);
+  put(row([figure("apart", "Difference")], 2), levels + 2, levels + 2, levels);
 
   const off = () =>
     String(inside.off ?? "")
@@ -87,18 +86,19 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
     for (const button of body.querySelectorAll("[data-switch]"))
       button.setAttribute("aria-pressed", !without.includes(button.dataset.switch));
     const request = { ...settings, ...(without.length && { off: without }) };
-    const features = answers.get("features", { request });
-    if (features) features_of(features);
     const shown = Math.min(store.shown ?? steps, steps),
       original = pictures[shown].greys;
     paint($("[data-heat=original]"), original);
-    const found = answers.get("path", { request });
-    if (!found) return;
-    const other = at(found.pictures, shown);
+    const path = without.length ? answers.get("path", { request }) : undefined;
+    const features = answers.get("features", { request });
+    if (features) features_of(features);
+    if (path === null) return;
+    const other_at = (step) => (path ? at(path.pictures, step) : pictures[step].greys);
+    const other = other_at(shown);
     paint($("[data-heat=without]"), other);
     const difference = Float32Array.from(other, (grey, i) => grey - original[i]);
     paint($("[data-heat=apart]"), difference, { color: signed(255) });
-    const last = distance(at(found.pictures, steps), pictures[steps].greys);
+    const last = distance(other_at(steps), pictures[steps].greys);
     say(
       without.length
         ? `Without ${without.join(" and ")} the finished digit is ${last.toFixed(1)} grey levels ` +

@@ -2,8 +2,9 @@
 // of them.
 
 import { distance, text_of } from "../../pictures.js";
-import { figure, latent, paint, signed } from "./heat.js";
-import { plot } from "./plot.js";
+import { mount_digits } from "./digit.js";
+import { figure, latent, paint, row, signed } from "./heat.js";
+import { legend, plot } from "./plot.js";
 
 export const about = {
   shows:
@@ -19,21 +20,28 @@ export const about = {
   ],
 };
 
+const FIGURES = [
+  ["digit", "The digit"],
+  ["back", "Decoded", "as the VAE has it"],
+  ["error", "Error", "eight times as strong"],
+  ["moved", "Moved", "what the sliders make"],
+];
 const SIDE = 8,
   SIZE = SIDE ** 2;
 const BARS = 24,
   END = 4; // of the histogram
 
-export function mount(body, { store, inside, answers, say, update }) {
-  body.innerHTML = `<div class="row of-4">${figure("digit", "The digit")}${figure("back", "Decoded", "as the VAE has it")}
-    ${figure("error", "Error", "eight times as strong")}${figure("moved", "Moved", "what the sliders make")}</div>
+export function mount(body, given) {
+  const { inside, answers, say, update } = given;
+  body.innerHTML = `<div class="digits choice" role="group" aria-label="Which digit"></div>${row(FIGURES.map((one) => figure(...one)), 4)}
     <div class="beside"><figure class="heat pick"><canvas data-heat="latent" tabindex="0" role="application"
     aria-label="The latent: arrow keys choose a number"></canvas><figcaption><b>Latent</b>
     <span>press a number to choose it</span></figcaption></figure><div class="sliders-of-vae">
     <label class="slide">This number <input data-move="number" type="range" min="-4" max="4" step="0.1"><output></output></label>
     <label class="slide">Its whole channel <input data-move="channel" type="range" min="-4" max="4" step="0.1"><output></output></label>
-    <button type="button" class="undo">Undo</button><div class="prior"></div></div></div>`;
+    <div class="choice"><button type="button" class="undo">Undo</button></div><div class="prior"></div></div></div>`;
   const $ = (selector) => body.querySelector(selector);
+  const chosen = mount_digits($(".digits"), given);
   const canvas = $("[data-heat=latent]");
   let picked = inside.pick ?? 27; // index of the number
   const pick = (index) => {
@@ -73,7 +81,7 @@ export function mount(body, { store, inside, answers, say, update }) {
       input.value = inside[input.dataset.move] ?? 0;
       input.nextElementSibling.textContent = Number(input.value).toFixed(1);
     }
-    const digit = store.run.pictures.at(-1).greys;
+    const digit = chosen();
     paint($("[data-heat=digit]"), digit);
     const found = answers.get("encode", { picture: text_of(digit) });
     if (!found) return;
@@ -131,7 +139,6 @@ function histogram(numbers, map) {
       y: { low: 0, high: Math.max(1, ...counts.map(density)) },
       lines: [{ points: steps }, { points: curve.map((x) => [x, prior(x)]), is_dotted: true }],
       label: `The 64 numbers of channel ${map + 1} beside the prior`,
-    }) +
-    `<ul class="legend"><li class="series-0">Its numbers</li><li class="series-1">Prior N(0, 1)</li></ul>`
+    }) + legend(["Its numbers", "Prior N(0, 1)"])
   );
 }
