@@ -20,7 +20,6 @@ from ldm_core import LatentDiffusion, write_animation
 from ldm_core.output.views import step_pictures
 
 from .browser import measure as measure_browser
-from .grids import measure as measure_grids
 from .measure import fresh_process, gflop, in_turn, matrix_product_limits, ratios
 from .page import measure as measure_page
 from .peer import GUIDANCE_SCALE, Peer
@@ -40,28 +39,6 @@ from ldm_core import LatentDiffusion; imported = time.perf_counter()
 model = LatentDiffusion.load({weights!r}, backend={backend!r}); loaded = time.perf_counter()
 model.generate([7], seeds=[0])
 print(imported - begin, loaded - imported, time.perf_counter() - loaded)
-"""
-TRAINING = """
-import statistics, time, torch
-from ldm_core.config import TrainingConfig
-from ldm_core.data.captions import Captions
-from ldm_core.data.datasets import LabelledImages
-from ldm_core.data.morphometrics import Measurements
-from ldm_core.model.vae import VAE, LatentDistribution
-from ldm_core.training.loop import train
-from ldm_core.training.run import keep_freed_memory, model_config
-from ldm_core.training.stages import Materials, UNetStage
-if {keep}:
-    keep_freed_memory()
-digits = tuple("0123456789")
-data = LabelledImages(torch.zeros(1000, 28, 28), torch.zeros(1000), digits)
-parts = model_config(digits), TrainingConfig(), torch.device("cpu"), VAE
-stage = UNetStage(Materials(data, data, *parts))
-stage.latents = LatentDistribution(*torch.randn(2, 1000, 4, 8, 8))
-measured = Measurements(*torch.randn(3, 1000))
-stage.captions = Captions(stage.model.vocabulary, [0] * 1000, measured)
-marks = [time.perf_counter() for _ in train(stage.learner(), lambda done: done / 60)]
-print(statistics.median(b - a for a, b in zip(marks[10:], marks[11:])))
 """
 
 
@@ -96,10 +73,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path("weights"))
     parser.add_argument("--rounds", type=int, default=20, help="of all columns, for each row (20)")
     parser.add_argument("--quick", action="store_true", help="few rounds, nothing compiled")
-    parser.add_argument("--count", type=int, help="samples that memory is measured with (20000)")
     args = parser.parse_args()
     rounds = 3 if args.quick else args.rounds
-    count = args.count or (3_000 if args.quick else 20_000)
 
     about = {
         **{name: importlib.metadata.version(name) for name in ("torch", "diffusers", "numpy")},
@@ -117,19 +92,12 @@ def main() -> None:
     print(flush=True)
     start_up = _start_up(args.weights)
     print(flush=True)
-    training = _training(rounds=1 if args.quick else 3)
-    print(flush=True)
-    memory = _memory(args.weights, (1_000, count))
-    print(flush=True)
     browser = measure_browser(args.weights, rounds)
     print(flush=True)
     page = measure_page(args.weights, rounds)
-    print(flush=True)
-    grids = measure_grids(args.weights, 3 if args.quick else 5)
     RESULTS.parent.mkdir(exist_ok=True)
     report = {"matrix_product_gflops": limits, "speed": speed, "start_up": start_up}
-    report = about | report | {"training_step": training, "peak_memory_mb": memory}
-    report |= {"browser": browser, "page": page, "grids": grids}
+    report = about | report | {"browser": browser, "page": page}
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
@@ -189,38 +157,10 @@ def _start_up(weights: Path) -> dict:
     found = {}
     for backend in ("auto", "torch"):
         code = START_UP.format(weights=str(weights.resolve()), backend=backend)
-        runs = [fresh_process("-c", code)[0].split() for _ in range(3)]
+        runs = [fresh_process("-c", code).split() for _ in range(3)]
         imports, load, image = (min(float(run[i]) for run in runs) for i in range(3))
         found[backend] = {"imports_s": imports, "load_s": load, "first_image_s": image}
         print(f"| {backend} | {imports:.2f} s | {load:.2f} s | {image:.2f} s |", flush=True)
-    return found
-
-
-def _training(rounds: int) -> dict:
-    """Seconds of a training step of the U-Net, its freed memory returned to the system or kept."""
-    print("| training step | freed memory returned | kept | ratio |\n|---|---|---|---|")
-    times: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(rounds):
-        for keep, found in times.items():
-            found.append(float(fresh_process("-c", TRAINING.format(keep=keep))[0]))
-    returned, kept = (1000 * statistics.median(found) for found in times.values())
-    against = ratios(times[True], times[False])
-    span = f"{against['ratio']:.2f} ({against['ratio_min']:.2f} to {against['ratio_max']:.2f})"
-    print(f"| U-Net | {returned:.0f} ms | {kept:.0f} ms | {span} |", flush=True)
-    return {"returned_ms": returned, "kept_ms": kept} | against
-
-
-def _memory(weights: Path, counts: tuple[int, ...]) -> dict:
-    """Peak memory in MB of a process that writes this many samples to disk."""
-    print("| samples to disk (1 step each) | peak memory |\n|---|---|")
-    found = {}
-    for count in counts:
-        with tempfile.TemporaryDirectory() as folder:
-            options = ["--weights", str(weights.resolve()), "--out", f"{folder}/a.npz"]
-            options += ["--count", str(count), "--steps", "1", "--seed", "0"]
-            _, megabytes = fresh_process("-m", "ldm_core.sample", *options)
-        found[count] = megabytes
-        print(f"| {count:,} | {megabytes:.0f} MB |", flush=True)
     return found
 
 

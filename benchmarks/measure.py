@@ -1,4 +1,4 @@
-"""Times of calls in turn, floating-point operations, and what fresh processes take."""
+"""Times of calls in turn, floating-point operations, and fresh processes."""
 
 import statistics
 import subprocess
@@ -67,20 +67,7 @@ def gflop(call: Callable) -> float:
     return counter.get_total_flops() / 1e9
 
 
-# A process counts the memory of the one that started it, up to there, as its own: so a small one
-# stands in between.
-_STARTER = """
-import resource, subprocess, sys
-status = subprocess.run([sys.executable, *sys.argv[1:]], stderr=subprocess.DEVNULL).returncode
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-sys.exit(status)
-"""
-
-
-def fresh_process(*arguments: str) -> tuple[str, float]:
-    """(what it printed, its peak memory in MB) of a new Python process, in the repository."""
-    command = [sys.executable, "-c", _STARTER, *arguments]
-    said = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
-    *lines, peak = said.splitlines()
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
-    return "\n".join(lines), int(peak) * unit / 1e6
+def fresh_process(*arguments: str) -> str:
+    """What a new Python process in the repository prints."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout

@@ -91,14 +91,14 @@ def starts_of(model: LatentDiffusion) -> dict[str, dict[str, Any]]:
 def _run(runner: Runner, request: Request) -> dict[str, Any]:
     """A whole run, as its messages would bring it; never on the GPU that a visitor is lent."""
     pictures = [step.to_list() for step in draw(runner.model, request, runner.deadline_s)]
-    return request.header() | {"steps": len(pictures) - 1, "pictures": pictures}
+    return runner.named(request.header() | {"steps": len(pictures) - 1, "pictures": pictures})
 
 
 def example_of_more(runner: Runner) -> dict[str, Any]:
     request = Request.check(runner.model, start_of(runner.model, "denoise"))
     seeds = [request.values["seed"] + i for i in range(1, MORE + 1)]
     images = map(picture_text, runner.images(request, seeds))
-    return {"settings": request.settings(), "pictures": list(zip(seeds, images))}
+    return runner.named({"settings": request.settings(), "pictures": list(zip(seeds, images))})
 
 
 def example_of_compare(runner: Runner) -> dict[str, Any]:
@@ -109,7 +109,8 @@ def example_of_compare(runner: Runner) -> dict[str, Any]:
     last = {}
     for cells, _, pictures in draw_grid(runner, grid):
         last |= zip(cells, map(picture_text, pictures))
-    return grid.header() | {"pictures": [last[cell] for cell in range(len(grid.cells))]}
+    pictures = [last[cell] for cell in range(len(grid.cells))]
+    return runner.named(grid.header() | {"pictures": pictures})
 
 
 def example_of_draw(runner: Runner) -> dict[str, Any]:
@@ -129,7 +130,7 @@ def example_of_morph(runner: Runner) -> dict[str, Any]:
     request = checked(runner.model, "morph", {})
     *_, last = runner.morph(request)
     pictures = [[i, *pair] for i, pair in enumerate(zip(last["images"], last["noises"]))]
-    return request.header() | {"pictures": pictures}
+    return runner.named(request.header() | {"pictures": pictures})
 
 
 DATA: dict[str, Callable[[Runner], dict[str, Any]]] = {

@@ -32,7 +32,7 @@ from .draw import look
 from .grid import Grid
 from .lines import Line, Lines, Stream
 from .models import Models
-from .reproduce import Wanted, checked, opened
+from .reproduce import Wanted, checked
 from .request import Request
 from .run import Runner
 from .web_files import WEB
@@ -174,7 +174,6 @@ class Api:
             "look": (lines.previews, lambda runner, body: look(runner.model, body.get("picture"))),
             "check": (lines.previews, _check),
             "file": (lines.files, _file),
-            "open": (lines.files, lambda runner, b: opened(runner, b.get("data"), b.get("name"))),
         }
 
     def routes(self) -> list[BaseRoute]:

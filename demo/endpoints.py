@@ -23,15 +23,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ldm_core import InputError, UserError, write_animation, write_png
 from ldm_core.output.file_settings import SCALE, stored_settings
 
-from .api import AT_FAULT, Api, done, take_model
+from .api import AT_FAULT, Api, done
 from .grid import NOTHING, Grid
 from .grid_picture import drawn, write_grid
-from .reproduce import ENDINGS, FRAME_MS, Wanted
+from .reproduce import Wanted
 from .request import LEFT_OUT, MorphRequest, Request, values_of
 from .run import Runner
 from .values import refuse_unknown
 
-MAX_BODY = 6_000_000  # bytes of a call: a file to be opened has at most 4 MB, and 4/3 of it here
+MAX_BODY = 3_000_000  # bytes of a call: a picture and a mask have at most 1.4 MB each
 RETURNS = (
     "Returns it as a PNG of 28x28 pixels, the animation of all its steps as a GIF, and the "
     "settings, which draw the same image again."
@@ -135,40 +135,11 @@ def add_endpoints(api: Api) -> None:
             files = await done(api.lines.grids, lambda: _files(api, runner, grid))
             return *files, [cell.settings() for cell in grid.cells]
 
-    async def animation(
-        settings: dict,
-        format: str = "gif",
-        show: str = "noisy",
-        scale: int | None = None,
-        frame_ms: int = FRAME_MS,
-    ) -> gr.FileData:
-        """Draw the picture of settings again, into a file that shows its steps. Returns the file.
-
-        Args:
-            settings: Values by name, such as the other endpoints take and return.
-            format: One of gif, mp4, webp, apng, strip (all steps in a PNG), png (the last).
-            show: What a step shows: noisy, estimate, both or latent.
-            scale: 1 to 16 pixels for each pixel; left out, what fits.
-            frame_ms: The time of a step, 20 to 60000 milliseconds.
-        """
-        with shown_to_people():
-            if not isinstance(settings, dict):
-                raise InputError(
-                    "settings must be values by their names, as /generate returns them."
-                )
-            given = dict(settings)
-            runner = await api.runner(take_model(given))
-            wanted = Wanted.check(runner.model, given, format, show, scale, frame_ms)
-            path = _new_file(api, wanted.request, ENDINGS[format])
-            await done(api.lines.files, lambda: wanted.write(runner, path))
-            return _file_data(path)
-
     for name, (kind, about) in OF_REQUESTS.items():
         endpoint = _of_request(api, kind, about)
         endpoint.__name__ = name  # of the tool of an assistant
         gr.api(endpoint, api_name=name, concurrency_limit=None)
-    for endpoint in (compare, animation):
-        gr.api(endpoint, api_name=endpoint.__name__, concurrency_limit=None)
+    gr.api(compare, api_name="compare", concurrency_limit=None)
 
 
 def _of_request(api: Api, kind: str, about: str) -> Callable:

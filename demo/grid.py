@@ -5,7 +5,6 @@ batch.
 """
 
 import csv
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,18 +18,15 @@ from ldm_core.output.file_settings import picture_text
 
 from .request import Request, labels, values_of
 from .run import Runner, in_time
-from .values import OF_WORDS, Amount, Choice, Number, Value, Whole, Words, refuse_unknown
+from .values import Amount, Choice, Value, Words, refuse_unknown
 
 MAX_CELLS = 100
 MAX_IMAGE_STEPS = 2000  # cells x steps: single runs of that many take about 10 s on a quiet core
 MAX_TEXT = 5000  # characters of all the values of an axis
-# "1,5, 3,5": every part that could be a decimal in other languages is one in this text.
-DECIMAL_COMMAS = re.compile(r"\s*[0-9]+,[0-9]+\s*(,\s+[0-9]+(,[0-9]+)?\s*)*,?\s*")
 NO_WORD = "no word"  # over a column whose prompt says nothing
 NOTHING = "nothing"  # the second axis of a grid that is one row
 AXES = ("across", "across_values", "down", "down_values")  # of a link
 ASKED = dict.fromkeys((*AXES, "fixed"))
-FIXED = "fixed_"  # before the names of values of all cells: without it they are Watch's
 
 
 def axes_of(model: LatentDiffusion) -> dict[str, Value]:
@@ -65,13 +61,6 @@ def _listed(value: Value, given: Any) -> list:
     if isinstance(given, str):
         if len(given) > MAX_TEXT:
             raise InputError(f"{value.title}: at most {MAX_TEXT} characters, not {len(given)}.")
-        is_decimal = isinstance(value.kind, Number) and not isinstance(value.kind, Whole)
-        if is_decimal and DECIMAL_COMMAS.fullmatch(given):
-            decimals = re.sub(r"([0-9]),([0-9])", r"\1.\2", given.strip())
-            raise InputError(
-                f"{value.title}: commas separate values, so write {decimals!r} for decimals, or "
-                f"{', '.join(split_values(given))!r} with a space after each comma."
-            )
         given = [value.kind.read(text) for text in split_values(given)]
     if not isinstance(given, list | tuple) or not given:
         raise InputError(f"{value.title} needs a list of values, with commas between them.")
@@ -112,11 +101,7 @@ def _title(value: Value, one: Any) -> str:
     if isinstance(value.kind, Words):
         reading = value.kind.vocabulary.read(one)
         return one if reading.style or reading.label is not None else NO_WORD
-    return _text(one)
-
-
-def _text(value: Any) -> str:
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+    return str(one).removesuffix(".0") if isinstance(one, float) else str(one)
 
 
 @dataclass(frozen=True)
@@ -160,15 +145,6 @@ class Grid:
             )
         return grid
 
-    def link(self) -> dict[str, str]:
-        """The query string of a link to this grid."""
-        query = {}
-        for names, axis in ((AXES[:2], self.across), (AXES[2:], self.down)):
-            if axis:
-                query |= dict(zip(names, (axis.name, join_values(list(map(_text, axis.values))))))
-        said = {n: v for n, v in self.fixed.items() if v is not None and (v or n not in OF_WORDS)}
-        return query | {FIXED + name: _text(value) for name, value in said.items()}
-
     @property
     def columns(self) -> int:
         return len(self.across.values)
@@ -208,9 +184,9 @@ class Grid:
         return "-by-".join(axis.name for axis in (self.across, self.down) if axis)
 
     def header(self) -> dict[str, Any]:
-        """What is known of the grid before any work, for JSON. link: the query of a link to it."""
+        """What is known of the grid before any work, for JSON."""
         axis = lambda a: a and {"name": a.name, "title": a.title, "titles": list(a.titles)}
-        said = ("line", "settings", "steps")
+        said = ("settings", "steps")
         cells = [{n: v for n, v in cell.header().items() if n in said} for cell in self.cells]
         return {
             "across": axis(self.across),
@@ -221,7 +197,6 @@ class Grid:
             "image_steps": self.image_steps,
             "steps": self.steps,
             "cells": cells,
-            "link": self.link(),
             "settings": self.to_dict(),
         }
 

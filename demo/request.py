@@ -29,7 +29,6 @@ from .values import (
     Names,
     Number,
     Points,
-    Shown,
     Value,
     Whole,
     Words,
@@ -123,7 +122,7 @@ def _allowed(model: LatentDiffusion) -> dict[str, tuple[Kind, Any]]:
         "start_from": (Picture(), ""),
         "strength": (Number(0, 1, 0.05), None),
         "mask": (Mask(), None),
-        "invert": (Shown(what), None),
+        "invert": (what, None),
         "morph": (Points(what), [f"{class_label(model, i)}:{seed}" for i, seed in FIRST_POINTS]),
         "frames": (Whole(2, MAX_FRAMES), 12),
         "loop": (Boolean(), True),
@@ -232,26 +231,14 @@ class Request:
         """The settings of a file that shows this request. look: fields of `Look`."""
         return dataclasses.replace(self.file, look=Look(**look))
 
-    def line(self) -> str:
-        """The values as one line of text."""
-        words = [self.known[name].words(v) for name, v in self.settings().items()]
-        return " · ".join([*self._first_words(), *filter(None, words)])
-
-    def _first_words(self) -> list[str]:
-        if self.kind != "draw":
-            return []
-        way = "edited" if self.values["invert"] is not None else "re-imagined"
-        return [f"a digit {'completed' if self.values['mask'] else way}"]
-
     def file_name(self) -> str:
         """A name for files, without an ending."""
         return f"{_name_part(self.what())}-seed-{self.values['seed']}"
 
     def header(self) -> dict[str, Any]:
-        """What is known before any work: what links and files hold, and what people read."""
+        """What is known before any work."""
         return {
             "settings": self.settings(),
-            "line": self.line(),
             "name": self.file_name(),
             "steps": self.values["steps"],
         }
@@ -274,26 +261,11 @@ class MorphRequest(Request):
     def begin(self, model: LatentDiffusion) -> Iterator[DenoisingStep]:
         return steps_of_morph(model, self.file)
 
-    def _first_words(self) -> list[str]:
-        points = self.values["morph"]
-        return [" → ".join([*points, *points[:1]] if self.values["loop"] else points)]
-
     def file_name(self) -> str:
         return f"morph-{_name_part('-'.join(self.values['morph']))}"
 
     def header(self) -> dict[str, Any]:
-        count = self.file.images.count
-        captions = [self._caption(i) for i in range(count)]
-        return super().header() | {"steps": count - 1, "captions": captions}
-
-    def _caption(self, i: int) -> str:
-        """Where an image lies: at a point "3:1", or between two, "3:1 → 8:2, 25%"."""
-        points, frames = self.values["morph"], self.values["frames"]
-        before, rest = divmod(i, frames)
-        if rest == 0:
-            return points[before]
-        after = points[(before + 1) % len(points)]
-        return f"{points[before]} → {after}, {100 * rest / frames:.0f}%"
+        return super().header() | {"steps": self.file.images.count - 1}
 
 
 def _name_part(text: str) -> str:

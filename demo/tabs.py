@@ -184,8 +184,7 @@ def _compare(model: LatentDiffusion) -> None:
             form.actions("Compare", "go")
             with gr.Accordion("What stays the same", open=False, elem_id="compare-fixed"):
                 for name in sorted(values, key=lambda name: name in WIDE):
-                    wide = {"elem_classes": "wide"} if name in WIDE else {}
-                    form.add_value(name, values[name], is_small=True, **wide)
+                    form.add_value(name, values[name], is_small=True)
     form.connect()
 
 

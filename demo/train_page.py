@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import TemplateError
 from PIL import Image
 
 from ldm_core import LatentDiffusion, UserError, read_settings
@@ -22,7 +21,6 @@ from .web_files import render
 
 SIDE = 28
 MAX_ROWS = 16  # samples are shown for at most so many of the steps that the file has
-MAX_BYTES = 20_000_000  # of training.gif, and of evaluation.json; ours are a third of a megabyte
 ANIMATION, EVALUATION = "training.gif", "evaluation.json"
 TITLES = {"vae": "VAE", "unet": "U-Net"}
 WIDTH, HEIGHT, LEFT, BOTTOM = 400, 230, 52, 40  # of a curve; beside and below it stand numbers
@@ -32,10 +30,8 @@ def story_of(model: LatentDiffusion, weights: str, folder: Path | None) -> dict[
     """What the template shows of a model: the `stages` of its training, `samples`: pairs of a step
     and a row of samples as a data URI, `evaluation` or None, and `lacks`: for each the sentence
     that says what is missing, or "". weights: `weights_of` the model.
-
-    It always comes to an end: what cannot be read is missing.
     """
-    stages = [_stage(name, model.records.get(name)) for name in TITLES]
+    stages = [_stage(name, model.records.get(name, {})) for name in TITLES]
     story = {"stages": stages, "samples": [], "evaluation": None}
     lacks = story["lacks"] = dict.fromkeys(("records", "samples", "evaluation"), "")
     if silent := [stage["file"] for stage in stages if not stage["all"]]:
@@ -51,22 +47,13 @@ def story_of(model: LatentDiffusion, weights: str, folder: Path | None) -> dict[
 
 def train_page(model: LatentDiffusion, weights: str, folder: Path | None) -> str:
     """The tab's HTML; arguments as of `story_of`."""
-    story = story_of(model, weights, folder)
-    try:
-        return render("training.html", **story)
-    except (TemplateError, KeyError, TypeError, ValueError, AttributeError):
-        # A report that lacks figures; all else has been checked.
-        lacks = story["lacks"] | {"evaluation": f"{EVALUATION} is damaged."}
-        return render("training.html", **story | {"evaluation": None, "lacks": lacks})
+    return render("training.html", **story_of(model, weights, folder))
 
 
 def _file(folder: Path | None, name: str, remedy: str) -> Path:
-    path = None if folder is None else folder / name
-    if path is None or not path.is_file():
+    if folder is None or not (folder / name).is_file():
         raise UserError(f"There is no {name} beside these weights. {remedy}")
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{name} is too large to be shown.")
-    return path
+    return folder / name
 
 
 def _samples(folder: Path | None, weights: str) -> list[tuple[int, str]]:
@@ -106,34 +93,27 @@ def _evaluation(folder: Path | None, weights: str) -> dict[str, Any]:
     path = _file(folder, EVALUATION, remedy)
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{EVALUATION} is damaged.") from error
-    if not isinstance(report, dict) or report.get("weights") != weights:
+    if report.get("weights") != weights:
         raise UserError(f"{EVALUATION} does not say that it is about these weights.")
     return report
 
 
-def _stage(name: str, record: Any) -> dict[str, Any]:
-    """What the template shows of one of the two trainings; nothing of a foreign record."""
-    blank = {"title": TITLES[name], "file": f"{name}.safetensors", "all": [], "curve": None}
-    try:
-        return blank | _told(name, record or {})
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return blank | {"facts": {}, "command": "", "says": ""}
-
-
-def _told(name: str, record: dict[str, Any]) -> dict[str, Any]:
+def _stage(name: str, record: dict[str, Any]) -> dict[str, Any]:
+    """What the template shows of one of the two trainings."""
     losses = record.get("losses", [])
     steps = record.get("steps", len(losses))
     points = [(i * steps / len(losses), loss) for i, loss in enumerate(losses)]
-    points = [(step, loss) for step, loss in points if 0 < loss < math.inf]
-    last = record.get("loss", points[-1][1] if points else 0)
+    said = f"from {losses[0]:.3g} at the start to {record['loss']:.3g} at the end" if losses else ""
     return {
+        "title": TITLES[name],
+        "file": f"{name}.safetensors",
         "facts": _facts(record),
         "all": list(_flat({n: v for n, v in record.items() if n != "losses"})),
         "command": _command(name, record),
         "curve": curve(points) if points else None,
-        "says": f"from {points[0][1]:.3g} at the start to {last:.3g} at the end" if points else "",
+        "says": said,
     }
 
 

@@ -109,9 +109,6 @@ class Boolean(Kind):
     def check(self, title: str, value: Any) -> bool:
         return check_bool(title, value)
 
-    def read(self, text: str) -> bool | str:
-        return {"true": True, "false": False}.get(text.lower(), text)
-
 
 @dataclass(frozen=True)
 class Choice(Kind):
@@ -160,8 +157,7 @@ class Words(Kind):
         return f"at most {self.vocabulary.n_positions} of the words {words}"
 
     def check(self, title: str, value: Any) -> str:
-        if value is None:  # as files store it
-            return ""
+        value = "" if value is None else _as_text(value)  # None: as files store it
         if not isinstance(value, str) or len(value) > MAX_PROMPT:
             found = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
             raise InputError(
@@ -172,18 +168,6 @@ class Words(Kind):
         except InputError as error:
             raise InputError(f"{title}: {error}") from error
         return one_line(value).strip() if rows else ""
-
-
-@dataclass(frozen=True)
-class Shown(Kind):
-    """A prompt of what a picture shows; scripts may give a number."""
-
-    word = "shown"
-    allowed = "a prompt"
-    what: Words
-
-    def check(self, title: str, value: Any) -> str:
-        return self.what.check(title, _as_text(value))
 
 
 @dataclass(frozen=True)
@@ -252,11 +236,6 @@ class Value:
             return None
         return self.kind.check(self.title, value)
 
-    def words(self, value: Any) -> str:
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-        text = ", ".join(value) if isinstance(self.kind, Names) else text
-        return self.in_line.format(text, s="" if value == 1 else "s")
-
     def to_dict(self) -> dict[str, Any]:
         """What the page's JavaScript knows of it."""
         said = {"title": self.title, "info": self.info, "kind": self.kind.word}
@@ -269,7 +248,7 @@ class Value:
 
 
 def _as_text(value: Any) -> Any:
-    """Scripts say 7 for the label "7", too."""
+    """Scripts say 7 for "7", too."""
     return str(value) if type(value) is int else value
 
 

@@ -103,7 +103,6 @@ def _interpreter(args: argparse.Namespace, gradio_version: str) -> Iterator[str]
         yield args.python
         return
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
         python = f"{folder}/bin/python"
         subprocess.run([args.python, "-m", "venv", folder], check=True)
         also = [f"torch<={TORCHES[-1]}", f"gradio[oauth,mcp]=={gradio_version}", "spaces"]

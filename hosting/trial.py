@@ -1,4 +1,4 @@
-"""A folder, started as a host would: read-only, and by another user where that is possible."""
+"""A folder, started as a host would, and the picture that it draws."""
 
 import os
 import shutil
@@ -17,7 +17,6 @@ from ldm_core import LatentDiffusion, UserError
 from ldm_core.command_line import say
 from ldm_core.model.class_names import find_label
 
-USER = 1000  # of a Space
 START_S = 180
 ASKED = {"label": "7", "seed": 7}
 MAX_APART = 1  # grey levels: another machine may round the other way
@@ -27,7 +26,7 @@ MAX_APART = 1  # grey levels: another machine may round the other way
 def running(
     folder: Path, command: list[str], url: str, environment: Mapping[str, str], at: str = "."
 ) -> Iterator[None]:
-    """Run a server beside a copy of a folder that nobody can write into, until the block ends.
+    """Run a server beside a copy of a folder, until the block ends.
 
     command: run in an otherwise empty folder that has the copy at the path `at`. environment: all
     variables besides PATH, HOME and TMPDIR. Raises UserError unless it answers at url.
@@ -36,13 +35,6 @@ def running(
         root, home = Path(beside, "root"), Path(beside, "home")
         shutil.copytree(folder, root / at, dirs_exist_ok=True)
         home.mkdir()
-        Path(beside).chmod(0o755)
-        _set_modes(root, 0o555, 0o444)
-        as_user = {}
-        if _can_be(USER, command[0]):
-            os.chown(home, USER, USER)
-            as_user = {"user": USER, "group": USER, "extra_groups": []}
-        say(f"started by {f'user {USER}' if as_user else 'the present user'}")
         own = {"PATH": os.defpath, "HOME": str(home), "TMPDIR": str(home)}
         log = home / "log"
         process = subprocess.Popen(
@@ -51,7 +43,6 @@ def running(
             env=own | environment,
             stdout=log.open("wb"),
             stderr=subprocess.STDOUT,
-            **as_user,
         )
         try:
             try:
@@ -62,25 +53,6 @@ def running(
         finally:
             process.kill()
             process.wait()
-            _set_modes(root, 0o755, 0o644)  # or it could not be removed
-
-
-def _set_modes(root: Path, of_folders: int, of_files: int) -> None:
-    for folder, _, files in os.walk(root):
-        Path(folder).chmod(of_folders)
-        for name in files:
-            Path(folder, name).chmod(of_files)
-
-
-def _can_be(user: int, program: str) -> bool:
-    """Whether this process may become that user, and that user may run the program."""
-    if os.name != "posix" or os.geteuid() != 0:
-        return False
-    try:
-        options = {"user": user, "group": user, "extra_groups": [], "capture_output": True}
-        return subprocess.run([program, "--version"], **options).returncode == 0
-    except OSError:
-        return False
 
 
 def wait_for(url: str, process: subprocess.Popen) -> None:

@@ -1,5 +1,6 @@
 """Errors that a person can act on, and the checks of values that raise them."""
 
+import importlib.util
 import reprlib
 from collections.abc import Collection
 from typing import Any
@@ -60,6 +61,12 @@ def check_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{name} must be true or false, not {brief(value)}.")
     return value
+
+
+def check_installed(package: str, why: str) -> None:
+    """Raise InputError unless a package is installed that only some of us need."""
+    if importlib.util.find_spec(package) is None:
+        raise InputError(f"{why} needs one more package: pip install {package}")
 
 
 def brief(value: Any) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from .checks import InputError, check_whole
+from .checks import InputError, check_installed, check_whole
 from .command_line import (
     Parser,
     add_model_options,
@@ -25,7 +25,6 @@ from .evaluation.ablations import ablation_table, measure_ablations
 from .evaluation.attention_check import attention_table, check_attention
 from .evaluation.classifier import load_classifier
 from .evaluation.judge import Judge
-from .evaluation.metrics import check_installed
 from .evaluation.report import evaluate
 from .evaluation.tables import tables
 from .files.hub import weights_folder
@@ -49,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    check_installed()
+    check_installed("torchmetrics", "Evaluation")  # before the work, not after it
     with joined(device_type(args.device), "Start it again.") as processes:
         _measure(args, processes)
 

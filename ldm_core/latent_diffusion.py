@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .checks import InputError, UserError
+from .checks import InputError, UserError, check_installed
 from .config import LATENT_SIDE, ModelConfig
 from .diffusion.completion import keeping, passes, resampled, times_reached
 from .diffusion.guidance import guided_denoiser
@@ -29,7 +29,7 @@ from .diffusion.starts import (
     noised_start,
     slerp,
 )
-from .files.hub import UNET_FILE, VAE_FILE, check_installed, weights_folder
+from .files.hub import UNET_FILE, VAE_FILE, weights_folder
 from .files.weights import load_unet, load_vae
 from .inputs import Keep, check_keep, check_negative, check_pictures, check_points, check_seeds
 from .model.conditioning import Conditioning, Context, Prompt, Style
@@ -146,7 +146,7 @@ class LatentDiffusion(nn.Module):
         return self._for_hub(name).push(**options)
 
     def _for_hub(self, name: str) -> Any:
-        check_installed("To save a model as the Hub has them")
+        check_installed("huggingface_hub", "To save a model as the Hub has them")
         from .files.hub_model import HubModel  # slow to import
 
         return HubModel(self, name)

@@ -58,7 +58,7 @@ OUTSIDE = {
         "command_line",
     },
     "hosting": {"command_line", "model"},
-    "benchmarks": {"export", "files", "model", "output", "runtime"},
+    "benchmarks": {"export", "model", "output", "runtime"},
 }
 # What a network and its mathematics must be readable, and usable, without.
 FOREIGN = {"argparse", "pathlib", "os", "json", "PIL", "mutagen", "safetensors", "torchvision"}

@@ -28,6 +28,11 @@ const size = (bytes) =>
 export const link_to = (settings) =>
   `${location.origin}${location.pathname}?${new URLSearchParams(settings)}`;
 
+// Copy a link, or say it, to be copied by hand.
+export async function copy_link(href, say) {
+  say((await copied(href)) ? "Link copied." : make("a", { href, textContent: "Copy this link." }));
+}
+
 // Whether a text could be copied: not without permission, as in a frame, nor on http.
 export const copied = async (text) =>
   navigator.clipboard?.writeText(text).then(() => true, () => false) ?? false;

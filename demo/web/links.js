@@ -1,7 +1,7 @@
 // What a link to the page says: values of a run, or a grid.
 
 import { number_in } from "./engine/checks.js";
-import { one_line } from "./engine/vocabulary.js";
+import { one_line, typed } from "./engine/vocabulary.js";
 import { reason } from "./runs.js";
 
 const AXES = ["across", "across_values", "down", "down_values"];
@@ -12,6 +12,25 @@ export function query() {
   const of_link = ([name, text]) => [name.replace(/^(amp;)+/, ""), one_line(text)];
   return Object.fromEntries(said.map(of_link));
 }
+
+// The query of a link to a grid. settings: of its run. of_words: names of values that say nothing
+// when they are empty.
+export function query_of_grid(settings, of_words) {
+  const { across, across_values, down, down_values, fixed, model } = settings;
+  const query = { across, across_values: joined(across_values) };
+  if (down) Object.assign(query, { down, down_values: joined(down_values) });
+  for (const [name, value] of Object.entries(fixed))
+    if (value || (value !== null && !of_words.includes(name)))
+      query[`fixed_${name}`] = String(value);
+  return model ? { ...query, model } : query;
+}
+
+// A line of CSV, as engines split it.
+const joined = (values) =>
+  values
+    .map((value) => typed(one_line(String(value))))
+    .map((text) => (/[,"]|^\s|\s$|^$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text))
+    .join(", ");
 
 // Set the controls to what the page's address says. tabs: by name. open: called with the name of
 // the tab that it is for.

@@ -1,11 +1,12 @@
 // The runs of one tab: from a request to the store, step by step. The newest request wins.
 //
-// A run in the store is what the engine's `check` says, {settings, line, name, steps, ...}, and
+// A run in the store is what the engine's `check` says, {settings, name, steps, ...}, and
 // {request, is_live, pictures, glance}. pictures: one for each step, as `shown_of` makes them; of a
 // grid a list for each cell, of the greys of its steps. glance: the only picture of a run that
 // follows the controls, while they move.
 
 import { address, bytes_of, distance, step_of } from "./pictures.js";
+import { caption_of } from "./words.js";
 
 // How what comes after the first message gets into a run; the first says what `check` does.
 const ADD = { denoise: add_step, grid: add_cells, morph: add_images };
@@ -145,8 +146,8 @@ function add_images(run, { images, noises }) {
   return Boolean(images);
 }
 
-function morph_step({ captions }, index, image, noise) {
-  return { index, caption: captions[index], x_t: address(image), x_0: address(noise) };
+function morph_step({ settings }, index, image, noise) {
+  return { index, caption: caption_of(settings, index), x_t: address(image), x_0: address(noise) };
 }
 
 export const is_busy = ({ state }) => ["waiting", "running"].includes(state);
@@ -159,7 +160,7 @@ const drawn = ({ cells, pictures }) =>
 // What there is to say of a run that is done.
 export function done_in(run) {
   if (run.remark) return run.remark;
-  if (run.captions) return `${count(run.steps + 1, "picture")}, and the GIF goes on for ever.`;
+  if (run.settings.morph) return `${count(run.steps + 1, "picture")}, and the GIF goes on for ever.`;
   return `Done in ${count(run.steps, "step")}.`;
 }
 
@@ -173,7 +174,7 @@ function shown_of({ x_t, x_0, latent, ...step }, before) {
 
 // A run that comes with the page, as it stands in its JSON.
 export function example_of({ pictures, ...run }) {
-  if (run.captions) {
+  if (run.settings.morph) {
     const step = ([i, ...greys]) => morph_step(run, i, ...greys.map(bytes_of));
     return { ...run, pictures: pictures.map(step) };
   }

@@ -4,7 +4,7 @@
 //   controls     the values of the controls, by name; `own`: values that a part adds to them
 //   moved        counts the changes that somebody has made to them
 //   state        of the run: example, waiting, running, done, stopped or failed; `status` in words
-//   run          the run that is shown: {settings, line, name, steps, pictures, ...}, see runs.js
+//   run          the run that is shown: {settings, name, steps, pictures, ...}, see runs.js
 //   came         counts its pictures; `ended`: all have come
 //   shown        index of the step on the screens; `at`: the one that live pictures are to show
 //   is_live      the pictures follow the controls

@@ -12,6 +12,7 @@ from ..diffusion.settings import SamplingSettings
 from ..latent_diffusion import LatentDiffusion
 from ..model.inside import attention_maps
 from ..model.vocabulary import HIGH, LOW, Phrase, Vocabulary
+from .obedience import phrases_of
 from .tables import table
 
 BY = ("own", "other", "ink")
@@ -62,13 +63,10 @@ def captions(vocabulary: Vocabulary, count: int) -> list[list[Phrase]]:
     each class in turn."""
     styles = [(name, third) for name in vocabulary.styles for third in (LOW, HIGH)]
     pairs = [pair for pair in combinations(styles, 2) if pair[0][0] != pair[1][0]]
-    found = []
-    for i in range(count):
-        said = [vocabulary.phrases(*one)[0] for one in pairs[i % len(pairs)]]
-        name = (vocabulary.class_row(i // len(pairs) % vocabulary.n_classes),)
-        # As people say it: "bold" before the class, and "leaning left" after it.
-        found.append([*(p for p in said if len(p) == 1), name, *(p for p in said if len(p) > 1)])
-    return found
+    return [
+        phrases_of(vocabulary, i // len(pairs) % vocabulary.n_classes, dict(pairs[i % len(pairs)]))
+        for i in range(count)
+    ]
 
 
 def area(scores: Tensor, positive: Tensor) -> float:

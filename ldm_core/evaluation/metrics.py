@@ -3,24 +3,13 @@
 Compare a score only with the score of as many real images that the model has never seen.
 """
 
-import importlib.util
 from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-from ..checks import InputError
-
 # Of torchmetrics: it would wait for every process, where only the first one measures.
 NO_SYNC = {"sync_on_compute": False}
-
-
-def check_installed() -> None:
-    """Raise InputError if the package torchmetrics is missing: before the work, not after it."""
-    if importlib.util.find_spec("torchmetrics") is None:
-        raise InputError(
-            "Evaluation needs the package torchmetrics. Install it with: pip install torchmetrics"
-        )
 
 
 def share(right: Tensor) -> float | None:

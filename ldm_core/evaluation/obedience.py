@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..data.morphometrics import measure
 from ..diffusion.settings import SamplingSettings
 from ..latent_diffusion import LatentDiffusion
-from ..model.vocabulary import HIGH, LOW, Vocabulary
+from ..model.vocabulary import HIGH, LOW, Phrase, Vocabulary
 from ..runtime.processes import ALONE, Processes
 from .judge import Judge
 from .samples import make_samples
@@ -68,16 +68,20 @@ def write_words(vocabulary: Vocabulary, name: str, third: int) -> str:
     return vocabulary.write(vocabulary.phrases(name, third)[0])
 
 
-def write_prompt(vocabulary: Vocabulary, label: int, said: Said) -> str:
-    """A class and words of style, such as "bold seven leaning left": phrases of one word stand
-    before the class, longer ones after it."""
+def phrases_of(vocabulary: Vocabulary, label: int, said: Said) -> list[Phrase]:
+    """A class and words of style, as in "bold seven leaning left": phrases of one word stand before
+    the class, longer ones after it."""
     phrases = [vocabulary.phrases(name, third)[0] for name, third in said.items()]
-    ordered = [
+    return [
         *(phrase for phrase in phrases if len(phrase) == 1),
         (vocabulary.class_row(label),),
         *(phrase for phrase in phrases if len(phrase) > 1),
     ]
-    return vocabulary.write(tuple(row for phrase in ordered for row in phrase))
+
+
+def write_prompt(vocabulary: Vocabulary, label: int, said: Said) -> str:
+    phrases = phrases_of(vocabulary, label, said)
+    return vocabulary.write(tuple(row for phrase in phrases for row in phrase))
 
 
 def measure_obedience(

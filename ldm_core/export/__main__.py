@@ -1,14 +1,14 @@
 """Write the model for other programs: python -m ldm_core.export --format NAME --out DIR."""
 
 import argparse
-import importlib.util
+import importlib
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from ..checks import InputError
+from ..checks import check_installed
 from ..command_line import WEIGHTS, Parser, exit_status, say
 from ..latent_diffusion import LatentDiffusion
 from .folder import whole_folder
@@ -22,8 +22,7 @@ Format = Callable[[LatentDiffusion, Path, argparse.Namespace], None]
 def write_diffusers(model: LatentDiffusion, folder: Path, args: argparse.Namespace) -> None:
     """Write a folder that `DiffusionPipeline.from_pretrained` loads. Raises InputError where
     diffusers is not installed, and for a U-Net that it cannot express."""
-    if importlib.util.find_spec("diffusers") is None:
-        raise InputError("This format needs diffusers. Install it with: pip install diffusers")
+    check_installed("diffusers", "This format")
     from .diffusers.assemble import assemble  # importing diffusers takes seconds
 
     assemble(model, folder)

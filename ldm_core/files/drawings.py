@@ -4,18 +4,15 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
 from ..checks import InputError
 from ..config import PICTURE_SIDE
-from .greys import PictureError, count_pictures, printable, read_grey, read_picture
+from .greys import PictureError, printable, read_grey, read_picture
 from .ink import BLANK, MIN_CONTRAST, ink_of
-from .metadata import read_settings
-
-MORPH = "morph"  # the key of its points in stored settings
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
 CENTRE = PICTURE_SIDE // 2  # the pixel where MNIST has the centre of mass
@@ -25,7 +22,7 @@ CUT = 0.001  # share of the ink on each side that may lie outside the box, such 
 
 class Drawing(NamedTuple):
     """digit: an MNIST-style image uint8 (28, 28), white on black. note: what was left out of the
-    picture, or which picture of several was taken; "" for nothing."""
+    picture; "" for nothing."""
 
     digit: np.ndarray
     note: str = ""
@@ -51,41 +48,12 @@ def digit_in(grey: np.ndarray) -> Drawing:
 
 
 def read_drawing(path: str | Path) -> Drawing:
-    """`digit_in` of a picture file. An animation of this program gives its finished picture, any
-    other animation its first.
+    """`digit_in` of a picture file.
 
     Raises InputError, which names the file, and OSError if it cannot be opened.
     """
     with _naming(path):
-        count = count_pictures(Path(path))
-        ours = _settings_of_ours(path)
-        _check_one_image(ours, count)
-        frame = -1 if ours else 0
-        grey = read_grey(Path(path), frame=frame, full_size=False)
-        if ours and count > 1:  # beside it there may be the estimate
-            grey = grey[:, : grey.shape[0]]
-        drawing = digit_in(grey)
-        if count == 1 or (ours and not ours.get(MORPH)):
-            return drawing
-        taken = f"took the {'last' if ours else 'first'} of {count} pictures"
-        return drawing._replace(note="; ".join(filter(None, (taken, drawing.note))))
-
-
-def _settings_of_ours(path: str | Path) -> dict[str, Any]:
-    """The settings in a file; {} if this program did not write it."""
-    try:
-        settings = read_settings(path)
-    except InputError:
-        return {}
-    return settings if "weights" in settings else {}
-
-
-def _check_one_image(settings: dict[str, Any], n_frames: int) -> None:
-    """Raise InputError for a file of ours that shows other things than one image."""
-    several = (settings.get("count") or 1) > 1
-    still = n_frames == 1 and bool(settings.get("strip") or settings.get(MORPH))
-    if several or still or (n_frames > 1 and settings.get("show") == "latent"):
-        raise InputError("It does not show one image alone: make a file that does, with --like.")
+        return digit_in(read_grey(Path(path), full_size=False))
 
 
 def as_mask(grey: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 imageio also writes GIF, but takes 2.9 to 3.7 times as long and makes the file 1% to 11% larger.
 Without its optimisation it takes 1.0 to 1.2 times as long, and makes the file 22% to 83% larger. It
 holds all frames in memory; this holds two, so an animation may be as long as the disk allows.
-`python -m benchmarks.animations` measures this again.
+docs/experiments.md tells how that was measured.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,6 @@
 """Read picture files as greys of 8 bits."""
 
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,12 +19,12 @@ class PictureError(InputError):
     """A file is not a picture that is read here; the message is a short reason."""
 
 
-def read_grey(path: Path, *, frame: int | None = None, full_size: bool = True) -> np.ndarray:
+def read_grey(path: Path, *, full_size: bool = True) -> np.ndarray:
     """uint8 (H, W) of a picture file; options and errors as for `read_picture`.
 
     Transparent areas become black or white, opposite to the drawing.
     """
-    image = read_picture(path, frame=frame, full_size=full_size)
+    image = read_picture(path, full_size=full_size)
     if image.mode == "L":
         return np.asarray(image)
     # In whole numbers: of a large picture, floats would take gigabytes.
@@ -37,40 +35,24 @@ def read_grey(path: Path, *, frame: int | None = None, full_size: bool = True) -
     return ((shown + 127) // 255).astype(np.uint8)
 
 
-def read_picture(path: Path, *, frame: int | None = None, full_size: bool = True) -> Image.Image:
+def read_picture(path: Path, *, full_size: bool = True) -> Image.Image:
     """Decode a picture file, turned as its EXIF says: an image of mode L, or LA where it has
     transparency.
 
-    frame: which picture of an animation; None allows files with one picture only. full_size: False
-    allows a large JPEG to be read smaller, with at least ENOUGH pixels a side, which is faster.
-    Raises PictureError, and OSError where the file cannot be opened.
+    full_size: False allows a large JPEG to be read smaller, with at least ENOUGH pixels a side,
+    which is faster. Raises PictureError, also for a file of several pictures, and OSError where the
+    file cannot be opened.
     """
-    with _opened(path) as (image, count):
-        if count > 1 and frame is None:
-            raise PictureError(f"it holds {count} pictures: save one of them")
-        if count > 1:
-            image.seek(frame % count)
-        return _decoded(image, full_size)
-
-
-def count_pictures(path: Path) -> int:
-    """How many pictures a file holds, such as the frames of an animation; errors as for
-    `read_picture`."""
-    with _opened(path) as (_, count):
-        return count
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Image.Image, int]]:
-    """An image that is not decoded yet, and how many the file holds. What Pillow raises becomes
-    PictureError."""
     with open(path, "rb") as file:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", Image.DecompressionBombWarning)
                 Image.init()
                 image = Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
-            yield image, getattr(image, "n_frames", 1) if image.format in SEVERAL else 1
+            count = getattr(image, "n_frames", 1) if image.format in SEVERAL else 1
+            if count > 1:
+                raise PictureError(f"it holds {count} pictures: save one of them")
+            return _decoded(image, full_size)
         except PictureError:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

@@ -3,12 +3,11 @@
 huggingface_hub is imported when a name of the Hub is met: most programs never need it.
 """
 
-import importlib
 import re
 from pathlib import Path
 from typing import Any
 
-from ..checks import InputError, UserError
+from ..checks import UserError, check_installed
 from .checkpoint import CheckpointError
 
 VAE_FILE, UNET_FILE = "vae.safetensors", "unet.safetensors"
@@ -37,36 +36,19 @@ def weights_folder(weights: str | Path, **options: Any) -> Path:
     return _download(str(weights), options)
 
 
-def check_installed(why: str) -> None:
-    """Raise UserError if the package is not installed that `why` needs."""
-    try:
-        importlib.import_module("huggingface_hub")
-    except ModuleNotFoundError as error:
-        raise UserError(f"{why} needs one more package: pip install huggingface_hub") from error
-
-
 def _download(name: str, options: dict[str, Any]) -> Path:
     missing = f"There is no folder {name}, and"
-    check_installed(f"{missing} to look for a model of that name on the Hub")
-    from huggingface_hub import constants, errors, snapshot_download
+    check_installed("huggingface_hub", f"{missing} to look for a model of that name on the Hub")
+    from huggingface_hub import errors, snapshot_download
 
-    log_in = "log in with: hf auth login"
     try:
         folder = Path(
             snapshot_download(name, allow_patterns=[VAE_FILE, UNET_FILE, *COMPANIONS], **options)
         )
-    except errors.GatedRepoError as error:
-        raise UserError(
-            f"The model {name} on the Hub is gated: ask for access on its page, "
-            f"{constants.ENDPOINT}/{name}, and {log_in}."
-        ) from error
     except errors.RepositoryNotFoundError as error:
         raise UserError(
-            f"{missing} the Hub has no model {name} that you may read; for a private one, {log_in}."
-        ) from error
-    except errors.RevisionNotFoundError as error:
-        raise InputError(
-            f"The model {name} on the Hub has no revision {options.get('revision')}."
+            f"{missing} the Hub has no model {name} that you may read; for a private or gated one, "
+            "log in with: hf auth login."
         ) from error
     except (errors.HFValidationError, errors.HTTPError, OSError) as error:
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error

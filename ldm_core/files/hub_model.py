@@ -15,7 +15,7 @@ from .weights import save_unet, save_vae, weights_of
 
 ABOUT = {"license": "mit", "pipeline_tag": "text-to-image"}  # of every model card
 TAGS = ("latent-diffusion", "stable-diffusion", "education")
-CARD = """\
+HEAD = """\
 ---
 {{ card_data }}
 ---
@@ -26,6 +26,10 @@ A latent diffusion model that draws grey pictures of 28 × 28 pixels. Its classe
 {{ model.class_names | join(", ") }}.
 
 ```python
+"""
+CARD = (
+    HEAD
+    + """\
 from ldm_core import LatentDiffusion
 
 model = LatentDiffusion.from_pretrained("{{ name }}")
@@ -57,6 +61,7 @@ A prompt has at most {{ model.vocabulary.n_positions }} words out of these: {{ w
 | {{ measure | replace("_", " ") }} | {{ "%.4f" | format(value) }} | \
 {{ "%.4f" | format(measured.real[measure]) }} |
 {% endfor %}{% endif %}"""
+)
 
 
 class HubModel(

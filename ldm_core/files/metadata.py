@@ -1,9 +1,7 @@
 """Settings inside files: JSON in the comment of each format."""
 
-import io
 import json
 import warnings
-import zipfile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -11,15 +9,12 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..checks import InputError
+from ..checks import InputError, check_installed
 
 PNG_KEYWORD = "Comment"
 KINDS = ("GIF", "PNG", "WEBP")  # the formats of ours that Pillow reads
 EXIF_DESCRIPTION = 0x010E  # the EXIF field ImageDescription, which holds a WebP's settings
 MP4_COMMENT = "\xa9cmt"
-
-MAX_BYTES = 2**20  # of stored settings; ours take less than a thousandth of that
-MAX_READS = 10_000  # of an MP4 file
 NOT_OURS = "holds no settings: it is damaged, or was not written by this program."
 
 
@@ -43,26 +38,18 @@ def read_settings(path: str | Path) -> dict[str, Any]:
 
     Raises InputError for a file that holds none, OSError for one that cannot be read.
     """
-    path = Path(path)
-    if path.exists() and not path.is_file():  # a pipe, for example, could make us wait for ever
-        raise InputError(f"{path} is not a file.")
-    with path.open("rb") as file:
-        return settings_in(file, str(path))
-
-
-def settings_in(file: BinaryIO, name: str) -> dict[str, Any]:
-    """`read_settings` of an open file; errors call it by this name."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of damaged files; one error is enough
-            settings = json.loads(_stored_text(file))
-            if not isinstance(settings, dict):
-                raise ValueError("not settings")
-            return settings
-    except InputError:  # a package is missing
-        raise
-    except Exception as error:  # damaged bytes raise all kinds in Pillow, mutagen and zipfile
-        raise InputError(f"{name} {NOT_OURS}") from error
+    with Path(path).open("rb") as file:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Pillow warns of damaged files; an error is enough
+                settings = json.loads(_stored_text(file))
+                if not isinstance(settings, dict):
+                    raise ValueError("not settings")
+                return settings
+        except InputError:  # a package is missing
+            raise
+        except Exception as error:  # damaged bytes raise all kinds in Pillow, mutagen and zipfile
+            raise InputError(f"{path} {NOT_OURS}") from error
 
 
 def _stored_text(file: BinaryIO) -> str | bytes:
@@ -70,43 +57,13 @@ def _stored_text(file: BinaryIO) -> str | bytes:
     start = file.read(12)
     file.seek(0)
     if start.startswith(b"PK"):
-        return _npz_text(file)
+        with np.load(file, allow_pickle=False) as arrays:
+            return str(arrays["settings"])
     if start[4:8] == b"ftyp":
-        return _mp4_comment(file)
+        check_installed("mutagen", "Reading the settings of an MP4")
+        from mutagen.mp4 import MP4
+
+        return MP4(file).tags[MP4_COMMENT][0]
     with Image.open(file, formats=KINDS) as image:
         key = {"GIF": "comment", "PNG": PNG_KEYWORD}.get(image.format)
         return image.info[key] if key else image.getexif()[EXIF_DESCRIPTION]
-
-
-def _npz_text(file: BinaryIO) -> str:
-    with zipfile.ZipFile(file) as archive:
-        member = archive.getinfo("settings.npy")
-        if member.file_size > MAX_BYTES:
-            raise ValueError("too long")
-        return str(np.load(io.BytesIO(archive.read(member)), allow_pickle=False))
-
-
-def _mp4_comment(file: BinaryIO) -> str:
-    try:
-        from mutagen.mp4 import MP4
-    except ImportError as error:
-        raise InputError(
-            "Reading the settings of an MP4 needs the package mutagen. Install it with: "
-            "pip install mutagen"
-        ) from error
-    return MP4(_Limited(file)).tags[MP4_COMMENT][0]
-
-
-class _Limited:
-    """A file with a limit on reading: mutagen would visit millions of empty boxes, and read as
-    many bytes as a damaged size says."""
-
-    def __init__(self, file: BinaryIO):
-        self.file, self.reads = file, 0
-        self.seek, self.tell = file.seek, file.tell
-
-    def read(self, size: int = MAX_BYTES) -> bytes:
-        self.reads += 1
-        if self.reads > MAX_READS or not 0 <= size <= MAX_BYTES:
-            raise ValueError("too much to read")
-        return self.file.read(size)

@@ -22,7 +22,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..checks import InputError, check_choice
+from ..checks import InputError, check_choice, check_installed
 from ..diffusion.guidance import Predict
 from .onnx_backend import OnnxRuntimeBackend
 from .torch_backend import TorchBackend
@@ -76,6 +76,5 @@ def make_backend(name: str, model: nn.Module, device: torch.device) -> Backend:
         return TorchBackend(model)
     if device.type != "cpu":
         raise InputError(f"The backend onnxruntime runs on a CPU, not on {device}: use torch.")
-    if not has_onnxruntime:
-        raise InputError("The backend needs a package: pip install onnxruntime")
+    check_installed("onnxruntime", "The backend")
     return OnnxRuntimeBackend(model, torch.get_num_threads())

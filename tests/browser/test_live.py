@@ -4,6 +4,7 @@ from .actions import (
     asked_by,
     choose_label,
     generate,
+    open_tab,
     picture,
     set_number,
     settings,
@@ -90,9 +91,9 @@ def test_it_can_be_switched_off_for_the_visit(open_page):
     page = open_live(open_page)
     page.uncheck(".live input")
     choose_label(page, "5")
-    page.reload()
-    page.wait_for_selector("body[data-ready] .x_t[src]")
-    assert not page.is_checked(".live input")
+    open_tab(page, "Compare")
+    open_tab(page, "Watch")
+    page.wait_for_selector(".live input:not(:checked)")
     slide(page, "stroke", 1)
     choose_label(page, "2")
     generate(page)

@@ -71,6 +71,9 @@ def test_a_new_model_appears_on_the_menu_and_a_damaged_one_is_told(browser, mode
         assert summary.inner_text().split() == ["Model:", "new", "one"]
         generate(page)
         assert "model=new+one" in page.url
+        open_tab(page, "Compare")
+        cell = page.locator(".grid .cell[href]").first
+        assert "model=new+one" in cell.get_attribute("href")
         open_tab(page, "Train")
         page.get_by_text("do not say how they were trained").wait_for()
 

@@ -138,7 +138,7 @@ def test_what_is_taken_away_makes_the_picture_again(open_page, weights, tmp_path
 def test_a_file_of_another_tab_is_told(open_page, tmp_path):
     grid = {"across": "seed", "across_values": [1, 2], "fixed": {}}
     picture = np.zeros((28, 28), np.uint8)
-    write_png(tmp_path / "grid.png", picture, settings={"compare": grid}, scale=1)
+    write_png(tmp_path / "grid.png", picture, settings={"compare": grid, "weights": "0"}, scale=1)
     page = open_page()
     page.set_input_files(".open input", tmp_path / "grid.png")
     page.wait_for_selector(".opened:has-text('grid.png was made on the tab compare')")

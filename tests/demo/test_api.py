@@ -1,6 +1,5 @@
 """What the page calls: streams that end when they are closed, answers, refusals."""
 
-import base64
 import json
 import time
 
@@ -51,7 +50,6 @@ def ask(address, name, body, status=200):
 def test_a_run_is_streamed_step_by_step(address, runner):
     first, *steps, last = messages(address, "denoise", GOOD)
     assert (first["settings"], first["steps"], first["waiting"]) == (GOOD, 3, 0)
-    assert first["line"] == "label 7 · guidance 1.5 · 3 steps · ddim · seed 5"
     assert last == {"done": True, "remark": ""}
     pictures = [picture for message in steps for picture in message["pictures"]]
     wanted = [step.to_list() for step in runner.steps(Request.check(runner.model, GOOD))]
@@ -64,7 +62,7 @@ def test_a_drawing_is_re_imagined(address):
     picture[6:22, 12:16] = 255
     body = GOOD | {"start_from": picture_text(picture), "strength": 0.7}
     first, *steps, last = messages(address, "denoise", body)
-    assert first["line"].startswith("a digit re-imagined")
+    assert first["settings"]["strength"] == 0.7
     assert {message["steps"] for message in steps} == {2} and last["done"]
     seen = ask(address, "look", {"picture": picture_text(picture)})
     assert (greys(seen["digit"]) == picture).all() and seen["error"] > 0
@@ -77,7 +75,7 @@ def test_grids_and_morphs_are_streamed(address):
     assert first["across"]["titles"] == ["1", "2"] and len(first["cells"]) == 2
     assert sum(len(message["pictures"]) for message in pieces) == 4 and last == {"done": True}
     first, *steps, last = messages(address, "morph", {"morph": ["3:1", "8:2"], "steps": 2})
-    assert first["captions"][0] == "3:1" and len(last["images"]) == first["steps"] + 1
+    assert len(last["images"]) == first["steps"] + 1
     assert steps[-1] == {"index": 2, "steps": 2}
 
 
@@ -130,7 +128,7 @@ def test_check_says_what_a_request_is(address):
     said = ask(address, "check", {"kind": "grid", "request": grid})
     assert said["cost"] == "2 cells × 3 steps: 6 steps in all, of 2000 at most."
     said = ask(address, "check", {"kind": "morph", "request": {"morph": ["3:1", "8:2"]}})
-    assert len(said["captions"]) == 24
+    assert said["steps"] == 23
 
 
 @pytest.mark.parametrize("format", ["gif", "png"])
@@ -143,8 +141,6 @@ def test_a_file_is_made_when_it_is_asked_for_and_nothing_stays(address, tmp_path
     (tmp_path / name).write_bytes(answer.content)
     assert read_settings(tmp_path / name).items() >= GOOD.items()
     assert [path.name for path in tmp_path.iterdir()] == [name]
-    sent = {"name": name, "data": base64.b64encode(answer.content).decode()}
-    assert ask(address, "open", sent)["settings"] == GOOD
 
 
 @pytest.mark.parametrize(
@@ -160,9 +156,6 @@ def test_a_file_is_made_when_it_is_asked_for_and_nothing_stays(address, tmp_path
         ("look", {"picture": 7}, "Picture must be text"),
         ("check", {"kind": "paint"}, "kind must be one of denoise, morph, grid"),
         ("file", {"request": GOOD, "format": "tiff"}, "format must be one of gif, png"),
-        ("open", {"name": "cat.png", "data": "aGVsbG8="}, "cat.png holds no settings"),
-        ("open", {"name": "cat.png", "data": 7}, "cat.png is too large"),
-        ("open", {"name": "\ud800.png", "data": "é"}, "\ud800.png must be sent in base64"),
         ("denoise", {"\ud800": 7}, "There is no \ud800 here"),
         ("paint", {}, "There is no engine/paint, only denoise, grid, morph"),
         ("denoise", {"model": "other"}, "There is no model 'other' here"),

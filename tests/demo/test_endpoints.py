@@ -97,13 +97,6 @@ def test_compare_gives_a_labelled_grid(client):
     assert read_settings(png)["compare"]["across"] == "steps"
 
 
-def test_animation_makes_any_file(client):
-    file = client.predict(GOOD, "webp", "both", api_name="/animation")
-    assert Image.open(file).n_frames == 4 and read_settings(file)["show"] == "both"
-    file = client.predict({"prompt": "a bold seven", **HOW}, "strip", api_name="/animation")
-    assert read_settings(file)["prompt"] == "a bold seven"
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -156,7 +149,7 @@ def test_what_is_left_out_is_as_the_page_starts(server, model, path, body, asked
         ("generate", {"data": "7"}, 422, "valid list"),
         ("generate", [float("nan")], 422, "valid dictionary"),
         ("v2/generate", {"\ud800": 7}, 422, "There is no "),
-        ("v2/animation", {"settings": {"path": "/etc/passwd"}}, "error", "A path names no picture"),
+        ("v2/generate", {"label": {"path": "/etc/passwd"}}, "error", "A path names no picture"),
         ("paint", {"data": []}, 404, "There is no endpoint /paint, only /"),
         ("v2/paint", {}, 404, "There is no endpoint /paint, only /"),
     ],
@@ -189,12 +182,12 @@ def check_too_large(url, words):
         headers = {"Content-Type": "application/json"}
         answer = httpx.post(url, content=content, headers=headers, timeout=30)
         assert answer.status_code == 413
-        assert words(answer.json()) == "A call has at most 6,000,000 bytes."
+        assert words(answer.json()) == "A call has at most 3,000,000 bytes."
 
 
 def test_the_endpoint_takes_the_values_of_a_request(page, model):
     named = page.get_api_info()["named_endpoints"]
-    assert named.keys() == {f"/{n}" for n in ("generate", "draw", "morph", "compare", "animation")}
+    assert named.keys() == {f"/{n}" for n in ("generate", "draw", "morph", "compare")}
     taken = {p["parameter_name"]: p["parameter_default"] for p in named["/generate"]["parameters"]}
     assert taken == start_of(model, "denoise") | LEFT_OUT
     assert list(taken)[:5] == ["label", "guidance_scale", "steps", "sampler", "seed"]

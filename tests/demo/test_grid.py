@@ -98,19 +98,14 @@ def test_cells_differ_in_what_was_asked_and_lie_row_by_row(words):
         ("\u201cbold, wide\u201d\uff0c thin\nnarrow", ("bold, wide", "thin narrow")),
     ],
 )
-def test_values_are_read_as_csv_and_a_link_holds_them(words, text, values):
+def test_values_are_read_as_csv(text, values):
     texts = split_values(text)
     assert tuple(texts) == values
     assert split_values(join_values(texts)) == texts
-    good = [value for value in texts if "thin" not in value or "bold" not in value]
-    link = asked(words, "negative_prompt", good).link()
-    assert split_values(link["across_values"]) == good
 
 
-def test_a_class_with_a_comma_is_one_value_of_a_link():
+def test_a_class_with_a_comma_is_one_value():
     model = with_words((", .", 'say "a"', "b"))
-    grid = asked(model, "label", [", .", 'say "a"', "b"])
-    assert asked(model, "label", grid.link()["across_values"]).cells == grid.cells
     for _, _, *axes in lessons_of(model):
         assert asked(model, *axes).down
 
@@ -121,10 +116,7 @@ def test_what_is_known_before_any_work(words):
     assert (header["title"], header["name"]) == ("Seed across, eta down", "seed-by-eta")
     assert (header["across"]["titles"], header["down"]["title"]) == (["1", "2"], "Eta")
     assert [cell["settings"]["eta"] for cell in header["cells"]] == [0, 0, 0.5, 0.5]
-    assert header["cells"][1]["line"].endswith("seed 2 · eta 0")
-    fixed = {f"fixed_{name}": str(value) for name, value in FIXED.items() if name != "seed"}
-    axes = ("seed", "1, 2", "eta", "0, 0.5")
-    assert header["link"] == dict(zip(NAMES, axes)) | fixed
+    assert header["settings"]["across_values"] == [1, 2]
 
 
 def test_a_prompt_without_a_class_is_about_the_label(words):
@@ -138,8 +130,6 @@ def test_a_prompt_without_a_class_is_about_the_label(words):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("guidance_scale", "1,5"), "commas separate values, so write '1.5' .* or '1, 5' with a"),
-        (("eta", "0,5, 1"), "write '0.5, 1' for decimals, or '0, 5, 1' with"),
         (("seed", "1,,2"), "Seed must be a whole number from 0 to [0-9]*, not ''"),
         (("prompt", 'bold, "thin, wide'), 'A quote is not closed .* write "a, b" for one value'),
         (("size", "1"), "What differs must be one of label, guidance_scale, .*, not 'size'"),

@@ -58,7 +58,7 @@ def image(content) -> np.ndarray:
 
 
 def test_an_assistant_is_told_what_each_tool_and_each_value_means(tools):
-    assert [*tools] == ["generate", "draw", "morph", "compare", "animation"]
+    assert [*tools] == ["generate", "draw", "morph", "compare"]
     for tool in tools.values():
         assert len(tool.description) > 50
         for name, value in tool.inputSchema["properties"].items():

@@ -1,6 +1,5 @@
-"""Files of a request, and the way back from a file."""
+"""Files of a request."""
 
-import base64
 import importlib.util
 
 import numpy as np
@@ -8,9 +7,9 @@ import pytest
 
 from demo import reproduce
 from demo.grid import Grid
-from demo.reproduce import LARGE, MAX_FILE, OF_KIND, Wanted, formats, opened
+from demo.reproduce import LARGE, OF_KIND, Wanted, formats
 from demo.run import Runner
-from ldm_core import InputError, LatentDiffusion, UserError, read_settings, write_animation
+from ldm_core import InputError, LatentDiffusion, UserError, read_settings
 from ldm_core.output.file_settings import picture_text
 from ldm_core.sample import main
 
@@ -47,10 +46,6 @@ def made(runner, name="label", format="gif", **options):
     return wanted, wanted.content(runner)
 
 
-def open_(runner, content, name):
-    return opened(runner, base64.b64encode(content).decode(), name)
-
-
 @pytest.mark.parametrize(
     ("name", "format", "options"),
     [
@@ -85,13 +80,13 @@ def test_a_file_is_the_one_that_the_command_line_makes(
         assert out.read_bytes() == content
 
 
-def test_a_grid_has_files_too(runner):
+def test_a_grid_has_files_too(runner, tmp_path):
     asked = {"across": "seed", "across_values": [1, 2], "fixed": ASKED["label"]}
     wanted = Wanted.check(runner.model, asked, "png")
-    found = open_(runner, wanted.content(runner), wanted.name())
-    assert wanted.name() == "seed.png" and found["tab"] == "compare"
-    grid = Grid.check(runner.model, found["settings"])
-    assert grid.cells == wanted.request.cells
+    (tmp_path / "grid.png").write_bytes(wanted.content(runner))
+    stored = read_settings(tmp_path / "grid.png")
+    assert wanted.name() == "seed.png"
+    assert Grid.check(runner.model, stored["compare"]).cells == wanted.request.cells
 
 
 def test_mp4_is_offered_only_where_it_can_be_written(monkeypatch):
@@ -131,79 +126,3 @@ def test_a_file_that_takes_too_long_is_given_up_and_leaves_nothing(model, tmp_pa
         made(Runner(model, deadline_s=-1))
     made(Runner(model))
     assert not list(tmp_path.iterdir())
-
-
-# The way back
-
-
-@pytest.mark.parametrize(
-    ("name", "format"),
-    [(name, "gif") for name in ASKED if name != "words"]
-    + [("words", format) for format in OF_KIND["denoise"]],
-)
-def test_a_file_brings_its_settings_back(runner, name, format):
-    wanted, content = made(runner, name, format, show="both", scale=2, frame_ms=160)
-    found = open_(runner, content, wanted.name())
-    assert found["settings"] == wanted.request.settings()
-    assert found["tab"] == {"drawing": "draw", "morph": "morph"}.get(name, "watch")
-    assert found["show"] == {"format": format, "show": "both", "scale": 2, "frame_ms": 160}
-    assert found["said"] == f"{wanted.name()} is opened."
-
-
-LINES = {
-    "--label 7 --eta 0.5 --sampler ddim": ("7", "no control for eta 0.5, so the picture"),
-    "--label 7 --spacing karras --guidance-interval 0.2 0.8": (
-        "7",
-        "no control for spacing karras and guidance interval 0.2 to 0.8,",
-    ),
-    "--label 3-5": ("3", "Of its images, this is the first."),
-    "": ("0", "Of its images, this is the first."),
-    "--label any --stroke 1": ("any", "is opened."),
-    "--prompt= --count 2": ("any", "Of its images, this is the first."),
-}
-
-
-@pytest.mark.parametrize(("line", "wanted"), LINES.items(), ids=LINES)
-def test_a_file_of_the_command_line_is_opened_too(run, runner, tmp_path, line, wanted):
-    label, said = wanted
-    run(f"{line} --seed 9 --out a.npz")
-    found = open_(runner, (tmp_path / "a.npz").read_bytes(), "a.npz")
-    settings = found["settings"]
-    assert (settings["label"], settings["seed"], settings["steps"]) == (label, 9, 2)
-    assert found["said"].startswith("a.npz is opened.") and said in found["said"]
-
-
-def gif(tmp_path, settings) -> bytes:
-    path = tmp_path / "made.gif"
-    write_animation(path, np.zeros((1, 28, 28), np.uint8), settings=settings, scale=1)
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"compare": {}}, "cannot be opened here. What differs must be one of"),
-        ({"label": "cat", "seed": 1}, "cannot be opened here. label must be a class"),
-        ({"label": "7", "seed": 1, "steps": 500}, "Steps must be a whole number from 1 to 100"),
-        ({"label": "7"}, "Seed must be a whole number"),
-        ({"made_by": "hand"}, "have no made_by"),
-        ({"prompt": "a dog", "seed": 1}, "unknown word"),
-    ],
-)
-def test_what_cannot_be_opened_is_told(runner, tmp_path, settings, said):
-    with pytest.raises(InputError, match=said):
-        open_(runner, gif(tmp_path, settings), "x.gif")
-
-
-def test_a_file_that_is_not_ours_is_told(runner):
-    with pytest.raises(InputError, match=r"cat\.png holds no settings"):
-        open_(runner, b"\x89PNG", "cat.png")
-    with pytest.raises(InputError, match="too large: a file may have 4 MB at most"):
-        open_(runner, bytes(MAX_FILE + 3000), "cat.png")
-
-
-def test_other_weights_are_told(runner, tmp_path):
-    (tmp_path / "a.gif").write_bytes(made(runner)[1])
-    settings = read_settings(tmp_path / "a.gif") | {"weights": "0" * 16}
-    found = open_(runner, gif(tmp_path, settings), "x.gif")
-    assert "made with other weights, so the picture is not the same" in found["said"]

@@ -16,7 +16,6 @@ from urllib.parse import quote
 import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from demo import values as kinds
 from demo.draw import Mask, Picture
@@ -164,19 +163,6 @@ REQUESTS = {"denoise": runs, "morph": good("morph", "morph"), "grid": good_grid(
 requests = st.one_of(*REQUESTS.values())
 
 
-@st.composite
-def forged_files(draw) -> bytes:
-    """A PNG that says something of itself."""
-    settings = draw(requests | values)
-    if isinstance(settings, dict) and draw(st.booleans()):
-        settings = broken(draw, settings)
-    is_grid = isinstance(settings, dict) and "across" in settings
-    file, chunks = io.BytesIO(), PngInfo()
-    chunks.add_text("Comment", json.dumps({"compare": settings} if is_grid else settings))
-    Image.new("L", (28, 28)).save(file, "PNG", pnginfo=chunks)
-    return file.getvalue()
-
-
 # Calls
 
 
@@ -205,7 +191,6 @@ ENGINE = REQUESTS | {
     "glance": of({"at": st.integers(-1, 4)}, request=runs),
     "look": of(picture=pictures | bad_pictures),
     "check": st.one_of(of(kind=st.just(kind), request=REQUESTS[kind]) for kind in REQUESTS),
-    "open": of({"name": texts}, data=forged_files().map(as_uri) | bad_pictures),
     "file": of(
         LOOK, request=requests, format=st.sampled_from(["gif", "png", "webp", "apng", "strip"])
     ),
@@ -223,7 +208,6 @@ GRADIO = {
     "draw": good("draw", "start_from"),
     "morph": REQUESTS["morph"],
     "compare": REQUESTS["grid"],
-    "animation": of({"format": st.sampled_from(["gif", "png"])}, settings=requests),
 }
 
 

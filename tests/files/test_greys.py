@@ -126,15 +126,13 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
-def test_of_several_pictures_in_a_file_one_must_be_chosen(format, tmp_path):
+def test_a_file_of_several_pictures_is_refused(format, tmp_path):
     first, second = Image.fromarray(RAMP), Image.fromarray(255 - RAMP)
     options = {"lossless": True} if format == "WEBP" else {}
     path = tmp_path / "x"
     first.save(path, format, save_all=True, append_images=[second], **options)
     with pytest.raises(PictureError, match="it holds 2 pictures: save one of them"):
         read_grey(path)
-    for frame, wanted in ((0, RAMP), (1, 255 - RAMP), (-1, 255 - RAMP)):
-        assert np.abs(read_grey(path, frame=frame).astype(int) - wanted).max() <= 1
 
 
 def test_a_large_jpeg_may_be_read_smaller(tmp_path):

@@ -1,11 +1,7 @@
 """Settings inside files: those of the version before, and files that have none."""
 
 import io
-import os
 import sys
-import time
-import zipfile
-from struct import pack
 
 import numpy as np
 import pytest
@@ -73,53 +69,8 @@ def test_a_damaged_file_gives_its_settings_or_one_sentence(tmp_path, path):
     assert 0 < refused < MUTATIONS
 
 
-def box(name: bytes, content: bytes, size: int | None = None) -> bytes:
-    return pack(">I4s", len(content) + 8 if size is None else size, name) + content
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        box(b"ftyp", b"isom") + bytes(10**6),  # boxes of size 0, without end
-        box(b"ftyp", b"isom") + box(b"free", b"") * 50_000 + box(b"moov", b""),
-        box(b"ftyp", b"isom") + box(b"moov", b"", size=4),
-        box(b"ftyp", b"isom") + box(b"moov", b"", size=2**31),
-        box(b"ftyp", b"isom") + pack(">I4sQ", 1, b"moov", 3),
-        box(b"ftyp", b"isom") + pack(">I4s", 8, b"moov") * 10**6,
-        box(b"ftyp", b"isom") + b"".join(pack(">I4s", 8 * i, b"moov") for i in range(9999, 0, -1)),
-    ],
-    ids=["zeros", "many", "too small", "too large", "long, too small", "empty", "nested"],
-)
-def test_an_mp4_whose_boxes_make_no_sense_ends_soon(tmp_path, content):
-    path = tmp_path / "a.mp4"
-    path.write_bytes(content)
-    started = time.monotonic()
-    with pytest.raises(InputError, match="holds no settings"):
-        read_settings(path)
-    assert time.monotonic() - started < 20  # and not for ever
-
-
-def test_an_npz_that_claims_much_is_refused_unread(tmp_path):
-    for dtype, shape in (("<U900000000", "()"), ("<U4", "(900000000000,)"), ("|O", "()")):
-        header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}".encode()
-        member = b"\x93NUMPY\x01\x00" + pack("<H", len(header)) + header + b"1234"
-        with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
-            archive.writestr("settings.npy", member)
-        with pytest.raises(InputError, match="holds no settings"):
-            read_settings(tmp_path / "a.npz")
-
-
-def test_what_is_not_a_file_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "pipe.gif")
-    for path in (tmp_path / "pipe.gif", tmp_path):
-        with pytest.raises(InputError, match="is not a file"):
-            read_settings(path)
-    with pytest.raises(FileNotFoundError):
-        read_settings(tmp_path / "a.gif")
-
-
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "mutagen.mp4", None)  # as if it were not installed
+    monkeypatch.setitem(sys.modules, "mutagen", None)  # as if it were not installed
     with pytest.raises(InputError, match="pip install mutagen"):
         read_settings(OLD[".mp4"])
 

@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from ldm_core.files.whole_file import remove_leftovers, whole_file
@@ -15,17 +13,8 @@ def test_a_whole_file_has_its_name_only_when_done(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
-def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path):
-    for name in ("a" * 251 + ".gif", "é" * 125 + ".gif"):
-        path = tmp_path / name
-        with whole_file(path) as beside:
-            beside.write_text("all of it")
-            assert len(os.fsencode(beside.name)) < len(os.fsencode(name))
-        assert path.read_text() == "all of it"
-
-
 def test_leftovers_of_this_name_go_and_no_others(tmp_path):
-    for name in ("[a]*.gif", "b" * 200 + ".gif"):
+    for name in ("[a]*.gif", "b.gif"):
         with pytest.raises(KeyError), whole_file(tmp_path / name) as beside:
             raise KeyError
         beside.touch()  # as a killed process leaves it

@@ -8,9 +8,6 @@ const MAX_CELLS = 100;
 const MAX_IMAGE_STEPS = 2000; // cells x steps
 const TOGETHER = 8; // cells in one batch: more are no faster, and Stop must not wait for them
 
-// "1,5, 3,5": every part that could be a decimal in other languages is one in this text.
-const DECIMAL_COMMAS = /^\s*[0-9]+,[0-9]+\s*(,\s+[0-9]+(,[0-9]+)?\s*)*,?\s*$/;
-
 // A line of CSV: quotes hold a comma, and "" is an empty value.
 function split_values(given) {
   const text = typed(one_line(given)).trim();
@@ -25,12 +22,6 @@ function split_values(given) {
   }
   return values;
 }
-
-const join_values = (values) =>
-  values
-    .map((value) => typed(one_line(String(value))))
-    .map((text) => (/[,"]|^\s|\s$|^$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text))
-    .join(", ");
 
 const NO_WORD = "no word"; // over a column whose prompt says nothing
 
@@ -72,14 +63,6 @@ export class Grid {
   #axis(name, given) {
     check_choice("What differs", name, this.requests.about.requests.grid);
     const { title, choices = [], kind } = this.requests.values[name];
-    if (kind === "number" && DECIMAL_COMMAS.test(given)) {
-      const decimals = given.trim().replace(/([0-9]),([0-9])/g, "$1.$2");
-      const spaced = split_values(given).join(", ");
-      throw new InputError(
-        `${title}: commas separate values, so write ${brief(decimals)} for decimals, or ` +
-          `${brief(spaced)} with a space after each comma.`,
-      );
-    }
     const read = (text) => (["number", "whole"].includes(kind) ? number_in(text) : text);
     const listed = typeof given === "string" ? split_values(given).map(read) : given;
     if (!Array.isArray(listed) || !listed.length)
@@ -122,15 +105,10 @@ export class Grid {
     return { across: across.name, across_values: across.values, ...rows, fixed };
   }
 
-  // What is known before any work. link: the query of a link to the grid.
+  // What is known before any work.
   header() {
-    const { across, down, steps, image_steps, fixed } = this;
+    const { across, down, steps, image_steps } = this;
     const axis = (one) => one && { name: one.name, title: one.title, titles: one.titles };
-    const link = { across: across.name, across_values: join_values(across.values) };
-    if (down) Object.assign(link, { down: down.name, down_values: join_values(down.values) });
-    for (const [name, value] of Object.entries(fixed))
-      if (value || (value !== null && !this.requests.about.of_words.includes(name)))
-        link[`fixed_${name}`] = String(value);
     return {
       settings: this.settings(),
       across: axis(across),
@@ -141,10 +119,9 @@ export class Grid {
       image_steps,
       steps,
       cells: this.cells.map((cell) => {
-        const { line, settings, steps } = cell.header();
-        return { line, settings, steps };
+        const { settings, steps } = cell.header();
+        return { settings, steps };
       }),
-      link,
     };
   }
 

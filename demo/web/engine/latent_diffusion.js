@@ -5,7 +5,7 @@
 import { InputError, UserError } from "./checks.js";
 import { keeping, passes, resampled, times_reached } from "./completion.js";
 import { TextConditioning } from "./conditioning.js";
-import { LATENT_SHAPE, LATENT_SIZE } from "./config.js";
+import { LATENT_SHAPE } from "./config.js";
 import { guided_denoiser } from "./guidance.js";
 import { NoiseSchedule } from "./noise_schedule.js";
 import { border, to_image, to_pixels } from "./pixels.js";

@@ -81,10 +81,6 @@ export class RemoteEngine {
     return { blob, name: decodeURIComponent(name), bytes: blob.size };
   }
 
-  async open(file) {
-    return this.#ask("open", { name: file.name, data: await data_uri_of(file) });
-  }
-
   async data(name) {
     const query = this.#model ? `?${new URLSearchParams({ model: this.#model })}` : "";
     const answer = await fetch(new URL(`data/${name}.json${query}`, this.#base)).catch(() => null);
@@ -182,10 +178,3 @@ async function headers_of_space() {
   window.parent.postMessage("zerogpu-headers", "https://huggingface.co", [port2]);
   return { "x-gradio-user": "app", ...(await Promise.race([answer, wait(ANSWER_MS)])) };
 }
-
-const data_uri_of = (file) =>
-  new Promise((done) => {
-    const reader = new FileReader();
-    reader.onload = () => done(reader.result);
-    reader.readAsDataURL(file);
-  });

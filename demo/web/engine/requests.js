@@ -8,10 +8,10 @@ import { digit_in } from "./drawings.js";
 import { LatentDiffusion, RESAMPLE } from "./latent_diffusion.js";
 import { one_line } from "./vocabulary.js";
 
-export const FIRST_STRENGTH = 0.7;
+const FIRST_STRENGTH = 0.7;
 const MAX_NAME_BYTES = 80;
 const MAX_POINTS = 6;
-const OF_DRAW = ["strength", "mask", "invert", "resample"]; // each may be null
+const OF_DRAW = ["strength", "mask", "invert"]; // each may be null
 const POINT = /^(.*):(\d+)$/s; // of a morph: what to draw, and its seed
 const EMPTY = "Nothing is drawn yet: draw a digit, or choose a picture.";
 
@@ -65,8 +65,9 @@ export class Requests {
         throw new InputError(`${title} must be a list of names, not ${brief(value)}.`);
       return [...new Set(names.map((one) => check_choice(title, one, this.about.switches)))].sort();
     },
-    words: (title, value) => this.#words(title, value ?? ""),
-    shown: (title, value) => this.#words(title, String(value)),
+    words: (title, value) => {
+      return this.#words(title, Number.isInteger(value) ? String(value) : (value ?? ""));
+    },
     boolean: (title, value) => check_choice(title, value, [true, false]),
     picture(title, value) {
       if (!value) throw new InputError(EMPTY);
@@ -176,23 +177,6 @@ class Request {
     return Object.fromEntries(ordered.filter(says).map((name) => [name, this.values[name]]));
   }
 
-  // The values as one line of text, numbers as Python's "g" writes them.
-  line() {
-    const words = Object.entries(this.settings()).map(([name, value]) => {
-      const { in_line, kind } = this.requests.values[name];
-      const said = kind === "names" ? value.join(", ") : value;
-      const text = kind === "number" ? Number(value.toPrecision(6)) : said;
-      return in_line.replace(/\{s?\}/g, (part) => (part === "{}" ? text : value === 1 ? "" : "s"));
-    });
-    return [...this.beginning(), ...words].filter(Boolean).join(" · ");
-  }
-
-  beginning() {
-    const { start_from, mask, invert } = this.values;
-    if (!start_from) return [];
-    return [`a digit ${mask ? "completed" : invert === null ? "re-imagined" : "edited"}`];
-  }
-
   // A name for files, without an ending.
   file_name() {
     return `${name_part(this.values.prompt || this.values.label)}-seed-${this.values.seed}`;
@@ -201,7 +185,7 @@ class Request {
   // What is known before any work.
   header() {
     const { steps = 1 } = this.values;
-    return { settings: this.settings(), line: this.line(), name: this.file_name(), steps };
+    return { settings: this.settings(), name: this.file_name(), steps };
   }
 
   // What the worker is asked for: {asked, seed, start, options}. start: null for noise; options: of
@@ -209,7 +193,7 @@ class Request {
   asks() {
     const { of_words } = this.requests.about;
     const { label, prompt, negative_prompt, seed, start_from, ...rest } = this.values;
-    const { strength, mask, invert, resample, ...settings } = rest;
+    const { strength, mask, invert, ...settings } = rest;
     const style = {};
     for (const name of of_words.filter((name) => name in settings)) {
       if (settings[name]) style[name] = settings[name];
@@ -220,7 +204,7 @@ class Request {
       ...(invert === null
         ? { strength: strength ?? (mask ? 1 : FIRST_STRENGTH) }
         : { invert: this.requests.prompted(invert) }),
-      ...(mask && { mask: greys_in(mask), resample: resample ?? RESAMPLE }),
+      ...(mask && { mask: greys_in(mask), resample: RESAMPLE }),
     };
     return {
       asked: prompt || this.requests.prompted(label),
@@ -252,25 +236,12 @@ class MorphRequest extends Request {
     return loop ? frames * morph.length : frames * (morph.length - 1) + 1;
   }
 
-  beginning() {
-    const { morph, loop } = this.values;
-    return [[...morph, ...(loop ? [morph[0]] : [])].join(" → ")];
-  }
-
   file_name() {
     return `morph-${name_part(this.values.morph.join("-"))}`;
   }
 
   header() {
-    const captions = Array.from({ length: this.count }, (_, i) => this.#caption(i));
-    return { ...super.header(), steps: this.count - 1, captions };
-  }
-
-  // Where an image lies: at a point "3:1", or between two, "3:1 → 8:2, 25%".
-  #caption(i) {
-    const { morph, frames } = this.values, before = Math.floor(i / frames);
-    const after = morph[(before + 1) % morph.length], share = (100 * (i % frames)) / frames;
-    return share ? `${morph[before]} → ${after}, ${Math.round(share)}%` : morph[before];
+    return { ...super.header(), steps: this.count - 1 };
   }
 
   asks() {
@@ -289,7 +260,7 @@ class MorphRequest extends Request {
 }
 
 // A picture (28, 28) in settings: its greys in base64.
-export const as_text = (greys) => btoa(String.fromCharCode(...greys));
+const as_text = (greys) => btoa(String.fromCharCode(...greys));
 export const greys_in = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 function check_greys(title, text) {
@@ -305,4 +276,3 @@ function name_part(text) {
   const bytes = new TextEncoder().encode(words).slice(0, MAX_NAME_BYTES);
   return new TextDecoder().decode(bytes, { stream: true }); // without half a letter
 }
-

@@ -11,7 +11,6 @@ import { LATENT_SHAPE, LATENT_SIZE, PICTURE_SIDE } from "./config.js";
 import { digit_in, to_grey } from "./drawings.js";
 import { Grid } from "./grid.js";
 import { check_browser, explained, fetch_files, fetch_json } from "./loading.js";
-import { opened } from "./opened.js";
 import { Requests, greys_in } from "./requests.js";
 import { joined, latent_greys, lay_out, scale_to_fit, split, views } from "./views.js";
 
@@ -73,7 +72,7 @@ export class WorkerEngine {
     this.#painter = this.#decoder = this.#loaded = null;
   }
 
-  // What there is to know of a request before any work: {settings, line, name, steps, ...}, of a
+  // What there is to know of a request before any work: {settings, name, steps, ...}, of a
   // grid and a morph more. kind: "denoise" (also from a drawing), "grid" or "morph". Needs no model.
   async check(kind, given) {
     return this.#checked(given).header();
@@ -204,11 +203,6 @@ export class WorkerEngine {
     if (strip) file.format = "png";
     const blob = await this.#ask(this.#decoder, "file", file);
     return { blob, name: `${request.file_name()}.${file.format}`, bytes: blob.size };
-  }
-
-  // What a file that this system made says: {tab, settings, show, said}. Throws InputError.
-  async open(file) {
-    return opened(this.#requests, new Uint8Array(await file.arrayBuffer()), file.name);
   }
 
   data(name) {

@@ -1,17 +1,19 @@
 // The grid of the tab Compare. Playing and scrubbing ask the engine for nothing.
 
-import { copied, download, link_to } from "../files.js";
+import { copy_link, download, link_to } from "../files.js";
+import { query_of_grid } from "../links.js";
 import { make } from "../make.js";
 import { SIDE, bytes_of, image_data } from "../pictures.js";
 import { playback } from "../playback.js";
 import { count, is_busy } from "../runs.js";
+import { line_of } from "../words.js";
 
 const FRAME_MS = 80; // playing shows a step for as long as the GIF does ...
 const WHOLE_MS = 4000; // ... unless all steps together would take longer than this
 const OPENS = "Press a cell to open it in Watch.";
 
 // element: holds the markup of compare.html.
-export function mount(element, { store, engine, tab }) {
+export function mount(element, { store, engine, tab, about }) {
   const $ = (selector) => element.querySelector(selector);
   const scrubber = $(".grid-step");
   let run = null;
@@ -51,11 +53,7 @@ export function mount(element, { store, engine, tab }) {
     for (const button of element.querySelectorAll(".keep button")) button.disabled = !is_done;
   }
 
-  // With the model, if it is not the first of several.
-  const link = () => {
-    const { model } = run.cells[0].settings;
-    return model ? { ...run.link, model } : run.link;
-  };
+  const link = () => query_of_grid(run.settings, about.of_words);
 
   const tell = (...said) => $(".grid-status").replaceChildren(...said);
 
@@ -64,11 +62,13 @@ export function mount(element, { store, engine, tab }) {
     const { across, down, title } = run;
     const columns = across.titles.length;
     const head = (text, scope) => make("th", { scope, textContent: text, title: text });
-    cells = run.cells.map(({ line, settings }) => {
+    const { model } = run.settings, of_model = model ? { model } : {};
+    cells = run.cells.map(({ settings }) => {
       const canvas = make("canvas", { width: SIDE, height: SIDE });
-      const cell = make("a", { className: "cell", title: line, "aria-label": line }, canvas);
+      const title = line_of(settings, about.values);
+      const cell = make("a", { className: "cell", title, "aria-label": title }, canvas);
       if (settings.eta) cell.setAttribute("role", "img"); // Watch has no control for it
-      else Object.assign(cell, { href: link_to(settings), target: "_blank" });
+      else Object.assign(cell, { href: link_to({ ...of_model, ...settings }), target: "_blank" });
       return { cell, canvas };
     });
     reach(0);
@@ -151,10 +151,7 @@ export function mount(element, { store, engine, tab }) {
     button.hidden = !engine.formats.grid.includes(format);
     button.addEventListener("click", () => download(engine, run.request, { format }, tell));
   }
-  $(".grid-link").addEventListener("click", async () => {
-    const text = link_to(link());
-    tell((await copied(text)) ? "Link copied." : text); // else it is copied by hand
-  });
+  $(".grid-link").addEventListener("click", () => copy_link(link_to(link()), tell));
 
   // Of each cell the last step alone
   async function show_example() {

@@ -148,13 +148,12 @@ export function mount(element, { store, engine, tab }) {
     easel.drawing = copy_of(image, width, height);
     Object.assign(easel, { is_new: false, is_fresh: true });
     repaint();
-    look(easel.drawing.toDataURL("image/png"), await first_of(file).catch(() => ""));
+    look(easel.drawing.toDataURL("image/png"));
   }
 
   // What the engine sees
 
-  // taken: which of several pictures this is
-  async function look(data, taken = "") {
+  async function look(data) {
     const mine = ++asked;
     let wrong = "";
     const seen = await engine.look(data).catch((error) => {
@@ -162,7 +161,6 @@ export function mount(element, { store, engine, tab }) {
       return {};
     });
     if (mine !== asked) return;
-    if (taken) seen.note = [taken, seen.note].filter(Boolean).join("; ");
     easel.kept = whole();
     store.set({ seen });
     tell(wrong);
@@ -238,13 +236,4 @@ function plane(greys) {
   const canvas = make("canvas", { width: SIDE, height: SIDE });
   canvas.getContext("2d").putImageData(image_data(greys), 0, 0);
   return canvas;
-}
-
-// What there is to say of an animation, as far as the browser tells; createImageBitmap takes its first.
-async function first_of(file) {
-  if (!(await globalThis.ImageDecoder?.isTypeSupported(file.type))) return "";
-  const { tracks } = new ImageDecoder({ data: await file.arrayBuffer(), type: file.type });
-  await tracks.ready;
-  const { frameCount } = tracks.selectedTrack;
-  return frameCount > 1 ? `took the first of ${frameCount} pictures` : "";
 }

@@ -4,7 +4,7 @@
 
 const REST_MS = 250; // the controls are at rest when nothing has changed for so long
 
-// element: holds the switch; what it was set to holds for the visit.
+// element: holds the switch.
 export function mount(element, { store, tab, engine }) {
   const input = element.querySelector("input");
   let newest = null; // the request that has not been asked for
@@ -39,13 +39,9 @@ export function mount(element, { store, tab, engine }) {
     rest = setTimeout(() => tab.runs.start(request, true), REST_MS);
   }
 
-  try {
-    input.checked = sessionStorage.getItem("live") !== "off";
-  } catch {} // a frame may be refused what it would remember
+  input.checked = store.is_live ?? true;
   input.addEventListener("change", () => {
-    try {
-      sessionStorage.setItem("live", input.checked ? "on" : "off");
-    } catch {}
+    store.set({ is_live: input.checked });
     if (!input.checked) forget();
   });
   const ends = [

@@ -1,8 +1,9 @@
 // The step player: shows the run of the store. Playing and scrubbing ask the engine for nothing.
 
-import { copied, download, link_to } from "../files.js";
+import { copy_link, download, link_to } from "../files.js";
 import { playback } from "../playback.js";
 import { done_in, is_busy } from "../runs.js";
+import { line_of } from "../words.js";
 import { views } from "./views.js";
 
 const RUN_MS = 400; // a run is shown for at least this long, or nobody could follow it
@@ -11,7 +12,7 @@ const REPLAY_MS = 4000; // ... unless all steps together would take longer than 
 const PAUSE_MS = 800; // a loop stays at its last step for this long
 
 // element: holds the markup of player.html.
-export function mount(element, { store, engine }) {
+export function mount(element, { store, engine, about }) {
   const $ = (selector) => element.querySelector(selector);
   const player = $(".player");
   const scrubber = $(".scrubber");
@@ -35,7 +36,7 @@ export function mount(element, { store, engine }) {
     replay.set(false);
     scrubber.max = run.steps;
     screens.begin(run, fits);
-    $(".settings").textContent = run.line;
+    $(".settings").textContent = line_of(run.settings, about.values);
     $(".link").hidden = !has_link();
     player.toggleAttribute("data-glance", Boolean(run.glance));
     if (run.glance) put(run.glance);
@@ -89,7 +90,7 @@ export function mount(element, { store, engine }) {
 
   function put(picture) {
     const { index, noise_level, caption } = picture;
-    const position = `${run.captions ? "Picture" : "Step"} ${index} of ${run.steps}`;
+    const position = `${run.settings.morph ? "Picture" : "Step"} ${index} of ${run.steps}`;
     const noise = caption ?? `${Math.round(100 * noise_level)}% noise`;
     shown = index;
     store.set({ shown });
@@ -108,7 +109,7 @@ export function mount(element, { store, engine }) {
     ticking = true;
     requestAnimationFrame(function step() {
       const is_last = shown >= run.pictures.length - 1;
-      const rests = replay.playing && is_last && !run.captions; // a morph that loops goes on
+      const rests = replay.playing && is_last && !run.settings.morph; // a morph that loops goes on
       const waits = shownAt + (rests ? PAUSE_MS : pace()) > performance.now();
       if (replay.playing && is_last && !is_looping()) replay.set(false);
       if (!element.isConnected || (!replay.playing && (is_last || !following))) {
@@ -177,15 +178,9 @@ export function mount(element, { store, engine }) {
     $(`.${format}`).addEventListener("click", () =>
       download(engine, run.request ?? run.settings, { format }, tell),
     );
-  $(".link").addEventListener("click", async () => {
-    if (await copied(link_to(run.settings))) return tell("Link copied.");
-    $(".address").value = link_to(run.settings); // to be copied by hand
-    player.toggleAttribute("data-address", true);
-    $(".address").select();
-  });
-  $(".address").addEventListener("blur", () => player.toggleAttribute("data-address", false));
+  $(".link").addEventListener("click", () => copy_link(link_to(run.settings), tell));
 
-  if (store.run.captions && !stillness.matches) $(".loop").setAttribute("aria-pressed", true);
+  if (store.run.settings.morph && !stillness.matches) $(".loop").setAttribute("aria-pressed", true);
   open();
   screens.add();
   const last = run.pictures.length - 1;

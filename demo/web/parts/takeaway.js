@@ -3,6 +3,7 @@
 
 import { copied, download, link_to, title_of } from "../files.js";
 import { make } from "../make.js";
+import { opened } from "../opened.js";
 import { command, python } from "../reproduce.js";
 import { reason } from "../runs.js";
 
@@ -73,7 +74,7 @@ export function mount(element, { store, engine, tab, about }) {
       return say(`${file.name} is too large: a file may have ${MAX_FILE / 1e6} MB at most.`);
     say(`Looking into ${file.name}…`);
     try {
-      const { tab: made_on, settings, show, said } = await engine.open(file);
+      const { tab: made_on, settings, show, said } = await opened(engine, about, file);
       if (made_on !== "watch")
         return say(`${file.name} was made on the tab ${made_on}, and can be made again only there.`);
       say(said);

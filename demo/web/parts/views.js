@@ -11,7 +11,7 @@ export function views(element) {
   const player = $(".player");
   const tiles = $(".tiles");
   const scrubber = $(".scrubber");
-  let run = { steps: 0, pictures: [] };
+  let run = { steps: 0, pictures: [], settings: {} };
   let is_kept = false;
 
   // A run has begun. keeps: what the run before has drawn stays until other comes in its place.
@@ -19,7 +19,7 @@ export function views(element) {
     is_kept = keeps;
     run = begun;
     if (!keeps) lay();
-    if (!run.captions) return;
+    if (!run.settings.morph) return;
     for (const [screen, caption] of Object.entries(OF_MORPH)) {
       $(`.${screen}`).alt = caption;
       $(`.${screen}`).closest("figure").querySelector("figcaption").textContent = caption;

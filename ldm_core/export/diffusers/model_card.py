@@ -6,22 +6,14 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 from torch import nn
 
-from ...files.hub_model import ABOUT, TAGS, example_prompt, known_words
+from ...files.hub_model import ABOUT, HEAD, TAGS, example_prompt, known_words
 from ...latent_diffusion import LatentDiffusion
 from .networks import N_TIMES
 
 DATA = ModelCardData(library_name="diffusers", tags=[*TAGS], **ABOUT)
-CARD = """\
----
-{{ card_data }}
----
-
-# Miniature Stable Diffusion
-
-A latent diffusion model that draws grey pictures of 28 × 28 pixels. Its classes:
-{{ model.class_names | join(", ") }}.
-
-```python
+CARD = (
+    HEAD
+    + """\
 from diffusers import DiffusionPipeline
 
 pipe = DiffusionPipeline.from_pretrained("this-folder", trust_remote_code=True)
@@ -71,6 +63,7 @@ Another scheduler replaces this one with `from_config(pipe.scheduler.config)`. S
 divides {{ n_times }} are equally long. Others are rounded to the {{ n_times }} timesteps; some
 numbers above 90, which the scheduler would miscount, are refused.
 """
+)
 
 
 def model_card(

@@ -111,7 +111,6 @@ def answer(model, given):
         return request.header()
     return {
         "settings": request.settings(),
-        "line": request.line(),
         "name": request.file_name(),
         "stored": stored_settings(request.shown(scale=LARGE), weights_of(model)),
     }

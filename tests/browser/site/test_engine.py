@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageSequence
 
-from ldm_core.files.metadata import settings_in
+from ldm_core import read_settings
 from ldm_core.output.file_settings import FileSettings, picture_text
 
 from ..hosting import hosting
@@ -44,7 +44,7 @@ END = """async (how) => {
   for await (const { x_t } of engine.denoise({ label: "1", steps: 2 })) after += Boolean(x_t);
   return { seen, error, after };
 }"""
-# A file as a data URI, and what the engine reads in it.
+# A file as a data URI.
 FILE = """async ([request, options]) => {
   const { blob, name, bytes } = await engine.file(request, options);
   const reader = new FileReader();
@@ -52,7 +52,7 @@ FILE = """async ([request, options]) => {
     reader.onload = () => done(reader.result);
     reader.readAsDataURL(blob);
   });
-  return { uri, name, bytes, opened: await engine.open(new File([blob], name)) };
+  return { uri, name, bytes };
 }"""
 GRID = {"across": "seed", "across_values": "1, 2, 3", "down": "label", "down_values": ["4", "5"]}
 MORPH = {"morph": ["3:1", "a bold eight:2"], "frames": 5, "loop": False, "steps": 2}
@@ -74,7 +74,7 @@ def test_steps_are_those_of_python(page, small_model):
     request = {"prompt": "a bold seven", "seed": 2**32 - 1, "steps": 3}
     header, *steps = page.evaluate(GIVES, ["denoise", request])
     assert header["settings"].items() >= request.items()
-    assert header["line"].startswith("“a bold seven” · ") and header["steps"] == 3
+    assert header["steps"] == 3
     assert header["name"] == "a-bold-seven-seed-4294967295"
     wanted = small_model.denoise(["a bold seven"], seeds=[2**32 - 1], steps=3)
     for step, one in zip(steps, wanted, strict=True):
@@ -149,7 +149,6 @@ def test_a_morph_begins_and_ends_with_single_runs(page):
     header, *progress, last = page.evaluate(GIVES, ["morph", MORPH])
     assert [at["index"] for at in progress] == list(range(1, progress[-1]["steps"] + 1))
     assert header["steps"] == 5 and len(last["images"]) == len(last["noises"]) == 6
-    assert header["captions"][:2] == ["3:1", "3:1 → a bold eight:2, 20%"]
     for i, request in [(0, {"label": "3", "seed": 1}), (5, {"prompt": "a bold eight", "seed": 2})]:
         _, first, *_, step = page.evaluate(GIVES, ["denoise", request | {"steps": 2}])
         assert np.abs(np.array(step["x_t"]) - last["images"][i]).max() <= 1
@@ -192,7 +191,7 @@ def test_what_cannot_be_drawn_is_said(page, given):
         (GRID | {"fixed": {"steps": 2}}, {"format": "gif"}, [None] * 3),
     ],
 )
-def test_files_hold_pictures_and_what_makes_them_again(page, request_, options, sizes):
+def test_files_hold_pictures_and_what_makes_them_again(page, tmp_path, request_, options, sizes):
     kind = "grid" if "across" in request_ else "morph" if "morph" in request_ else "denoise"
     made = page.evaluate(FILE, [request_, options])
     content = base64.b64decode(made["uri"].partition(",")[2])
@@ -206,13 +205,10 @@ def test_files_hold_pictures_and_what_makes_them_again(page, request_, options, 
         _, *steps = page.evaluate(GIVES, [kind, request_])
         for frame, step in zip(frames, steps, strict=True):
             assert np.asarray(frame)[::8, ::8].flatten().tolist() == step["x_t"]
-    stored = settings_in(io.BytesIO(content), "it")
+    (tmp_path / "it").write_bytes(content)
+    stored = read_settings(tmp_path / "it")
     (header,) = page.evaluate(GIVES, ["check", kind, request_])
-    opened = made["opened"]
-    assert opened["tab"] == {"grid": "compare", "morph": "morph", "denoise": "watch"}[kind]
     if kind != "grid":
         FileSettings.from_dict({k: v for k, v in stored.items() if k != "weights"})
     if kind == "denoise":
-        assert opened["settings"] == header["settings"]
-        assert opened["said"] == f"{made['name']} is opened."
-        assert opened["show"]["format"] == options["format"]
+        assert stored.items() >= header["settings"].items()
