@@ -12,6 +12,7 @@ import platform
 import statistics
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -92,12 +93,14 @@ def main() -> None:
     print(flush=True)
     start_up = _start_up(args.weights)
     print(flush=True)
+    student = _student(args.weights, rounds)
+    print(flush=True)
     browser = measure_browser(args.weights, rounds)
     print(flush=True)
     page = measure_page(args.weights, rounds)
     RESULTS.parent.mkdir(exist_ok=True)
     report = {"matrix_product_gflops": limits, "speed": speed, "start_up": start_up}
-    report = about | report | {"browser": browser, "page": page}
+    report = about | report | {"student": student, "browser": browser, "page": page}
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
@@ -119,6 +122,25 @@ def _speed(weights: Path, rounds: int, limit: float, *, compiled: bool) -> dict:
         print("| | " + " | ".join(columns) + " | ratio: median (min to max) | of the limit |")
         print("|---" * (len(columns) + 3) + "|")
         return {name: _row(name, call, columns, rounds, limit) for name, call in rows.items()}
+
+
+def _student(weights: Path, rounds: int) -> dict:
+    """Milliseconds of a picture with the stored settings, and by the student."""
+    model = LatentDiffusion.load(weights)
+    if model.student is None:
+        return {}
+    hows = {f"{n}-step, student": {"sampler": "student", "steps": n} for n in (2, 1)}
+    hows = {f"{model.defaults.steps}-step, default": {}} | hows
+    calls = {n: partial(model.generate, [7], seeds=[0], **how) for n, how in hows.items()}
+    times = in_turn(calls, rounds)
+    print("| picture | | default / it: median (min to max) |\n|---|---|---|")
+    default, found = next(iter(times.values())), {}
+    for name, values in times.items():
+        found[name] = {"ms": 1000 * statistics.median(values), **ratios(values, default)}
+        ratio, low, high = (found[name][key] for key in ("ratio", "ratio_min", "ratio_max"))
+        span = f"{ratio:.2f} ({low:.2f} to {high:.2f})"
+        print(f"| {name} | {found[name]['ms']:.1f} ms | {span} |", flush=True)
+    return found
 
 
 def _repeat(step: Callable, x_t: torch.Tensor) -> None:

@@ -34,16 +34,17 @@ LOAD = """async () => {
   await engine.load();
 }"""
 # Pictures of a seven; of each the ms after which its steps came, and the times that they reached.
-DRAW = """async ({ count, steps }) => {
+DRAW = """async ({ count, steps, sampler }) => {
   const pictures = [];
   for (let seed = 0; seed < count; seed++) {
     const begin = performance.now(), came = [];
-    for await (const { x_t, t } of engine.denoise({ label: "7", seed, steps }))
+    for await (const { x_t, t } of engine.denoise({ label: "7", seed, steps, sampler }))
       if (x_t) came.push([performance.now() - begin, t]);
     pictures.push(came);
   }
   return pictures;
 }"""
+HAS_STUDENT = """async () => "student" in (await (await fetch("/model/model.json")).json()).files"""
 # What the panels of the tab Inside ask of a run that was not made before: the ms of each panel.
 INSIDE = """async (count) => {
   const picture = btoa(String.fromCharCode(...new Uint8Array(784).fill(255, 300, 500)));
@@ -146,6 +147,11 @@ def _draw_on_one_core(browser: Browser, url: str, rounds: int, row: Row) -> None
     page.evaluate(LOAD)
     row("first picture after loading, on one core", _seconds(_draw(page, 1)), "s")
     row("12-step picture, on one core", _seconds(_draw(page, rounds)), "s")
+    if page.evaluate(HAS_STUDENT):
+        for steps in (2, 1):
+            _draw(page, 3, steps, "student")  # the first fetches it
+            pictures = _draw(page, rounds, steps, "student")
+            row(f"picture of the student, {steps}-step, on one core", _seconds(pictures), "s")
     page.close()
 
 
@@ -179,8 +185,8 @@ def _watch(browser: Browser, url: str, rounds: int, row: Row) -> None:
     page.close()
 
 
-def _draw(page: Page, count: int, steps: int = 12) -> Pictures:
-    return page.evaluate(DRAW, {"count": count, "steps": steps})
+def _draw(page: Page, count: int, steps: int = 12, sampler: str = "dpmpp_2m") -> Pictures:
+    return page.evaluate(DRAW, {"count": count, "steps": steps, "sampler": sampler})
 
 
 def _now(page: Page) -> float:

@@ -16,7 +16,7 @@ from ldm_core.checks import brief
 from ldm_core.model.class_names import find_label, one_line, typed
 from ldm_core.output.file_settings import picture_text
 
-from .request import Request, labels, values_of
+from .request import STUDENT, Request, labels, values_of
 from .run import Runner, in_time
 from .values import Amount, Choice, Value, Words, refuse_unknown
 
@@ -265,7 +265,7 @@ def _batches(cells: Sequence[Request]) -> list[tuple[list[int], dict[str, Any]]]
 def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, str]]:
     """Questions that a grid answers: its title, what to look at, and the values of the axes."""
     texts = list(labels(model))[:-1]
-    samplers = ", ".join(values_of(model, "cell")["sampler"].kind.titles)
+    samplers = [s for s in values_of(model, "cell")["sampler"].kind.titles if s != STUDENT]
     found = [
         (
             "What guidance does",
@@ -280,7 +280,7 @@ def lessons_of(model: LatentDiffusion) -> list[tuple[str, str, str, str, str, st
         (
             "Samplers side by side",
             "The same noise. DDPM and SDE add more of it on their way, and end elsewhere.",
-            *("sampler", samplers, "label", join_values(texts[:4])),
+            *("sampler", ", ".join(samplers), "label", join_values(texts[:4])),
         ),
         (
             "Ten digits, one noise",

@@ -35,6 +35,7 @@ from .values import (
     refuse_unknown,
 )
 
+STUDENT = "student"  # the sampler that not all weights have
 MAX_NAME_BYTES = 80  # of a label or a prompt in the name of a file; file systems take 255 in all
 FIRST_LABEL, FIRST_SEED = 7, 6  # what the page starts with; labels by their index
 FIRST_POINTS = ((3, 1), (8, 2))  # of a morph: class and seed
@@ -47,6 +48,7 @@ SAMPLER_TITLES = {
     "dpmpp_2m": "DPM-Solver++ (2M)",
     "dpmpp_2m_sde": "DPM-Solver++ (2M, SDE)",
     "unipc": "UniPC",
+    STUDENT: "Student (1 to 4 steps)",
 }
 WORDS = {  # of each value its title, what it does to the picture, and its words in the line
     "label": ("Label", "The last key leaves it to the model.", "label {}"),
@@ -111,7 +113,8 @@ def _allowed(model: LatentDiffusion) -> dict[str, tuple[Kind, Any]]:
     defaults, words = model.defaults, model.vocabulary
     what, row = Words(words), words.class_row(FIRST_LABEL % len(model.class_names))
     guidance, steps, eta = Number(0, 10, 0.1), Whole(1, 100), Number(0, 1, 0.05)
-    samplers = {name: SAMPLER_TITLES.get(name, name) for name in SAMPLERS}
+    samplers = [name for name in SAMPLERS if name != STUDENT or model.student]
+    samplers = {name: SAMPLER_TITLES.get(name, name) for name in samplers}
     return {
         "label": (Label(labels(model), True, model.class_names), class_label(model, FIRST_LABEL)),
         "guidance_scale": (guidance, guidance.nearest(defaults.guidance_scale)),

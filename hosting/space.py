@@ -33,7 +33,7 @@ OTHERS = (
     *("LICENSE", "requirements.txt", "weights/unet.safetensors", "weights/vae.safetensors"),
     *("weights/training.gif", "docs/lesson.md"),
 )
-MEASURED = "weights/*.json"  # of the weights
+WHERE_THERE = ("weights/student.safetensors", "weights/*.json")
 IMAGE = re.compile(r"!\[.*?\]\((.*?)\)")  # in Markdown
 IN_LFS = ("*.safetensors", "*.gif")  # a plain git push sends files above 10 MB by Git LFS only
 ENVIRONMENT = {
@@ -87,7 +87,8 @@ def assemble(folder: Path) -> None:
     modules = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
     shutil.copytree(ROOT / WEB, folder / WEB, ignore=shutil.ignore_patterns("node_modules"))
     others = (ROOT / name for name in (*OTHERS, *IMAGE.findall(readme)))
-    for path in (*modules, *others, *ROOT.glob(MEASURED)):
+    where_there = (path for pattern in WHERE_THERE for path in ROOT.glob(pattern))
+    for path in (*modules, *others, *where_there):
         target = folder / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

@@ -157,6 +157,9 @@ class TrainingConfig(Config):
     unet_learning_rate: float = 3e-3
     unet_matrix_learning_rate: float = 3e-3  # of Muon
     classifier_learning_rate: float = 2e-3
+    student_batch: int = 64  # each is seen in every step of a run
+    student_learning_rate: float = 2e-3
+    student_matrix_learning_rate: float = 2e-3  # of Muon
     weight_decay: float = 0.01
     caption_dropout: float = 0.1  # share of captions replaced by the empty one, for guidance
     # The logistic-normal distribution of training times (Esser et al. 2024, eq. 19). Both ends are

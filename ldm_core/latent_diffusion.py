@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from .checks import InputError, UserError, check_installed
 from .config import LATENT_SIDE, ModelConfig
 from .diffusion.completion import keeping, passes, resampled, times_reached
-from .diffusion.guidance import guided_denoiser
+from .diffusion.guidance import guided_denoiser, student_denoiser
 from .diffusion.noise_schedule import NoiseSchedule
 from .diffusion.randomness import gaussian_noise
-from .diffusion.samplers import Denoise, Noise, get_sampler
+from .diffusion.samplers import STUDENT, Denoise, Noise, get_sampler
 from .diffusion.settings import SamplingSettings
 from .diffusion.starts import (
     Start,
@@ -29,8 +29,8 @@ from .diffusion.starts import (
     noised_start,
     slerp,
 )
-from .files.hub import UNET_FILE, VAE_FILE, weights_folder
-from .files.weights import load_unet, load_vae
+from .files.hub import STUDENT_FILE, UNET_FILE, VAE_FILE, weights_folder
+from .files.weights import load_student, load_unet, load_vae
 from .inputs import Keep, check_keep, check_negative, check_pictures, check_points, check_seeds
 from .model.conditioning import Conditioning, Context, Prompt, Style
 from .model.inside import PREDICTIONS, check_off, check_read, gates_on, switches
@@ -79,9 +79,9 @@ class DenoisingStep(NamedTuple):
 class LatentDiffusion(nn.Module):
     """A whole model.
 
-    defaults: the sampling settings that suit these weights. records: for "vae" and "unet", what the
-    checkpoint says about its training; empty for a model that was not loaded. folder: where it was
-    loaded from, or None.
+    student: the network of the sampler "student", or None. defaults: the sampling settings that
+    suit these weights. records: for "vae", "unet" and "student", what the checkpoint says about its
+    training; empty for a model that was not loaded. folder: where it was loaded from, or None.
     """
 
     def __init__(self, config: ModelConfig):
@@ -89,6 +89,7 @@ class LatentDiffusion(nn.Module):
         self.config = config
         self.vae = VAE(config.vae)
         self.unet = UNet(config.unet)
+        self.student: UNet | None = None
         self.conditioning = Conditioning(config.conditioning, config.unet.d_context)
         self.schedule = NoiseSchedule(config.noise_schedule)
         self.defaults = SamplingSettings()
@@ -100,7 +101,8 @@ class LatentDiffusion(nn.Module):
     def load(
         cls, folder: str | Path = "weights", device: str = "cpu", backend: str = "auto"
     ) -> "LatentDiffusion":
-        """Load folder/vae.safetensors and folder/unet.safetensors, ready to sample.
+        """Load folder/vae.safetensors, folder/unet.safetensors and, if it is there,
+        folder/student.safetensors, ready to sample.
 
         device: "cpu", "cuda", "cuda:N", or "auto": a GPU if there is one. backend: what runs the
         networks while sampling, a name from `BACKENDS`. "torch" runs the modules themselves;
@@ -114,6 +116,8 @@ class LatentDiffusion(nn.Module):
         folder = Path(folder)
         vae = load_vae(folder / VAE_FILE)
         model = load_unet(folder / UNET_FILE, vae, cls.around)
+        if (folder / STUDENT_FILE).is_file():
+            load_student(folder / STUDENT_FILE, model)
         model.folder = folder
         model.eval().requires_grad_(False).to(place)
         model.backend = make_backend(backend, model, place)
@@ -186,7 +190,20 @@ class LatentDiffusion(nn.Module):
         base = self.defaults if settings is None else settings
         settings = SamplingSettings.from_dict(base.to_dict() | options) if options else base
         check_off(settings.off, self.config.unet)
+        if settings.sampler == STUDENT:
+            self._check_student(settings)
         return settings
+
+    def _check_student(self, settings: SamplingSettings) -> None:
+        if self.student is None:
+            raise InputError(
+                "These weights have no student. Make one with: python train.py --stage distill"
+            )
+        if settings.guidance_interval != self.defaults.guidance_interval:
+            low, high = self.defaults.guidance_interval
+            raise InputError(
+                f"The student has learned the guidance_interval {low:g} to {high:g}, and no other."
+            )
 
     def denoise(
         self,
@@ -225,6 +242,11 @@ class LatentDiffusion(nn.Module):
         settings = self.settings(settings, **options)
         asked = self._read(prompts, negative, style, settings)
         read = check_read(read, self.config.unet)
+        if settings.sampler == STUDENT and (start is not None or keep is not None or read):
+            raise InputError(
+                "The student draws from noise alone, and nothing is read in it: take another "
+                "sampler with a start, with keep and with read."
+            )
         seeds = check_seeds(seeds, len(prompts))
         if start is None:
             start = noise_start(seeds, self._latent_shape, self._times(settings))
@@ -246,6 +268,8 @@ class LatentDiffusion(nn.Module):
         read = self.conditioning.read(prompts, negative, style)
         if settings.guidance_scale == 1 and self.conditioning.says_something(negative):
             raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
+        if settings.sampler == STUDENT and self.conditioning.says_something(negative):
+            raise InputError("The student knows no negative prompt: take another sampler.")
         return read
 
     def _times(self, settings: SamplingSettings) -> Tensor:
@@ -278,8 +302,13 @@ class LatentDiffusion(nn.Module):
         total = len(times) - 1
         yield DenoisingStep(0, total, times[0].item(), x, None)
         context, on = context(), gates_on(settings.off, self.config.unet, len(x))
-        predictor = partial(self.backend.predictor, on=on)
-        denoise = guided_denoiser(predictor, context, self.schedule, settings)
+        if settings.sampler == STUDENT:
+            predictor = partial(self.backend.predictor, student=True)
+            scale = settings.guidance_scale
+            denoise = student_denoiser(predictor, context, self.schedule, scale)
+        else:
+            predictor = partial(self.backend.predictor, on=on)
+            denoise = guided_denoiser(predictor, context, self.schedule, settings)
         denoise, reading = self._reading(denoise, context, on, read)
         if keep is not None:
             denoise = keeping(denoise, self._known(keep))

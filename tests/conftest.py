@@ -1,3 +1,4 @@
+import copy
 import os
 import shutil
 import signal
@@ -30,7 +31,7 @@ from ldm_core.config import (
 from ldm_core.data.datasets import LabelledImages, load_dataset
 from ldm_core.data.mnist import DatasetError
 from ldm_core.files.checkpoint import read_checkpoint
-from ldm_core.files.weights import save_unet, save_vae
+from ldm_core.files.weights import save_student, save_unet, save_vae
 from ldm_core.model.conditioning import Conditioning, Context
 from ldm_core.model.vocabulary import make_vocabulary
 from ldm_core.sample import main
@@ -161,6 +162,23 @@ def weights(small_model, tmp_path_factory):
         picture[6:22, 6 : 8 + i] = 255
     names = small_model.class_names
     write_digits(folder, small_model, LabelledImages(squares, torch.arange(10), names))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def taught_model(small_model) -> LatentDiffusion:
+    """The small model with a student, which is another network."""
+    model = copy.deepcopy(small_model)
+    model.student = copy.deepcopy(model.unet)
+    model.student.conv_out.weight.mul_(-0.5)
+    return model
+
+
+@pytest.fixture(scope="session")
+def taught_weights(taught_model, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("taught")
+    save(folder, taught_model)
+    save_student(folder / "student.safetensors", taught_model, {})
     return folder
 
 

@@ -1,5 +1,6 @@
 import copy
 import json
+import shutil
 import sys
 
 import pytest
@@ -8,13 +9,14 @@ from PIL import Image
 
 from ldm_core import LatentDiffusion, SamplingSettings
 from ldm_core.config import ClassifierConfig
+from ldm_core.data.datasets import load_dataset
 from ldm_core.evaluate import main
 from ldm_core.evaluation.classifier import Classifier, load_classifier
 from ldm_core.evaluation.metrics import psnr
 from ldm_core.evaluation.samples import labels_like, make_samples, reconstructions
 from ldm_core.evaluation.tables import tables
 from ldm_core.files.checkpoint import save_module
-from ldm_core.files.weights import weights_of
+from ldm_core.files.weights import save_student, weights_of
 
 from .conftest import ROOT, in_two, save, small_parts
 
@@ -44,6 +46,27 @@ def test_every_figure_stands_beside_that_of_real_images(weights, slice_of_mnist,
         f"{report['real']['frechet_distance']:.4f} ± {report['real_frechet_deviation']:.4f}"
         in shown
     )
+
+
+def test_a_student_is_measured_beside_its_teacher(taught_model, slice_of_mnist, tmp_path, capsys):
+    """Negative prompts, which it does not know, are left out."""
+    save(tmp_path, taught_model)
+    save_student(tmp_path / "student.safetensors", taught_model, {})
+    shutil.copy(ROOT / "weights" / "classifier.safetensors", tmp_path)
+    arguments = ["--weights", str(tmp_path), "--data-dir", str(slice_of_mnist), "--count", "100"]
+    how = ["--sampler", "student", "--steps", "2", "--words-count", "4", "--seed", "7"]
+    assert main([*arguments, *how, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["words"]["negative"] is None
+    loaded = LatentDiffusion.load(tmp_path)
+    asked = labels_like(load_dataset("mnist", slice_of_mnist, train=True).labels, 100)
+    seeds = range(7, 107)
+    drawn = loaded.generate(asked, seeds=seeds, sampler="student", steps=2)
+    teacher = loaded.generate(asked, seeds=seeds)
+    grey_levels = (drawn.float() - teacher.float()).abs().mean().item()
+    assert report["teacher"]["grey_levels"] == pytest.approx(grey_levels)
+    assert 0 < report["teacher"]["same_digit"] <= 1
+    assert f"{grey_levels:.2f} grey levels apart" in tables(report)
 
 
 def test_weights_are_measured_by_their_words(weights, small_model, slice_of_mnist, capsys):

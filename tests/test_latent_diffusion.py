@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from ldm_core import SamplingSettings, Start, UserError
+from ldm_core import InputError, SamplingSettings, Start, UserError
 from ldm_core.diffusion.guidance import guided_denoiser, rescale
 from ldm_core.diffusion.randomness import gaussian_noise
+from ldm_core.inputs import Keep
 
 from .conftest import context_of
 
@@ -91,6 +92,77 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
     state = torch.get_rng_state()
     small_model.generate([3], steps=2, sampler="ddpm")
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_student_makes_ddim_steps_with_the_guidance_in_its_tokens(taught_model):
+    """c = null + w / 3 (tokens - null), and one pass a step of its own network alone."""
+    calls = []
+    hooks = [
+        network.register_forward_pre_hook(lambda of, args: calls.append((of, len(args[0]))))
+        for network in (taught_model.student, taught_model.unet)
+    ]
+    options = {"seeds": SEEDS, "sampler": "student", "guidance_scale": 4.5, "steps": 3}
+    steps = list(taught_model.denoise(LABELS, **options))
+    for hook in hooks:
+        hook.remove()
+    assert calls == [(taught_model.student, 3)] * 3
+    tokens, null, _ = context_of(taught_model.conditioning, LABELS)
+    context = null + 1.5 * (tokens - null)
+    x, times = gaussian_noise(SEEDS, 0, (4, 8, 8)), taught_model.schedule.times(3)
+    for step, t, s in zip(steps[1:], times[:-1], times[1:]):
+        v = taught_model.student(x, t.float().expand(3), context)
+        (signal, sigma), (signal_s, sigma_s) = (
+            map(float, taught_model.schedule.levels(u)) for u in (t, s)
+        )
+        x_0, noise = signal * x - sigma * v, sigma * x + signal * v
+        x = signal_s * x_0 + sigma_s * noise
+        torch.testing.assert_close(step.x_0, x_0, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(step.x_t, x, atol=1e-4, rtol=1e-4)
+
+
+def test_the_student_hears_no_guidance_without_a_prompt(taught_model):
+    drawn = [
+        taught_model.generate([None], seeds=[5], sampler="student", steps=2, guidance_scale=w)
+        for w in (1, 7)
+    ]
+    assert torch.equal(*drawn)
+
+
+def test_a_morph_by_the_student_goes_through_its_pictures(taught_model):
+    how = {"sampler": "student", "steps": 2}
+    *_, last = taught_model.morph([(3, 11), ("a bold seven", 12)], frames=2, **how)
+    ends = taught_model.generate([3, "a bold seven"], seeds=[11, 12], **how)
+    assert torch.equal(taught_model.decode(last.x_t)[::2], ends)
+
+
+@pytest.mark.parametrize(
+    ("refused", "message"),
+    [
+        ({"steps": 5}, "makes 1 to 4 steps"),
+        ({"guidance_scale": 0.5}, "a guidance scale from 1 to 7"),
+        ({"guidance_scale": 7.5}, "a guidance scale from 1 to 7"),
+        ({"spacing": "karras"}, "no other spacing"),
+        ({"guidance_rescale": 0.5}, "no rescale"),
+        ({"off": ["time"]}, "nothing to switch off"),
+        ({"eta": 0.5}, "eta works with"),
+        ({"guidance_interval": (0.1, 0.9)}, "guidance_interval 0.4 to 0.7, and no other"),
+        ({"negative": "bold"}, "knows no negative prompt"),
+        ({"read": ["features"]}, "from noise alone"),
+        ({"keep": Keep(torch.zeros(1, 28, 28).byte(), torch.eye(28)[None] > 0)}, "noise alone"),
+    ],
+)
+def test_what_the_student_has_not_learned_is_refused(taught_model, refused, message):
+    how = {"sampler": "student", "steps": 2} | refused
+    with pytest.raises(InputError, match=message):
+        taught_model.denoise([3], seeds=[1], **how)
+
+
+def test_the_student_takes_no_start(taught_model):
+    start = taught_model.start_from(torch.zeros(1, 28, 28).byte(), 0.5)
+    with pytest.raises(InputError, match="from noise alone"):
+        taught_model.denoise(
+            [3], start=start, settings=SamplingSettings(sampler="student", steps=2)
+        )
 
 
 @pytest.mark.parametrize(

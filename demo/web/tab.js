@@ -1,6 +1,7 @@
 // A tab of the page: its store, its controls and its runs. Both pages have one for each tab that
 // draws; parts get it beside store, engine and about.
 
+import { STUDENT, STUDENT_STEPS } from "./engine/samplers.js";
 import { InStep } from "./in_step.js";
 import { Runs, example_of } from "./runs.js";
 import { Store } from "./store.js";
@@ -98,6 +99,13 @@ export class Tab {
     this.store.set({ controls: this.#settle(given, null, before) });
   }
 
+  // The student makes few steps, all others many: the menu takes the steps along.
+  #steps_for({ sampler, steps }) {
+    const [is, was] = [sampler, this.store.controls.sampler].map((name) => name === STUDENT);
+    if (is === was) return steps;
+    return is ? STUDENT_STEPS / 2 : this.about.defaults.steps;
+  }
+
   dice() {
     this.changed("seed", { seed: crypto.getRandomValues(new Uint32Array(1))[0] });
     this.write({ seed: this.store.controls.seed });
@@ -106,7 +114,8 @@ export class Tab {
   // The values when one control of the tab has changed; those that differ from what its controls show
   // are written.
   #settle(given, changed, shown) {
-    const values = this.#in_step ? this.#in_step.after(given, changed) : given;
+    let values = this.#in_step ? this.#in_step.after(given, changed) : given;
+    if (changed === "sampler") values = { ...values, steps: this.#steps_for(values) };
     const names = Object.keys(values).filter((name) => shown[name] !== values[name]);
     if (names.length) this.write(Object.fromEntries(names.map((name) => [name, values[name]])));
     return values;

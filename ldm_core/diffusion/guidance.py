@@ -17,6 +17,7 @@ from .settings import SamplingSettings
 
 # (x_t (B, ...), t (B,)) -> predictions of v (R, B, ...), one for each of R contexts
 Predict = Callable[[Tensor, Tensor], Tensor]
+TOKEN_SCALE = 3.0  # the guidance scale at which the student's condition tokens are the teacher's
 
 
 def guided_denoiser(
@@ -57,6 +58,31 @@ def guided_denoiser(
         return schedule.x_0_from_v(x_t, v, t)
 
     return denoise
+
+
+def student_denoiser(
+    predictor: Callable[[Tensor], Predict],
+    context: Context,
+    schedule: NoiseSchedule,
+    guidance_scale: float | Tensor,
+) -> Denoise:
+    """`denoise(x_t, t) -> x_0 estimate` of the distilled network, whose one prediction is already
+    guided. guidance_scale: one for all images, or one for each (B,)."""
+    predict = predictor(scaled_tokens(context, guidance_scale)[None])
+
+    def denoise(x_t: Tensor, t: Tensor) -> Tensor:
+        (v,) = predict(x_t, t)
+        return schedule.x_0_from_v(x_t, v, t)
+
+    return denoise
+
+
+def scaled_tokens(context: Context, guidance_scale: float | Tensor) -> Tensor:
+    """How the distilled network is told the guidance scale w, as nothing but condition tokens:
+    null + w / TOKEN_SCALE * (tokens - null). Where there is no prompt, w changes nothing, as in
+    guidance itself."""
+    share = torch.as_tensor(guidance_scale, dtype=torch.float32) / TOKEN_SCALE
+    return context.null + share.view(-1, 1, 1).to(context.null) * (context.tokens - context.null)
 
 
 def rescale(v: Tensor, v_cond: Tensor, share: float) -> Tensor:

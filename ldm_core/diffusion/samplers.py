@@ -174,6 +174,12 @@ def unipc(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule
         yield x, x_0
 
 
+def student(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedule, noise: Noise):
+    """`ddim` with another network: the distilled one, whose estimate of x_0 is already the picture
+    that many steps would make (see `training/distillation.py`). STUDENT_STEPS at most."""
+    return ddim(denoise, x, times, schedule=schedule, noise=noise)
+
+
 def _unic_weights(h: float, r: float) -> tuple[float, float]:
     """(rho_1, rho_s) of UniC-2: the solution of rho_1 + rho_s = b_1 and r rho_1 + rho_s = b_2.
 
@@ -193,7 +199,10 @@ def _fresh_noise(
     return eta * sigma_s / sigma_t * sqrt(1 - (signal_t / signal_s) ** 2)
 
 
-SAMPLERS = {f.__name__: f for f in (ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc)}
+SAMPLERS = {
+    f.__name__: f for f in (ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc, student)
+}
+STUDENT, STUDENT_STEPS = "student", 4  # its name, and the most steps that it has learned
 WITH_ETA = ("ddim", "dpmpp_2m")
 
 

@@ -6,10 +6,11 @@ from typing import Any
 from ..checks import InputError, brief, check_choice, check_float, check_whole
 from ..config import Config, checked
 from .noise_schedule import SPACINGS
-from .samplers import SAMPLERS, WITH_ETA
+from .samplers import SAMPLERS, STUDENT, STUDENT_STEPS, WITH_ETA
 
 MAX_STEPS = 1000
 MAX_GUIDANCE_SCALE = 30.0
+STUDENT_SCALES = (1.0, 7.0)  # the guidance scales that the student has learned
 
 
 def _check_interval(name: str, value: Any) -> tuple[float, float]:
@@ -63,4 +64,16 @@ class SamplingSettings(Config):
         if self.eta and self.sampler not in WITH_ETA:
             raise InputError(
                 f"eta works with the sampler {' or '.join(WITH_ETA)} only, not with {self.sampler}."
+            )
+        if self.sampler == STUDENT:
+            self._check_student()
+
+    def _check_student(self) -> None:
+        low, high = STUDENT_SCALES
+        fits = self.steps <= STUDENT_STEPS and low <= self.guidance_scale <= high
+        if not fits or self.spacing != "time" or self.guidance_rescale or self.off:
+            raise InputError(
+                f"The sampler {STUDENT} makes 1 to {STUDENT_STEPS} steps with a guidance scale "
+                f"from {low:g} to {high:g}, and has no other spacing, no rescale and nothing to "
+                "switch off."
             )

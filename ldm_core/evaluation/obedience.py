@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..data.morphometrics import measure
+from ..diffusion.samplers import STUDENT
 from ..diffusion.settings import SamplingSettings
 from ..latent_diffusion import LatentDiffusion
 from ..model.vocabulary import HIGH, LOW, Phrase, Vocabulary
@@ -108,6 +109,8 @@ def measure_obedience(
         return words
     classes = judge.training.labels.unique()
     plan = make_plan(vocabulary, count, settings.guidance_scale)
+    if settings.sampler == STUDENT:
+        plan.pop(NEGATIVE, None)  # it knows none
 
     def draw(run: Run) -> tuple[Tensor, Tensor]:
         labels = classes[torch.arange(run.count) % len(classes)]

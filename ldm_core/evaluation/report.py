@@ -1,12 +1,16 @@
 """Make unpicked samples and judge them. Every figure stands beside that of real test images."""
 
-import torch
+from dataclasses import replace
 
+import torch
+from torch import Tensor
+
+from ..diffusion.samplers import STUDENT
 from ..diffusion.settings import SamplingSettings
 from ..latent_diffusion import LatentDiffusion
 from ..runtime.processes import ALONE, Processes
 from .judge import REFERENCES, Judge
-from .metrics import psnr
+from .metrics import psnr, share
 from .obedience import measure_obedience
 from .samples import labels_like, make_samples, reconstructions
 
@@ -24,12 +28,15 @@ def evaluate(
     those of words.
 
     count: samples; words_count: samples of each word of style. "words" is None where words_count is
-    0. All processes make samples; only the first judges them, so that its figures are those of one
-    process, and the others return None.
+    0, and "teacher" where the sampler is not the student. All processes make samples; only the
+    first judges them, so that its figures are those of one process, and the others return None.
     """
     labels = labels_like(judge.training.labels, count)
     samples = make_samples(model, labels, settings, seed, processes)
-    words = None
+    words = teacher = None
+    if settings.sampler == STUDENT:
+        how = replace(model.defaults, guidance_scale=settings.guidance_scale)
+        teacher = make_samples(model, labels, how, seed, processes)
     if words_count:
         words = measure_obedience(model, judge, settings, words_count, seed, processes)
     if not processes.first:
@@ -49,5 +56,14 @@ def evaluate(
         "samples": judge.scores(samples, labels, references),
         "real": judge.scores(real, real_labels, references),
         "reconstructions": judge.scores(decoded, real_labels, references),
+        "teacher": None if teacher is None else beside_teacher(judge, samples, teacher),
         "words": words,
     }
+
+
+def beside_teacher(judge: Judge, samples: Tensor, teacher: Tensor) -> dict[str, float]:
+    """How far a student's samples are from those of its teacher of the same seeds, both uint8
+    (N, 28, 28): in grey levels on average, and how many show the same digit to the judge."""
+    grey_levels = (samples.float() - teacher.float()).abs().mean().item()
+    same = judge.classifier.judge(samples)[1] == judge.classifier.judge(teacher)[1]
+    return {"grey_levels": grey_levels, "same_digit": share(same)}

@@ -21,6 +21,7 @@ def tables(report: dict) -> str:
             "| samples | real test images | samples / real | VAE reconstructions",
             ([m.replace("_", " "), samples[m], real[m], ratio(m), decoded[m]] for m in measures),
         ),
+        *(tables_of_teacher(report["teacher"]) if report.get("teacher") else []),
         *table(
             "class | accuracy of samples | of real test images",
             ([name, share, real_by_class[name]] for name, share in by_class.items()),
@@ -28,6 +29,16 @@ def tables(report: dict) -> str:
         *(tables_of_words(report["words"]) if report["words"] else []),
     ]
     return "\n".join(lines)
+
+
+def tables_of_teacher(teacher: dict) -> list[str]:
+    """The line for what `beside_teacher` returns."""
+    grey_levels, same = teacher["grey_levels"], teacher["same_digit"]
+    return [
+        "",
+        f"Beside the teacher's pictures of the same seeds: {grey_levels:.2f} grey levels apart on "
+        f"average, {same:.2%} show the same digit.",
+    ]
 
 
 def tables_of_words(words: dict) -> list[str]:

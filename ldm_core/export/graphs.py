@@ -15,18 +15,23 @@ UNET_FILE = "unet.onnx"  # by this name the graph `inside` knows the file with i
 
 
 def graphs(model: LatentDiffusion, small: bool = False) -> dict[str, bytes]:
-    """ "prompt", "unet", "decoder" and "encoder".
+    """ "prompt", "unet", "decoder" and "encoder"; "student_prompt" and "student", which are as
+    "prompt" and "unet", where there is a student.
 
     small: with rounded weights, for files half as large. Of the weights of this release, one
     picture in some hundreds then has a pixel that differs by more than one grey level.
     """
     unet, others = (UNET, OTHERS) if small else (None, None)
-    return {
+    found = {
         "prompt": prompt_graph(model.conditioning, model.unet, others),
         "unet": unet_graph(model.unet, model.config.conditioning.n_tokens, unet),
         "decoder": decoder_graph(model.vae, others),
         "encoder": encoder_graph(model.vae, unet),
     }
+    if student := model.student:
+        found["student_prompt"] = prompt_graph(model.conditioning, student, others)
+        found["student"] = unet_graph(student, model.config.conditioning.n_tokens, unet)
+    return found
 
 
 def inside_graph(model: LatentDiffusion, unet: bytes) -> bytes:

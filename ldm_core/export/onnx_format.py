@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from ..config import IMAGE_SIDE, LATENT_SIDE, PICTURE_SIDE
+from ..diffusion.guidance import TOKEN_SCALE
 from ..latent_diffusion import LatentDiffusion
 from ..runtime.onnx_networks import context_shapes
 from .graphs import graphs
@@ -23,7 +24,7 @@ The graphs are plain ONNX of opset 23, for any runtime that knows its operation 
 B is any number of images, and N a multiple of B: each image has one condition or more. Guidance
 needs two, the prompt and the negative prompt. All images under the first condition come
 first, then all under the second. What `prompt.onnx` returns is the same at every step.
-
+{student}
 ## model.json
 
 - `config`: the configuration of all parts. `config.conditioning.class_names` has the names of the
@@ -40,6 +41,12 @@ first, then all under the second. What `prompt.onnx` returns is the same at ever
 
 A picture of {picture} x {picture} greys, 0 to 255, is the middle of an image of {image} x {image}:
 image = grey / 127.5 - 1. The border of an image is -1.
+"""
+
+STUDENT = f"""
+`student.onnx` draws in one to four equal steps without guidance: its prediction is already guided.
+All that `student_prompt.onnx` returns says the guidance scale w, from 1 to 7: use
+null + w / {TOKEN_SCALE:g} * (prompt - null), where null is what it returns for the empty prompt.
 """
 
 Tensor = tuple[str, str, str, str]  # its name, type, shape and meaning
@@ -62,6 +69,7 @@ def _readme(model: LatentDiffusion) -> str:
         lines += [f"| {graph}.onnx | {' | '.join(row)} |" for row in rows]
     return README.format(
         tables="\n".join(lines) + "\n",
+        student=STUDENT if model.student else "",
         picture=PICTURE_SIDE,
         image=IMAGE_SIDE,
     )
@@ -84,12 +92,15 @@ def _tensors(model: LatentDiffusion) -> dict[str, tuple[list[Tensor], list[Tenso
     t = ("t", "float32", "(B,)", "their times, 0 to 1")
     prediction = ("prediction", "float32", latent[1].replace("B", "N"), "v, for each condition")
     z = ("z", *latent, "latents of about unit variance")
-    return {
+    found = {
         "prompt": (asked, context),
         "unet": ([x_t, t, *context], [prediction]),
         "decoder": ([z], [("image", *image)]),
         "encoder": ([("image", *image)], [z]),
     }
+    if model.student:
+        found |= {"student_prompt": found["prompt"], "student": found["unet"]}
+    return found
 
 
 def _meaning(name: str) -> str:

@@ -127,10 +127,13 @@ def load_module(path: str | Path, kind: str, make: Callable[[dict], Module]) -> 
     return module.eval().requires_grad_(False)
 
 
-def fingerprint(module: nn.Module) -> str:
-    """SHA-256 over names and values of a module's state; it identifies the VAE of a U-Net."""
+def fingerprint(module: nn.Module, without: str | None = None) -> str:
+    """SHA-256 over names and values of a module's state; it identifies the VAE of a U-Net.
+    without: how the names begin that do not count."""
     digest = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
+        if without and name.startswith(without):
+            continue
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

@@ -11,7 +11,9 @@ from ..checks import UserError, check_installed
 from .checkpoint import CheckpointError
 
 VAE_FILE, UNET_FILE = "vae.safetensors", "unet.safetensors"
+STUDENT_FILE = "student.safetensors"
 COMPANIONS = (  # may lie beside them
+    STUDENT_FILE,
     "classifier.safetensors",
     "evaluation.json",
     "ablations.json",

@@ -10,8 +10,9 @@ from torch import nn
 
 from ..checks import UserError
 from ..model.vocabulary import HIGH, Vocabulary
-from .hub import COMPANIONS, UNET_FILE, VAE_FILE, one_line
-from .weights import save_unet, save_vae, weights_of
+from .checkpoint import read_checkpoint
+from .hub import COMPANIONS, STUDENT_FILE, UNET_FILE, VAE_FILE, one_line
+from .weights import save_unet, save_vae, teacher_of, weights_of
 
 ABOUT = {"license": "mit", "pipeline_tag": "text-to-image"}  # of every model card
 TAGS = ("latent-diffusion", "stable-diffusion", "education")
@@ -92,7 +93,7 @@ class HubModel(
 
     def generate_model_card(self, **others: Any) -> ModelCard:
         model = self.model
-        files = {"vae": VAE_FILE, "unet": UNET_FILE}
+        files = {"vae": VAE_FILE, "unet": UNET_FILE, "student": STUDENT_FILE}
         return super().generate_model_card(
             model=model,
             name=self.name,
@@ -115,7 +116,12 @@ class HubModel(
 
     def _companions(self) -> list[Path]:
         folder = self.model.folder
-        return [path for name in COMPANIONS if folder and (path := folder / name).is_file()]
+        found = [path for name in COMPANIONS if folder and (path := folder / name).is_file()]
+        return [path for path in found if path.name != STUDENT_FILE or self._is_student(path)]
+
+    def _is_student(self, path: Path) -> bool:
+        """Whether a student is of this U-Net, which may have been trained since."""
+        return read_checkpoint(path, "student")[1].get("teacher") == teacher_of(self.model)
 
     def _measured(self) -> dict[str, Any] | None:
         """The evaluation that lies beside the weights, if it is about them."""

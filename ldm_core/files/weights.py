@@ -1,4 +1,4 @@
-"""The files of a model's weights: vae.safetensors and unet.safetensors."""
+"""The files of a model's weights: vae.safetensors, unet.safetensors and student.safetensors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +8,7 @@ from torch import nn
 
 from ..config import VAEConfig
 from ..diffusion.settings import SamplingSettings
+from ..model.unet import UNet
 from ..model.vae import VAE
 from .checkpoint import (
     CheckpointError,
@@ -66,8 +67,36 @@ def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], Model]) 
 
 
 def weights_of(model: nn.Module) -> str:
-    """A short fingerprint of a model, which files store: it says which weights made an image."""
-    return fingerprint(model)[:16]
+    """A short fingerprint of a model, which files store: it says which weights made an image. The
+    student is left out: with one, all other samplers make the same images as before."""
+    return fingerprint(model, without="student.")[:16]
+
+
+def save_student(path: str | Path, model: Model, training: dict[str, Any]) -> None:
+    """Write the student of a model, in half precision, and whose student it is."""
+    about = {"teacher": teacher_of(model), "training": training}
+    halves = {name: tensor.half() for name, tensor in model.student.state_dict().items()}
+    save_checkpoint(path, "student", halves, about)
+
+
+def load_student(path: str | Path, model: Model) -> None:
+    """Give a model the student of a file. Raises CheckpointError if the file is damaged or foreign,
+    or was distilled from another U-Net."""
+    tensors, about = read_checkpoint(path, "student")
+    if about.get("teacher") != teacher_of(model):
+        raise CheckpointError(
+            f"{path} was distilled from another U-Net than "
+            f"{Path(path).with_name('unet.safetensors')}. Distil this one with python train.py "
+            "--stage distill --force, in the repository, or remove the file."
+        )
+    student = UNet(model.config.unet)
+    load_tensors(path, student, tensors)
+    model.student, model.records["student"] = student, about.get("training", {})
+
+
+def teacher_of(model: Model) -> str:
+    """Identifies what a student is distilled from."""
+    return fingerprint(_denoising_parts(model))
 
 
 def _denoising_parts(model: nn.Module) -> nn.ModuleDict:

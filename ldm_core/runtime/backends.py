@@ -2,10 +2,11 @@
 
 A backend has three calls, and all backends return the same (to 1e-4, by test):
 
-    backend.predictor(context (R, B, n_tokens, d_context), on) -> predict
+    backend.predictor(context (R, B, n_tokens, d_context), on, student) -> predict
     predict(x_t (B, 4, 8, 8), t (B,)) -> (R, B, 4, 8, 8)     the U-Net's predictions for B images,
                                                              each under R conditions; on: what is
-                                                             off, from `gates_on`, None for nothing
+                                                             off, from `gates_on`, None for nothing;
+                                                             student: of the model's student, R = 1
     backend.reader(context, on, names) -> read
     read(x_t, t) -> {name: (R, B, ...)}                      readings (see `model/inside.py`) and
                                                              "prediction"
@@ -31,7 +32,9 @@ BACKENDS = ("auto", "onnxruntime", "torch")
 
 
 class Backend(Protocol):
-    def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict: ...
+    def predictor(
+        self, context: Tensor, on: Tensor | None = None, student: bool = False
+    ) -> Predict: ...
 
     def reader(
         self, context: Tensor, on: Tensor | None = None, names: Collection[str] = ()
@@ -54,9 +57,9 @@ class Shareable(Backend, Protocol):
     passes_at_once: int  # each in a thread of its own
     copies_weights: bool  # its networks never change; others may, in place
 
-    def unet(self, inside: bool = False) -> Network | None:
+    def unet(self, inside: bool = False, student: bool = False) -> Network | None:
         """The U-Net, an image under one condition in each row; None while it has hooks. inside:
-        the one for rows with "on"."""
+        the one for rows with "on". student: the model's student."""
 
     def decoder(self) -> Network | None:
         """The VAE's decoder; None while it has hooks."""

@@ -38,9 +38,10 @@ class OnnxRuntimeBackend:
         self.threads = threads
         self._modules = TorchBackend(model)
         n_tokens = model.config.conditioning.n_tokens
-        self._unet = _Sessions(
-            lambda: [*model.unet.modules()],
-            lambda: (context_graph(model.unet, n_tokens), unet_graph(model.unet, n_tokens)),
+        whole = lambda unet: (context_graph(unet, n_tokens), unet_graph(unet, n_tokens))
+        self._unet = _Sessions(lambda: [*model.unet.modules()], lambda: whole(model.unet))
+        self._student = _Sessions(
+            lambda: [*model.student.modules()], lambda: whole(model.student), at_once=False
         )
         # Built when something is first off or read: it takes as much memory again.
         self._inside = _Sessions(
@@ -55,11 +56,13 @@ class OnnxRuntimeBackend:
         self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         self.passes_at_once, self.rows_at_once = threads, self.CHUNK
 
-    def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict:
+    def predictor(
+        self, context: Tensor, on: Tensor | None = None, student: bool = False
+    ) -> Predict:
         _check_cpu(context)
-        network = self.unet(inside=on is not None)
+        network = self.unet(inside=on is not None, student=student)
         if network is None:
-            return self._modules.predictor(context, on)
+            return self._modules.predictor(context, on, student)
         conditions, images = context.shape[:2]
         apart = images < self.threads
         each = [slice(i, i + 1) for i in range(conditions)] if apart else [slice(None)]
@@ -118,8 +121,8 @@ class OnnxRuntimeBackend:
         parts = [z.numpy()[columns] for columns in self._slices(len(z))]
         return torch.from_numpy(np.concatenate(self._together([partial(run, p) for p in parts])))
 
-    def unet(self, inside: bool = False) -> "_UNet | None":
-        sessions = self._unet.current()
+    def unet(self, inside: bool = False, student: bool = False) -> "_UNet | None":
+        sessions = (self._student if student else self._unet).current()
         if sessions is None:
             return None
         context_session, unet_session = sessions

@@ -72,11 +72,13 @@ class SharedBackend:
         self._decoder = backend.decoder()  # as the last run found it
         self._known: dict[tuple, Tensor] = {}  # of single images; what was used last comes last
 
-    def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict:
-        network = self.backend.unet(inside=on is not None)
+    def predictor(
+        self, context: Tensor, on: Tensor | None = None, student: bool = False
+    ) -> Predict:
+        network = self.backend.unet(inside=on is not None, student=student)
         self._decoder = self.backend.decoder()
         if network is None:
-            return self.backend.predictor(context, on)
+            return self.backend.predictor(context, on, student)
         conditions, images = context.shape[:2]
         fixed = network.prepare(context.flatten(0, 1))
         if on is not None:

@@ -18,7 +18,12 @@ class TorchBackend:
     def __init__(self, model: nn.Module):
         self.model = model
 
-    def predictor(self, context: Tensor, on: Tensor | None = None) -> Predict:
+    def predictor(
+        self, context: Tensor, on: Tensor | None = None, student: bool = False
+    ) -> Predict:
+        if student:
+            (only,), unet = context, self.model.student
+            return lambda x_t, t: unet(x_t, t.to(x_t.device), only)[None]
         read = self.reader(context, on)
         return lambda x_t, t: read(x_t, t)["prediction"]
 
@@ -41,8 +46,9 @@ class TorchBackend:
     def decode(self, z: Tensor) -> Tensor:
         return self.model.vae.decode(z)
 
-    def unet(self, inside: bool = False) -> "_UNet | None":
-        return None if _has_hooks(self.model.unet) else _UNet(self.model, inside)
+    def unet(self, inside: bool = False, student: bool = False) -> "_UNet | None":
+        unet = self.model.student if student else self.model.unet
+        return None if _has_hooks(unet) else _UNet(unet, inside)
 
     def decoder(self) -> "_Decoder | None":
         return None if _has_hooks(self.model.vae) else _Decoder(self.model)
@@ -55,20 +61,20 @@ def _has_hooks(network: nn.Module) -> bool:
 class _UNet(NamedTuple):
     """The U-Net for rows, each an image under one condition; see `backends.Network`."""
 
-    model: nn.Module
+    unet: nn.Module
     inside: bool
 
     def prepare(self, context: Tensor) -> dict[str, Tensor]:
         if not self.inside:
             return {"context": context}
-        mean_time = self.model.unet.mean_embedding().expand(len(context), -1)
+        mean_time = self.unet.mean_embedding().expand(len(context), -1)
         return {"context": context, "mean_time": mean_time}
 
     def run(self, rows: dict[str, Tensor]) -> Tensor:
         inside = None
         if self.inside:
-            inside = Inside(self.model.unet.config, rows["on"], rows["mean_time"])
-        return self.model.unet(rows["x_t"], rows["t"], rows["context"], inside)
+            inside = Inside(self.unet.config, rows["on"], rows["mean_time"])
+        return self.unet(rows["x_t"], rows["t"], rows["context"], inside)
 
 
 class _Decoder(NamedTuple):

@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import math
 import platform
 import time
 from collections.abc import Callable
@@ -16,11 +17,13 @@ from ..checks import InputError
 from ..config import ConditioningConfig, ModelConfig, TrainingConfig
 from ..data.datasets import data_fingerprint, describe, load_dataset
 from ..files.checkpoint import read_checkpoint
-from ..files.weights import load_vae
+from ..files.weights import load_unet, load_vae
 from ..files.whole_file import remove_leftovers
+from ..latent_diffusion import LatentDiffusion
 from ..model.vocabulary import make_vocabulary
 from ..runtime.devices import has_bfloat16
 from ..runtime.processes import Processes, device_of
+from .distillation import StudentStage
 from .loop import check_weights, ctrl_c_as_flag, train
 from .progress import Progress
 from .stages import ClassifierStage, Materials, Stage, UNetStage, VAEStage
@@ -31,11 +34,14 @@ STAGES: dict[str, tuple[type[Stage], ...]] = {
     "vae": (VAEStage,),
     "unet": (UNetStage,),
     "all": (VAEStage, UNetStage),
+    "distill": (StudentStage,),
     "classifier": (ClassifierStage,),
 }
 # Of --minutes: imports before the clock begins; the last grid, the animation and the checkpoint
 # after the last step. In a run of a minute, a tenth of it.
 RESERVED_SECONDS = 8.0
+PAIRS_A_MINUTE = 320  # that a teacher draws, of --minutes: an eighth of the time on two cores
+PAIR_USES = 6  # of each pair, where the student is trained for a number of steps
 GRIDS = 10  # are drawn while a stage trains, in equal distances, and one before its first step
 LOSSES_KEPT = 100  # about, in a checkpoint's record, in equal distances
 LAST_LOSSES = 100  # their mean is the final loss
@@ -66,7 +72,8 @@ class TrainingRun:
         self.options, self.processes, self.clock = options, processes, clock or Clock()
         self.device = device_of(options.device, processes)
         config = TrainingConfig(seed=options.seed)
-        for batch in (config.vae_batch, config.unet_batch, config.classifier_batch):
+        unets = config.unet_batch, config.student_batch
+        for batch in (config.vae_batch, *unets, config.classifier_batch):
             processes.part(batch)  # an error now rather than after the data
         self.stages = STAGES[options.stage]
         self.names = [stage.name for stage in self.stages]
@@ -89,6 +96,9 @@ class TrainingRun:
             device=self.device,
             compiled=options.compile,
             load_vae=lambda: processes.from_first(lambda: load_vae(self.checkpoint("vae"))),
+            load_teacher=lambda: processes.from_first(self._load_teacher),
+            pairs=self._pairs(config.student_batch),
+            pairs_file=options.out / "student.pairs.safetensors",
             processes=processes,
         )
         self.environment = environment(self.device, processes)
@@ -241,6 +251,16 @@ class TrainingRun:
                 "unfinished run, --force to start over, or --out to write to another folder."
             )
         return begin
+
+    def _load_teacher(self) -> LatentDiffusion:
+        vae = load_vae(self.checkpoint("vae"))
+        return load_unet(self.checkpoint("unet"), vae, LatentDiffusion.around)
+
+    def _pairs(self, batch: int) -> int:
+        """As many as a student can learn from in the run."""
+        if steps := self.options.steps:
+            return math.ceil(steps * batch / PAIR_USES)
+        return math.ceil(self.options.minutes * PAIRS_A_MINUTE)
 
     def _remove_states(self, names: list[str]) -> None:
         for name in names:

@@ -45,7 +45,9 @@ SHORT_TRAINING = 6000
 
 @dataclass(frozen=True)
 class Materials:
-    """What the stages of a run are made from. load_vae: reads the VAE of the output folder."""
+    """What the stages of a run are made from. load_vae, load_teacher: read the VAE, and the whole
+    model without a student, of the output folder. pairs: how many a student learns from; they are
+    kept in pairs_file."""
 
     data: LabelledImages
     test: LabelledImages
@@ -54,6 +56,9 @@ class Materials:
     device: torch.device
     load_vae: Callable[[], VAE]
     compiled: bool = False
+    load_teacher: Callable[[], LatentDiffusion] | None = None
+    pairs: int = 0
+    pairs_file: Path | None = None
     processes: Processes = ALONE
 
 

@@ -108,6 +108,12 @@ def small_site(export, weights):
 
 
 @pytest.fixture(scope="session")
+def taught_site(export, taught_weights):
+    """The same with a student."""
+    return export(taught_weights)
+
+
+@pytest.fixture(scope="session")
 def word_site(small_site, tmp_path_factory):
     """The address of a static page of a model that knows words, under some path of its host."""
     host = tmp_path_factory.mktemp("host")

@@ -17,8 +17,11 @@ from ldm_core.runtime.onnx_networks import unet_graph
 def test_small_graphs_of_this_release_weigh_what_the_page_has_room_for(release):
     small = graphs(release, small=True)
     bytes_of = {name: len(gzip.compress(packed(graph))) for name, graph in small.items()}
-    assert bytes_of.keys() == {"prompt", "unet", "decoder", "encoder"}
+    students = {"student_prompt", "student"} if release.student else set()
+    assert bytes_of.keys() == {"prompt", "unet", "decoder", "encoder", *students}
     assert bytes_of.pop("encoder") < 0.9e6  # it is fetched when a drawing needs it
+    if release.student:
+        assert bytes_of.pop("student") + bytes_of.pop("student_prompt") < 6.5e6  # so is the student
     assert sum(bytes_of.values()) < 7.25e6  # as they are, the graphs would be twice that
 
 

@@ -19,9 +19,10 @@ from ldm_core.export.onnx_format import write_onnx
 from ldm_core.files.weights import weights_of
 
 GRAPHS = ("prompt", "unet", "decoder", "encoder")
+STUDENT = ("student_prompt", "student")  # where there is one
 
 
-@pytest.fixture(scope="module", params=["small_model", "release"])
+@pytest.fixture(scope="module", params=["taught_model", "release"])
 def exported(request, tmp_path_factory) -> tuple[LatentDiffusion, Path]:
     """A model, and the folder to which it was written."""
     model = request.getfixturevalue(request.param)
@@ -71,7 +72,7 @@ def test_the_readme_lists_every_input_and_output(exported):
     )
     kinds = {"tensor(float)": "float32", "tensor(int32)": "int32"}
     expected = []
-    for graph in GRAPHS:
+    for graph in (*GRAPHS, *(STUDENT if exported[0].student else ())):
         session = onnxruntime.InferenceSession(folder / f"{graph}.onnx")
         for way, tensors in (("in", session.get_inputs()), ("out", session.get_outputs())):
             for tensor in tensors:

@@ -16,7 +16,8 @@ from ..hub_stand_in import TOKEN, stand_in
 
 NAME = "somebody/digits"
 NOBODY = "http://127.0.0.1:9"  # answers here
-OURS = (VAE_FILE, UNET_FILE, *COMPANIONS)
+BESIDE = [name for name in COMPANIONS if (ROOT / "weights" / name).is_file()]
+OURS = (VAE_FILE, UNET_FILE, *BESIDE)
 
 
 @pytest.fixture
@@ -85,6 +86,16 @@ def test_a_model_that_was_never_trained_can_be_saved(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", UNET_FILE, VAE_FILE]
     again = LatentDiffusion.from_pretrained(tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters()))
+
+
+def test_a_student_goes_along_with_its_own_teacher_alone(taught_weights, tmp_path):
+    model = LatentDiffusion.load(taught_weights)
+    model.save_pretrained(tmp_path / "same")
+    assert LatentDiffusion.load(tmp_path / "same").student is not None
+    with torch.no_grad():
+        model.unet.conv_in.weight.mul_(1.01)
+    model.save_pretrained(tmp_path / "other")
+    assert LatentDiffusion.load(tmp_path / "other").student is None
 
 
 def test_another_evaluation_is_not_in_the_card(tmp_path):

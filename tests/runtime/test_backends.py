@@ -12,6 +12,7 @@ from ldm_core.config import ModelConfig, UNetConfig, VAEConfig
 from ldm_core.runtime import onnx_backend
 from ldm_core.runtime.backends import make_backend
 from ldm_core.runtime.onnx_backend import OnnxRuntimeBackend
+from ldm_core.runtime.shared import SharedBackend
 from ldm_core.runtime.torch_backend import TorchBackend
 
 from ..conftest import SMALL, context_of, with_words
@@ -48,6 +49,21 @@ def torch_model():
 @pytest.fixture(scope="module")
 def fast_model(torch_model):
     return with_backend(torch_model, "onnxruntime")
+
+
+def test_the_student_draws_the_same_with_all_backends(torch_model):
+    model = copy.deepcopy(torch_model)
+    model.student = perturbed(SMALL, seed=1).unet
+    how = {"sampler": "student", "guidance_scale": 5}
+    expected = final(with_backend(model, "torch"), **how)
+    assert_same(final(with_backend(model, "onnxruntime"), **how), expected)
+    assert_same(final(with_backend(model, "onnxruntime", threads=2), **how), expected)
+    for backend in ("torch", "onnxruntime"):
+        shared = with_backend(model, backend)
+        shared.backend = SharedBackend(shared.backend)
+        assert_same(final(shared, **how), expected)
+    plain = final(with_backend(model, "torch"), **how | {"guidance_scale": 1})
+    assert (expected - plain).abs().max() > 0.1
 
 
 def final(model, labels=LABELS, seeds=SEEDS, steps=3, **options) -> torch.Tensor:

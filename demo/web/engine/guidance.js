@@ -4,6 +4,8 @@
 import { LATENT_SIZE } from "./config.js";
 import { split } from "./views.js";
 
+const TOKEN_SCALE = 3;
+
 // `denoise(x_t, t) -> x_0 estimate`, async, for a batch of images, with guidance:
 //
 //     prediction = uncond + guidance_scale * (cond - uncond)     (Ho & Salimans 2022, eq. 6)
@@ -33,6 +35,25 @@ export function guided_denoiser(predictor, context, schedule, settings) {
     const rescaled = guidance_rescale ? rescale(v, v_cond, guidance_rescale) : v;
     return schedule.x_0_from_v(x_t, rescaled, t);
   };
+}
+
+// `denoise` of the distilled network, whose one prediction is already guided. predictor: async
+// function (context) -> as for `guided_denoiser`, with R = 1.
+export function student_denoiser(predictor, context, schedule) {
+  let predict = null;
+  return async function denoise(x_t, time) {
+    const t = new Float32Array(x_t.length / LATENT_SIZE).fill(time);
+    const [v] = await (await (predict ??= predictor([context.places, context.null])))(x_t, t);
+    return schedule.x_0_from_v(x_t, v, t);
+  };
+}
+
+// How the distilled network is told the guidance scale w: null + w / TOKEN_SCALE * (tokens - null), in
+// the form of `between`, where the prompts of all images are followed by those that they lead away
+// from.
+export function scaled_tokens(images, w) {
+  const share = w / TOKEN_SCALE;
+  return Array.from({ length: images }, (_, i) => ({ before: images + i, after: i, share }));
 }
 
 // Pull the deviation of guided v towards that of v_cond (Lin et al. 2023, eq. 15-16):

@@ -5,12 +5,12 @@
 import { InputError, UserError } from "./checks.js";
 import { keeping, passes, resampled, times_reached } from "./completion.js";
 import { TextConditioning } from "./conditioning.js";
-import { LATENT_SHAPE } from "./config.js";
-import { guided_denoiser } from "./guidance.js";
+import { LATENT_SHAPE, LATENT_SIZE } from "./config.js";
+import { guided_denoiser, scaled_tokens, student_denoiser } from "./guidance.js";
 import { NoiseSchedule } from "./noise_schedule.js";
 import { border, to_image, to_pixels } from "./pixels.js";
 import { gaussian_noise } from "./randomness.js";
-import { SAMPLERS, WITH_ETA } from "./samplers.js";
+import { SAMPLERS, STUDENT, STUDENT_STEPS, WITH_ETA } from "./samplers.js";
 import { inverted_start, morph_frames, noise_start, noised_start, slerp } from "./starts.js";
 import { joined } from "./views.js";
 
@@ -19,6 +19,7 @@ export const RESAMPLE = 5;
 const INVERSION = {
   ...{ sampler: "ddim", steps: 25, guidance_scale: 1, spacing: "time", eta: 0, off: [] },
 };
+const STUDENT_SCALES = [1, 7];
 
 // A run has left the numbers that mean something.
 export class NonFiniteError extends UserError {}
@@ -27,12 +28,12 @@ export class LatentDiffusion {
   // about: {config, defaults, switches, vocabulary}, which are in Python `model.config.to_dict()`,
   // `model.defaults.to_dict()`, `model.switches` and `model.vocabulary.to_dict()`.
   // network: what runs the networks (see networks.js), by
-  //     async context(rows, amounts) -> what `predict` needs to know of N prompts; rows Int32Array,
-  //         amounts Float32Array (N, n_places)
+  //     async context(rows, amounts, is_student) -> what `predict` needs to know of N prompts; rows
+  //         Int32Array, amounts Float32Array (N, n_places); is_student: of the distilled network
   //     between(context, mix) -> the same for prompts between those, [{before, after, share}]
-  //     async predict(x_t, t, context, on) -> v, Float32Array (N, 4, 8, 8), for x_t (B, 4, 8, 8) and
-  //         t (B,); N is a multiple of B: the whole batch for one condition, then for the next; on:
-  //         null, or 0 for each switch that is off, else 1
+  //     async predict(x_t, t, context, on, is_student) -> v, Float32Array (N, 4, 8, 8), for x_t
+  //         (B, 4, 8, 8) and t (B,); N is a multiple of B: the whole batch for one condition, then for
+  //         the next; on: null, or 0 for each switch that is off, else 1
   //     async read(x_t, t, context, on, names) -> {name: {data, dims}}, dims [N, ...], for what the
   //         tab Inside shows (see inside.js)
   //     async decode(z) -> images, Float32Array (B, 1, 32, 32), and `encode`, the way back
@@ -53,7 +54,22 @@ export class LatentDiffusion {
       throw new InputError(
         `eta works with the sampler ${WITH_ETA.join(" or ")} only, not with ${settings.sampler}.`,
       );
+    if (settings.sampler === STUDENT) this.#check_student(settings);
     return settings;
+  }
+
+  #check_student({ steps, guidance_scale, guidance_interval, spacing, guidance_rescale, off }) {
+    const [low, high] = STUDENT_SCALES, learned = this.defaults.guidance_interval;
+    const fits = steps <= STUDENT_STEPS && low <= guidance_scale && guidance_scale <= high;
+    if (!fits || spacing !== "time" || guidance_rescale || off.length)
+      throw new InputError(
+        `The sampler ${STUDENT} makes 1 to ${STUDENT_STEPS} steps with a guidance scale from ` +
+          `${low} to ${high}, and has no other spacing, no rescale and nothing to switch off.`,
+      );
+    if (guidance_interval.some((end, i) => end !== learned[i]))
+      throw new InputError(
+        `The student has learned the guidance_interval ${learned[0]} to ${learned[1]}, and no other.`,
+      );
   }
 
   // Generate step by step: an async generator of {index, steps, t, x_t, x_0}, the start first; as in
@@ -68,6 +84,11 @@ export class LatentDiffusion {
   ) {
     const settings = this.settings(options);
     const context = this.#read(asked, negative, style, settings);
+    if (settings.sampler === STUDENT && (start || keep))
+      throw new InputError(
+        "The student draws from noise alone, and nothing is read in it: take another sampler with a " +
+          "start, with keep and with read.",
+      );
     start ??= noise_start(seeds, this.schedule.times(settings.steps, settings.spacing));
     const noise = (i) => gaussian_noise(seeds, i, LATENT_SHAPE);
     return this.#denoise({ context, noise, start, settings, keep, signal });
@@ -76,7 +97,10 @@ export class LatentDiffusion {
   // negative: one for all images, or a list.
   #read(asked, negative, style, settings) {
     const away = Array.isArray(negative) ? negative : asked.map(() => negative);
-    if (settings.guidance_scale === 1 && this.conditioning.context(away).is_guided.some(Boolean))
+    const says = () => this.conditioning.context(away).is_guided.some(Boolean);
+    if (settings.sampler === STUDENT && says())
+      throw new InputError("The student knows no negative prompt: take another sampler.");
+    if (settings.guidance_scale === 1 && says())
       throw new InputError("A negative prompt needs guidance: a guidance_scale above 1.");
     return this.conditioning.context(asked, away, style);
   }
@@ -88,8 +112,11 @@ export class LatentDiffusion {
     const pieces = passes(start.times, keep ? keep.resample ?? RESAMPLE : 1);
     const times = times_reached(pieces), steps = times.length - 1;
     yield { index: 0, steps, t: times[0], x_t: start.x, x_0: null };
-    const predictor = (conditions) => this.#predictor(conditions, mix, signal, on);
-    let denoise = guided_denoiser(predictor, context, schedule, settings);
+    const images = start.x.length / LATENT_SIZE, w = settings.guidance_scale;
+    let denoise =
+      settings.sampler === STUDENT
+        ? student_denoiser((c) => this.#student(c, mix, signal, images, w), context, schedule)
+        : guided_denoiser((c) => this.#predictor(c, mix, signal, on), context, schedule, settings);
     if (keep) denoise = keeping(denoise, this.#known(keep));
     const sampler = SAMPLERS[settings.sampler], { eta } = settings;
     let index = 0;
@@ -118,11 +145,20 @@ export class LatentDiffusion {
     };
   }
 
+  // The same for the distilled network and the guidance scale w: one prediction.
+  async #student(conditions, mix, signal, images, w) {
+    const both = await this.context(conditions, mix, signal, true);
+    const context = this.network.between(both, scaled_tokens(images, w));
+    return async (x_t, t) => [
+      await until(signal, () => this.network.predict(x_t, t, context, null, true)),
+    ];
+  }
+
   // What `predict` needs to know of conditions, each the places of all images. mix: see `#predictor`.
-  async context(conditions, mix, signal = null) {
+  async context(conditions, mix, signal = null, is_student = false) {
     const rows = joined(conditions.map(({ rows }) => rows));
     const amounts = joined(conditions.map(({ amounts }) => amounts));
-    const context = await until(signal, () => this.network.context(rows, amounts));
+    const context = await until(signal, () => this.network.context(rows, amounts, is_student));
     return mix ? this.network.between(context, mix(conditions.length)) : context;
   }
 

@@ -15,7 +15,7 @@ export class Networks {
     this.#ort = ort;
   }
 
-  // graphs: some of {prompt, unet, decoder, encoder, inside}, Uint8Arrays; what they are not there for
+  // graphs: some of {prompt, unet, decoder, encoder, inside, student, student_prompt}, Uint8Arrays; what they are not there for
   // cannot be asked. `inside` comes with `unet`, in whose file its weights are. Each keeps its memory
   // until the worker ends.
   async add({ inside, ...graphs }) {
@@ -28,9 +28,9 @@ export class Networks {
       this.#sessions[name] ??= await create(unpacked(graph), OPTIONS);
   }
 
-  // rows, amounts: of N prompts.
-  context(rows, amounts) {
-    const { prompt } = this.#sessions;
+  // rows, amounts: of N prompts. is_student: for the student.
+  context(rows, amounts, is_student = false) {
+    const prompt = this.#sessions[is_student ? "student_prompt" : "prompt"];
     const places = prompt.inputMetadata.find(({ name }) => name === "rows").shape[1];
     const shape = [rows.length / places, places];
     return prompt.run({
@@ -52,10 +52,10 @@ export class Networks {
     return Object.fromEntries(mixed);
   }
 
-  async predict(x_t, t, context, on = null) {
+  async predict(x_t, t, context, on = null, is_student = false) {
     if (on) return (await this.read(x_t, t, context, on, ["prediction"])).prediction.data;
-    const given = this.#noisy(x_t, t);
-    return (await this.#sessions.unet.run({ ...given, ...context })).prediction.data;
+    const given = this.#noisy(x_t, t), network = is_student ? "student" : "unet";
+    return (await this.#sessions[network].run({ ...given, ...context })).prediction.data;
   }
 
   // The names of what `read` gives, but for "prediction".

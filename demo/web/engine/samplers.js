@@ -132,6 +132,11 @@ async function* unipc(denoise, x, times, { schedule }) {
   }
 }
 
+// `ddim` with another network, the distilled one.
+function student(denoise, x, times, { schedule, noise }) {
+  return ddim(denoise, x, times, { schedule, noise });
+}
+
 // [rho_1, rho_s] of UniC-2: the solution of rho_1 + rho_s = b_1 and r rho_1 + rho_s = b_2.
 function unic_weights(h, r) {
   const b_1 = -1 / Math.expm1(-h) - 1 / h;
@@ -145,7 +150,8 @@ function fresh_noise(eta, signal_t, sigma_t, signal_s, sigma_s) {
   return ((eta * sigma_s) / sigma_t) * Math.sqrt(1 - (signal_t / signal_s) ** 2);
 }
 
-export const SAMPLERS = { ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc };
+export const SAMPLERS = { ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc, student };
+export const STUDENT = "student", STUDENT_STEPS = 4; // its name, and the most steps it has learned
 export const WITH_ETA = ["ddim", "dpmpp_2m"];
 
 // Yield [i, [t, signal_t, sigma_t], [s, signal_s, sigma_s]] for the steps i = 1, 2, ...

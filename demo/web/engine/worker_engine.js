@@ -12,6 +12,7 @@ import { digit_in, to_grey } from "./drawings.js";
 import { Grid } from "./grid.js";
 import { check_browser, explained, fetch_files, fetch_json } from "./loading.js";
 import { Requests, greys_in } from "./requests.js";
+import { STUDENT } from "./samplers.js";
 import { joined, latent_greys, lay_out, scale_to_fit, split, views } from "./views.js";
 
 const WORKER = new URL("./worker.js", import.meta.url);
@@ -54,7 +55,7 @@ export class WorkerEngine {
   async #start(on_progress) {
     check_browser();
     const { files, ...about } = await fetch_json("model.json", this.#base);
-    const { runtime, encoder, inside, ...first } = (this.#files = files);
+    const { runtime, encoder, inside, student, student_prompt, ...first } = (this.#files = files);
     const { wasm, decoder, ...graphs } = await fetch_files(first, this.#base, on_progress);
     const shared = { runtime: new URL(runtime.path, this.#base).href, wasm, about };
     const start = async (worker, graphs) => {
@@ -105,12 +106,14 @@ export class WorkerEngine {
   async *grid(given, signal = null) {
     const grid = this.#checked(given), made = grid.cells.map(() => []);
     yield grid.header();
-    for (const { cells, ...batch } of grid.batches())
+    for (const { cells, ...batch } of grid.batches()) {
+      await this.#add_student(batch.options);
       for await (const { index, x_t } of this.#stream("denoise", batch, signal)) {
         const pictures = split(await this.#ask(this.#decoder, "decode", x_t, signal));
         cells.forEach((cell, i) => made[cell].push(pictures[i]));
         yield { cells, index, pictures };
       }
+    }
     this.#keep("grid", grid, made);
   }
 
@@ -120,6 +123,7 @@ export class WorkerEngine {
     const request = this.#checked(given), images = [], noises = [];
     const parts = Math.ceil(request.count / TOGETHER);
     yield request.header();
+    await this.#add_student(request.values);
     for (let part = 0; part < parts; part++) {
       const asks = { ...request.asks(), part: [part * TOGETHER, (part + 1) * TOGETHER] };
       for await (const { index, steps, x_t } of this.#stream("morph", asks, signal)) {
@@ -223,6 +227,7 @@ export class WorkerEngine {
     if (start) await this.#add("encoder");
     if (start?.mask || start?.invert !== undefined) await this.#add("decoder"); // for its own use
     if (options.off?.length) await this.#add("inside");
+    await this.#add_student(options);
     yield* this.#stream("denoise", { asked: [asked], seeds: [seed], start, options }, signal);
   }
 
@@ -231,12 +236,23 @@ export class WorkerEngine {
     return { ...step, x_t: await picture(x_t), x_0: await picture(x_0), latent: latent_greys(x_t) };
   }
 
+  // Whether the student can draw at once; if not, it will next time.
+  get student_is_here() {
+    this.#add(STUDENT).then(() => (this.#files.student.is_here = true), () => {});
+    return Boolean(this.#files?.student.is_here);
+  }
+
+  async #add_student({ sampler }) {
+    if (sampler === STUDENT) await this.#add(STUDENT);
+  }
+
   // Have the painter run another network, which is fetched now unless it was before.
   async #add(name) {
     await this.load();
-    const { [name]: file, unet } = this.#files;
+    const { [name]: file, unet, student_prompt } = this.#files;
+    const others = { inside: { unet }, student: { student_prompt } }; // `unet` has the weights
     const add = async () => {
-      const files = { [name]: file, ...(name === "inside" && { unet }) }; // it has the weights
+      const files = { [name]: file, ...others[name] };
       const graphs = await fetch_files(files, this.#base, () => {});
       await this.#ask(this.#painter, "add", graphs);
     };

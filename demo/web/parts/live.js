@@ -1,11 +1,14 @@
 // Live: the picture follows the controls. When a picture is there, the next is asked for, of the
 // newest values; what came between is dropped. Two may be under way, where the engine draws two at
-// once. When the controls rest, the whole run is drawn.
+// once. When the controls rest, the whole run is drawn. Where there is a student, it draws meanwhile what
+// it can, in two steps.
+
+import { STUDENT } from "../engine/samplers.js";
 
 const REST_MS = 250; // the controls are at rest when nothing has changed for so long
 
 // element: holds the switch.
-export function mount(element, { store, tab, engine }) {
+export function mount(element, { store, tab, engine, about }) {
   const input = element.querySelector("input");
   let newest = null; // the request that has not been asked for
   let last = null; // the request that was asked for last
@@ -20,6 +23,16 @@ export function mount(element, { store, tab, engine }) {
     ask();
   }
 
+  // The picture of the last step alone is the student's, too.
+  const { choices } = about.values.find(({ name }) => name === "sampler");
+  const has_student = choices.some(([name]) => name === STUDENT);
+  function quick(request) {
+    const { steps, guidance_scale: w, negative_prompt: away, off = [] } = request;
+    const can = steps > 2 && w >= 1 && w <= 7 && !away && !off.length && store.at === null;
+    if (!has_student || !can || !engine.student_is_here) return request;
+    return { ...request, sampler: STUDENT, steps: 2 };
+  }
+
   function forget() {
     newest = null;
     clearTimeout(rest);
@@ -32,7 +45,7 @@ export function mount(element, { store, tab, engine }) {
   async function draw(request) {
     [last, newest] = [request, null];
     asking++;
-    const is_drawn = await tab.runs.glance(request);
+    const is_drawn = await tab.runs.glance(quick(request));
     asking--;
     ask();
     if (!is_drawn || request !== last || tab.runs.is_busy || !input.checked) return;

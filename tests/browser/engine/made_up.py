@@ -15,7 +15,7 @@ def made_up(conditioning: ConditioningConfig = SMALL.conditioning) -> LatentDiff
     model = LatentDiffusion(dataclasses.replace(SMALL, conditioning=conditioning))
     model.conditioning.forward = context
     model.vae.encode = encode
-    model.backend = MadeUp()
+    model.backend, model.student = MadeUp(), model.unet
     return model
 
 
@@ -41,9 +41,10 @@ class MadeUp:
     def __init__(self):
         self.asked = []
 
-    def predictor(self, context, on=None):
+    def predictor(self, context, on=None, student=False):
         size = context.shape[0] * context.shape[1]
-        self.asked.append(["context", size])
+        # JavaScript asks for both prompts of the student, and scales what comes of them.
+        self.asked.append(["context", size * 2 if student else size])
 
         def predict(x_t, t):
             self.asked.append(["predict", size])

@@ -8,6 +8,7 @@ import pytest
 
 from ldm_core import SAMPLERS
 from ldm_core.diffusion.noise_schedule import SPACINGS
+from ldm_core.diffusion.samplers import STUDENT
 
 from .conftest import MADE_UP
 from .made_up import about, made_up
@@ -16,10 +17,14 @@ WORDS = ["a bold seven leaning left", None, 3]
 SAMPLING = [
     {"sampler": sampler, "spacing": spacing, "steps": steps}
     for sampler, spacing, steps in itertools.product(SAMPLERS, SPACINGS, (1, 2, 6))
+    if sampler != STUDENT
 ] + [
     {"sampler": sampler, "eta": eta, "steps": 5}
     for sampler in ("ddim", "dpmpp_2m")
     for eta in (0.3, 1)
+]
+SAMPLING += [
+    {"sampler": STUDENT, "guidance_scale": w, "steps": n} for n, w in ((1, 3.3), (2, 7), (4, 1))
 ]
 ALWAYS = {"guidance_interval": [0, 1]}
 GUIDANCE = [

@@ -21,7 +21,8 @@ export const about = {
 };
 
 export function mount(body, { store, answers, about, facts, say }) {
-  const { choices } = about.values.find(({ name }) => name === "sampler");
+  const all = about.values.find(({ name }) => name === "sampler").choices;
+  const choices = all.filter(([name]) => name !== "student"); // it has another network
   const names = choices.map(([name]) => name),
     titles = choices.map(([, title]) => title);
   body.innerHTML = `<div class="plots"><div class="ways"></div><div class="errors"></div></div>
@@ -36,10 +37,8 @@ export function mount(body, { store, answers, about, facts, say }) {
       shown = Math.min(store.shown ?? steps, steps);
     // One after another, so that the first is there soon.
     const found = [];
-    for (const sampler of [
-      settings.sampler,
-      ...names.filter((name) => name !== settings.sampler),
-    ]) {
+    const is_own = (name) => name === settings.sampler;
+    for (const sampler of [...names.filter(is_own), ...names.filter((name) => !is_own(name))]) {
       const answer = answers.get("path", { request: { ...settings, sampler } });
       if (!answer) break;
       found.push([names.indexOf(sampler), answer]);

@@ -1,0 +1,52 @@
+"""The student on the static page."""
+
+import pytest
+
+from .actions import generate, open_fold, set_number, wait_for_line, wait_until_ready
+from .conftest import pages
+from .hosting import hosting
+
+
+@pytest.fixture
+def page(browser, taught_site):
+    with hosting(taught_site) as url, pages(browser, url) as open_page:
+        page = open_page()
+        wait_until_ready(page)
+        yield page
+
+
+def steps(page):
+    return page.input_value("#steps [type=number]")
+
+
+def test_the_menu_takes_the_steps_along_and_the_student_draws(page):
+    open_fold(page)
+    many = steps(page)
+    page.select_option("#sampler select", "student")
+    assert steps(page) == "2"
+    generate(page)
+    assert "2 steps · student" in page.text_content(".settings")
+    page.wait_for_url("**sampler=student**")
+    set_number(page, "steps", 5)
+    page.click("#generate")
+    page.wait_for_selector(".player[data-state=failed]")
+    assert "makes 1 to 4 steps" in page.text_content(".player")
+    page.select_option("#sampler select", "ddim")
+    assert steps(page) == many
+
+
+def test_live_shows_the_student_while_a_control_moves_and_the_whole_run_at_rest(page):
+    page.evaluate("""() => {
+      window.lines = [];
+      const line = document.querySelector(".settings");
+      new MutationObserver(() => lines.push(line.textContent)).observe(line, {childList: true});
+    }""")
+    set_number(page, "width", 0.3)  # the student is fetched meanwhile
+    wait_for_line(page, "width 0.3 ")
+    for i in range(1, 40):
+        set_number(page, "width", round(-1 + i / 20, 2))
+        if page.evaluate("lines.some((line) => line.includes('student'))"):
+            break
+        page.wait_for_timeout(200)
+    assert page.evaluate("lines.some((line) => line.includes('2 steps · student'))")
+    page.wait_for_selector(".settings:not(:has-text('student'))")
