@@ -10,8 +10,8 @@ NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
 demo: $(VENV)/.demo
 	$(BIN)/python -m demo
 
-# Much of the time a test waits, for a browser or a program that starts. So there is a process for each
-# core, and four are enough.
+# A process keeps a core busy, with the browser and the servers that it starts. Each starts its own, so
+# four are enough.
 test: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -1,13 +1,13 @@
 """A real Chromium on the real pages: Gradio's, served as a Space serves it, and the static one."""
 
+import fcntl
+import json
 import os
-import socket
+import shutil
 import subprocess
 import sys
-import time
-import urllib.request
+from collections import defaultdict
 from contextlib import contextmanager
-from functools import cache
 
 import pytest
 from playwright.sync_api import Error as BrowserError
@@ -15,13 +15,13 @@ from playwright.sync_api import sync_playwright
 
 from demo.static_page import node_modules
 from hosting.browser import launch
-from ldm_core import LatentDiffusion, UserError
+from hosting.trial import free_port, wait_for
+from ldm_core import UserError
 from ldm_core.export.__main__ import main
 
-from ..conftest import ROOT, save, small_parts
+from ..conftest import ROOT
 from .hosting import hosting
 
-START_S = 120
 PAGES = ["gradio", "static"]
 
 
@@ -44,34 +44,38 @@ def browser(playwright):
 
 
 @pytest.fixture(scope="session")
-def packages():
-    """A node_modules folder with the npm packages of the page and of its tests."""
-    try:
-        with node_modules() as folder:
-            yield folder
-    except UserError as error:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+def made_once(tmp_path_factory):
+    """made_once(name, make): the folder that make(folder) has made, in any of the processes that
+    run these tests; it must stay as it is."""
+    is_one_of_several = "PYTEST_XDIST_WORKER" in os.environ
+    above = tmp_path_factory.getbasetemp()
+    above = above.parent if is_one_of_several else above
 
+    def made_once(name, make):
+        with (above / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (above / name).exists():
+                make(above / name)
+        return above / name
 
-# Weights
+    return made_once
 
 
 @pytest.fixture(scope="session")
-def other_weights(tmp_path_factory):
-    """Weights of another small model."""
-    folder = tmp_path_factory.mktemp("other")
-    save(folder, LatentDiffusion(small_parts(("circle", "star"))))
-    return folder
+def packages(made_once):
+    """A node_modules folder with the npm packages of the page and of its tests."""
+
+    def install(folder):
+        with node_modules() as made:
+            shutil.move(made, folder)
+
+    try:
+        return made_once("node_modules", install)
+    except UserError as error:
+        return (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
 
 
 # Both pages
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory):
-    """The address of Gradio's page, run with the weights of this repository."""
-    with serving(tmp_path_factory.mktemp("server")) as url:
-        yield url
 
 
 @pytest.fixture(scope="session")
@@ -82,15 +86,15 @@ def word_server(weights, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def export(packages, tmp_path_factory):
-    """export(weights): the folder of a static page with them, which must stay as it is."""
+def export(packages, made_once):
+    """export(weights, name): the folder of a static page with them."""
 
-    @cache
-    def export(weights):
-        folder = tmp_path_factory.mktemp("site")
-        line = ["--format", "web", "--weights", weights, "--out", folder, "--runtime", packages]
-        assert main(map(str, line)) == 0
-        return folder
+    def export(weights, name):
+        def write(folder):
+            line = ["--format", "web", "--weights", weights, "--runtime", packages, "--out", folder]
+            assert main(map(str, line)) == 0
+
+        return made_once(name, write)
 
     return export
 
@@ -98,13 +102,13 @@ def export(packages, tmp_path_factory):
 @pytest.fixture(scope="session")
 def site(export):
     """The folder of a static page with the weights of this repository."""
-    return export(ROOT / "weights")
+    return export(ROOT / "weights", "site")
 
 
 @pytest.fixture(scope="session")
 def small_site(export, weights):
     """The same with small networks and random weights."""
-    return export(weights)
+    return export(weights, "small_site")
 
 
 @pytest.fixture(scope="session")
@@ -129,34 +133,56 @@ def address(request):
     return request.getfixturevalue({"gradio": "word_server", "static": "word_site"}[request.param])
 
 
+@pytest.fixture(scope="session")
+def left_pages():
+    """Pages that tests have left, by their address and options: another test goes on with them, as
+    to make a page takes Chromium as long as to load ours. What ours remember is forgotten."""
+    return defaultdict(list)
+
+
 @pytest.fixture
-def open_page(browser, address):
+def open_page(browser, address, left_pages):
     """open_page(query="", **context) opens either page. At the end, no page may have an error."""
-    with pages(browser, address) as open_page:
+    with pages(browser, address, left_pages) as open_page:
         yield open_page
 
 
 @contextmanager
-def pages(browser, address):
-    contexts, reported = [], []
+def pages(browser, address, left=None):
+    """left: see `left_pages`; without it, each page is a first visit."""
+    opened = []
 
     def open_page(query="", width=1280, height=800, **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        # Of the context: a page hears nothing of its service worker.
-        context.on("request", lambda r: _is_outside(r.url, address) and reported.append(r.url))
-        page = context.new_page()
-        page.set_default_timeout(60_000)  # a slow machine is no failure
-        page.on("console", lambda m: _is_fault(m) and reported.append(m.text))
-        page.on("pageerror", lambda error: reported.append(str(error)))
+        size = {"width": width, "height": height}
+        idle = [] if left is None else left[json.dumps([address, size, options])]
+        page = idle.pop() if idle else new_page(viewport=size, **options)
+        opened.append((page, size, idle))
+        page.faults.clear()
         page.goto(address + query)
         page.wait_for_selector("body[data-ready] .player[data-state] .x_t[src]", state="attached")
         return page
 
+    def new_page(**options):
+        page = browser.new_context(**options).new_page()
+        page.faults = []
+        page.set_default_timeout(60_000)  # a slow machine is no failure
+        page.on("console", lambda m: _is_fault(m) and page.faults.append(m.text))
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        # Of the context: a page hears nothing of its service worker.
+        is_outside = lambda url: not url.startswith((address, "data:", "blob:"))
+        page.context.on("request", lambda r: is_outside(r.url) and page.faults.append(r.url))
+        return page
+
     yield open_page
-    for context in contexts:
-        context.close()
-    assert not reported
+    assert not [fault for page, *_ in opened for fault in page.faults]
+    for page, size, idle in opened:
+        if left is None:
+            page.context.close()
+        else:
+            page.evaluate("sessionStorage.clear()")
+            page.set_viewport_size(size)
+            page.mouse.move(0, 0)
+            idle.append(page)
 
 
 def _is_fault(message) -> bool:
@@ -164,18 +190,12 @@ def _is_fault(message) -> bool:
     return message.type in ("error", "warning") and not is_refusal
 
 
-def _is_outside(url: str, address: str) -> bool:
-    return not url.startswith((address, "data:", "blob:"))
-
-
 class Server:
     """Gradio's page in a process of its own, which can be killed and started again. It starts as on
     a Space: from another folder, with the address in the environment."""
 
     def __init__(self, folder, *line):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.folder, self.line, self.url = folder, line, f"http://127.0.0.1:{port}/"
         own = {"GRADIO_SERVER_NAME": "127.0.0.1", "GRADIO_SERVER_PORT": str(port)}
         self.environment = os.environ | own | {"GRADIO_TEMP_DIR": str(folder)}
@@ -190,14 +210,11 @@ class Server:
             stdout=log.open("w"),
             stderr=subprocess.STDOUT,
         )
-        ends_at = time.monotonic() + START_S
-        while time.monotonic() < ends_at and self.process.poll() is None:
-            try:
-                return urllib.request.urlopen(self.url, timeout=5).close()
-            except OSError:
-                time.sleep(0.2)
-        self.stop()
-        return pytest.fail(f"the page did not come up:\n{log.read_text()}")
+        try:
+            wait_for(self.url, self.process)
+        except UserError as error:
+            self.stop()
+            pytest.fail(f"{error}\n{log.read_text()}")
 
     def stop(self):
         self.process.kill()

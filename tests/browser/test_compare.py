@@ -33,12 +33,16 @@ def set_axes(page, across, down):
     page.fill("#compare-down_values :is(input, textarea)", down)
 
 
-def test_it_opens_with_an_example_of_what_its_controls_say(open_compare):
+def test_it_opens_with_an_example_and_says_what_its_controls_ask_for(open_compare):
     page = open_compare()
     assert page.locator(".grid canvas").count() == 28
     page.wait_for_function(f"({PICTURE})(27) !== {EMPTY}")
     assert page.inner_text(".lesson").startswith("What guidance does")
     page.wait_for_selector(".cost:has-text('28 cells × ')")
+    set_axes(page, "0, 11", "1")
+    page.wait_for_selector(".cost[data-wrong]:has-text('Guidance scale must be')")
+    set_axes(page, "0, 1", "1")
+    page.wait_for_selector(".cost:not([data-wrong]):has-text('2 cells × 12 steps')")
 
 
 def test_a_question_fills_a_grid_that_is_scrubbed_as_one(open_compare):
@@ -71,17 +75,10 @@ def test_a_question_fills_a_grid_that_is_scrubbed_as_one(open_compare):
         assert download.value.suggested_filename.endswith(".mp4")
 
 
-def test_a_word_of_style_is_a_column_and_its_absence_has_a_title(open_compare):
-    page = open_compare()
-    page.click("text=What each word does")
-    wait_for_state(page, "done")
-    first, second, *_ = page.locator(".grid th[scope=col]").all_inner_texts()
-    assert (first, second) == ("no word", "thin")
-
-
 def test_a_link_draws_its_grid_and_a_cell_leads_to_its_settings(open_page):
-    query = {"across": "seed", "across_values": "3, 4", "down": "label", "down_values": "1, 2"}
-    page = open_page(f"?{urlencode(query | {'fixed_steps': 2, 'fixed_stroke': 0.5})}")
+    query = {"across": "seed", "across_values": "3, 4", "down": "prompt"}
+    query |= {"down_values": '"a bold seven, leaning left", "a two, ""thin"""'}
+    page = open_page(f"?{urlencode(query | {'fixed_steps': 2, 'fixed_width': 0.5})}")
     wait_for_state(page, "done")
     assert page.locator(".grid canvas").count() == 4
     assert asked_by(page).items() >= query.items()
@@ -92,22 +89,6 @@ def test_a_link_draws_its_grid_and_a_cell_leads_to_its_settings(open_page):
         page.keyboard.press("Enter")
     opened.value.wait_for_selector("body[data-ready]")
     asked = asked_by(opened.value)
-    expected = {"label": "2", "seed": "4", "steps": "2", "stroke": "0.5"}
+    expected = {"prompt": 'a two, "thin"', "seed": "4", "steps": "2", "width": "0.5"}
+    opened.value.close()
     assert asked.items() >= expected.items() and "across" not in asked
-
-
-def test_a_link_holds_prompts_with_commas_and_one_that_says_nothing(open_page):
-    values = '"a bold seven, leaning left", "", thin'
-    query = {"across": "negative_prompt", "across_values": values, "fixed_steps": 1}
-    page = open_page(f"?{urlencode(query)}")
-    wait_for_state(page, "done")
-    assert page.locator(".grid canvas").count() == 3
-    assert asked_by(page)["across_values"] == values
-
-
-def test_what_is_wrong_is_said_beside_the_controls(open_compare):
-    page = open_compare()
-    set_axes(page, "0, 11", "1")
-    page.wait_for_selector(".cost[data-wrong]:has-text('Guidance scale must be')")
-    set_axes(page, "0, 1", "1")
-    page.wait_for_selector(".cost:not([data-wrong]):has-text('2 cells × 12 steps')")

@@ -82,26 +82,26 @@ def test_a_drawing_is_seen_re_imagined_completed_and_edited(page):
     assert settings(page).startswith("a digit edited")
     assert "grey levels on average" in status(page)
 
-
-def test_a_drawing_stays_while_another_tab_is_open(page):
-    digit = digit_after(page, lambda: stroke(page, SEVEN))
-    open_tab(page, "Watch")
+    open_tab(page, "Watch")  # and the drawing stays meanwhile
     open_tab(page, "Draw")
     page.wait_for_selector(".seen .digit[src]")
     assert (pixels(page.get_attribute(".seen .digit", "src")) == digit).all()
-    generate(page, "draw-")
 
 
-def test_nothing_drawn_nothing_rubbed_out_and_no_picture(page, tmp_path):
+def test_nothing_rubbed_out_a_half_by_keyboard_nothing_drawn_and_no_picture(page, tmp_path):
     digit_after(page, lambda: stroke(page, SEVEN))
     choose(page, "Complete")
     page.click("#draw-generate")
     assert page.inner_text(".easel .wrong").startswith("Nothing is rubbed out yet")
+    assert visible(page, ".player").get_attribute("data-state") == "example"
+    page.focus(".halves [data-half=top]")
+    page.keyboard.press("Enter")
+    generate(page, "draw-")
+    assert settings(page).startswith("a digit completed")
     choose(page, "Re-imagine")
     page.click(".easel .clear")
     page.click("#draw-generate")
     assert page.inner_text(".easel .wrong").startswith("Nothing is drawn yet")
-    assert visible(page, ".player").get_attribute("data-state") == "example"
 
     (tmp_path / "notes.png").write_text("no picture")
     page.set_input_files(".easel input[type=file]", tmp_path / "notes.png")
@@ -126,15 +126,3 @@ def test_a_photograph_becomes_a_digit_and_what_was_left_out_is_said(page, tmp_pa
     assert note.inner_text() == "Left out: what lies at the border and 1 small mark."
     page.click(".easel .clear")
     note.wait_for(state="detached")
-
-
-def test_halves_are_enough_without_a_mouse(page):
-    digit_after(page, lambda: stroke(page, SEVEN))
-    choose(page, "Complete")
-    page.focus(".halves [data-half=top]")
-    page.keyboard.press("Enter")
-    generate(page, "draw-")
-    assert settings(page).startswith("a digit completed")
-    page.click(".easel .clear")  # keeps all
-    page.click("#draw-generate")
-    assert page.inner_text(".easel .wrong").startswith("Nothing is rubbed out yet")

@@ -1,32 +1,23 @@
 """The tab Morph: its main path, its stop, a bad point."""
 
-import pytest
 from PIL import Image
 
 from .actions import generate, open_tab, set_number, step, visible, write
-
-
-@pytest.fixture
-def morph_page(open_page):
-    # It does not play by itself where people want to see less motion.
-    page = open_page(reduced_motion="reduce")
-    open_tab(page, "Morph")
-    visible(page, ".player[data-state=example] .x_t[src]").wait_for()
-    return page
 
 
 def noise(page):
     return visible(page, ".noise").inner_text()
 
 
-def test_it_opens_with_an_example_of_what_its_controls_say(morph_page):
-    assert step(morph_page) == "Picture 23 of 23"
-    assert noise(morph_page) == "8:2 → 3:1, 92%"
-    assert visible(morph_page, ".tiles img[src]").is_visible()
+def test_it_opens_with_an_example_and_three_points_make_a_loop(open_page):
+    # It does not play by itself where people want to see less motion.
+    page = open_page(reduced_motion="reduce")
+    open_tab(page, "Morph")
+    visible(page, ".player[data-state=example] .x_t[src]").wait_for()
+    assert step(page) == "Picture 23 of 23"
+    assert noise(page) == "8:2 → 3:1, 92%"
+    assert visible(page, ".tiles img[src]").is_visible()
 
-
-def test_three_points_make_a_loop(morph_page):
-    page = morph_page
     set_number(page, "morph-frames", 4)
     set_number(page, "morph-steps", 2)
     write(page, "a bold zero", "morph-what_3")

@@ -4,6 +4,9 @@ import shutil
 
 import pytest
 
+from ldm_core import LatentDiffusion
+
+from ..conftest import save, small_parts
 from .actions import generate
 from .hosting import Handler, hosting
 
@@ -54,14 +57,23 @@ def test_a_host_that_redirects_the_page_serves_it_again_and_again(context, small
     assert all(url.startswith((address, "data:", "blob:")) for url in asked)
 
 
-def test_a_new_version_is_taken_when_the_old_one_is_closed(context, site, small_site, tmp_path):
+@pytest.fixture
+def other_site(export, tmp_path):
+    """A static page of another small model."""
+    save(tmp_path, LatentDiffusion(small_parts(("circle", "star"))))
+    return export(tmp_path, "other_site")
+
+
+def test_a_new_version_is_taken_when_the_old_one_is_closed(
+    context, other_site, small_site, tmp_path
+):
     folder = shutil.copytree(small_site, tmp_path / "sites" / "mine")  # some path on a host
     with hosting(tmp_path / "sites") as host:
         address = f"{host}mine/"
         first = visit(context, address)
         old = first.evaluate(WEIGHTS)
         shutil.rmtree(folder)
-        shutil.copytree(site, folder)
+        shutil.copytree(other_site, folder)
         first.evaluate(UPDATE)
         again = visit(context, address)
         assert again.evaluate(WEIGHTS) == old  # as long as a page of the old one is open

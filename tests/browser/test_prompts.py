@@ -1,15 +1,12 @@
 """The prompt on the pages: in step with keys and sliders, and its mistakes."""
 
-import pytest
-
 from .actions import (
     be_still,
     choose_label,
-    generate,
     open_fold,
     set_steps,
     slide,
-    visible,
+    wait_for_state,
     wait_until_ready,
     write,
 )
@@ -64,7 +61,7 @@ def test_the_prompt_moves_keys_and_sliders_and_a_key_its_class(open_page):
     assert not asked
 
 
-def test_what_is_being_typed_is_left_alone(open_page):
+def test_mistakes_are_named_word_by_word_move_nothing_and_are_mended_by_a_press(open_page):
     page = open_page()
     be_still(page)
     write(page, "")
@@ -76,16 +73,15 @@ def test_what_is_being_typed_is_left_alone(open_page):
     page.keyboard.press("Tab")
     assert notes(page) == ["“leanin” is not known. Nearest:\nleaning"]
 
-
-def test_mistakes_are_named_word_by_word_and_mended_by_a_press(open_page):
-    page = open_page()
-    be_still(page)
-    field = page.locator("#prompt input")
+    write(page, "seven")
+    field, before = page.locator("#prompt input"), page.locator("#label").bounding_box()["y"]
     write(page, "a bol sevn leaning left ")
     assert [note.split("\n") for note in notes(page)] == [
         ["“bol” is not known. Nearest:", "bold"],
         ["“sevn” is not known. Nearest:", "seven"],
     ]
+    assert page.is_hidden(".examples")
+    assert page.locator("#label").bounding_box()["y"] == before
     assert field.get_attribute("aria-invalid") == "true"
     assert page.get_attribute(f"#{field.get_attribute('aria-describedby')}", "aria-live")
     page.click("[aria-label='Write bold instead of bol']")
@@ -96,31 +92,28 @@ def test_mistakes_are_named_word_by_word_and_mended_by_a_press(open_page):
     assert notes(page)[0].startswith("A prompt names one class at most, not seven and eight.")
 
 
-@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
-@pytest.mark.parametrize("by", ["press", "Enter"])
-def test_a_prompt_with_a_mistake_starts_no_run(open_page, field, by):
+def test_a_prompt_with_a_mistake_starts_no_run(open_page):
     page = open_page()
     be_still(page)
-    open_fold(page)
-    write(page, "bol", field)  # while it is written, it may still become "bold"
-    if field == "negative_prompt" and by == "press":
-        page.click(".fold")
-    if by == "press":
-        page.click("#generate")
-    else:
-        page.keyboard.press("Enter")
-    page.wait_for_selector(f"text=Nothing was drawn: the {field.replace('_', ' ')} has a mistake.")
-    assert len(notes(page, field.replace("_", "-"))) == 1
-    assert page.evaluate("document.activeElement.closest('.block').id") == field
-    assert visible(page, ".player").get_attribute("data-state") == "example"
-    page.keyboard.type("d")
     set_steps(page, 2)
-    generate(page)
-
-
-def test_a_mistake_or_two_move_nothing(open_page):
-    page = open_page()
-    before = page.locator("#label").bounding_box()["y"]
-    write(page, "bol sevn ")
-    assert len(notes(page)) == 2 and page.is_hidden(".examples")
-    assert page.locator("#label").bounding_box()["y"] == before
+    open_fold(page)
+    for field, by in (
+        *(("prompt", "press"), ("prompt", "Enter")),
+        *(("negative_prompt", "Enter"), ("negative_prompt", "press in a fold")),
+    ):
+        write(page, "bol", field)  # while it is written, it may still become "bold"
+        if by == "press in a fold":
+            page.click(".fold")
+        if by == "Enter":
+            page.keyboard.press("Enter")
+        else:
+            page.click("#generate")
+        name = field.replace("_", " ")
+        told = page.get_by_text(f"Nothing was drawn: the {name} has a mistake.").first
+        told.wait_for()
+        assert len(notes(page, field.replace("_", "-"))) == 1
+        assert page.evaluate("document.activeElement.closest('.block').id") == field
+        page.keyboard.type("d")
+        page.click("#generate")
+        told.wait_for(state="hidden")
+        wait_for_state(page, "done")

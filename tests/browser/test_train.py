@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
+from ..conftest import ROOT
 from .actions import PHONE, generate, open_tab
-from .conftest import pages, serving
+from .conftest import PAGES, pages, serving
 from .hosting import hosting
 
 
@@ -13,19 +14,38 @@ def width(page):
     return page.evaluate("document.documentElement.scrollWidth")
 
 
-@pytest.fixture(params=["gradio", "static"])
-def open_real_page(request, browser):
+@pytest.fixture(scope="module")
+def models(weights, tmp_path_factory):
+    """A folder with a small model, a damaged one, and that of this repository."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, source in (("small", weights), ("damaged", weights), ("trained", ROOT / "weights")):
+        shutil.copytree(source, folder / name)
+    unet = folder / "damaged" / "unet.safetensors"
+    unet.write_bytes(unet.read_bytes()[:1000])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(models, tmp_path_factory):
+    """The address of Gradio's page with these models."""
+    with serving(tmp_path_factory.mktemp("server"), "--weights", models) as url:
+        yield url
+
+
+@pytest.fixture(params=PAGES)
+def trained_page(request, browser):
     """Either page with the weights of this repository, which say how they were trained."""
     if request.param == "gradio":
         with pages(browser, request.getfixturevalue("server")) as open_page:
-            yield open_page
+            yield open_page("?model=trained", **PHONE)
     else:
-        with hosting(request.getfixturevalue("site")) as url, pages(browser, url) as open_page:
-            yield open_page
+        site = request.getfixturevalue("site")
+        with hosting(site) as url, pages(browser, url) as open_page:
+            yield open_page(**PHONE)
 
 
-def test_a_model_tells_of_its_training(open_real_page):
-    page = open_real_page(**PHONE)
+def test_a_model_tells_of_its_training(trained_page):
+    page = trained_page
     open_tab(page, "Train")
     page.wait_for_selector(".training", state="visible")
     assert page.get_by_role("img", name="The samples after 18,000 steps").is_visible()
@@ -38,26 +58,16 @@ def test_a_model_tells_of_its_training(open_real_page):
     assert width(page) <= PHONE["width"]
 
 
-@pytest.fixture
-def models(weights, tmp_path):
-    """A folder with a small model, and a damaged one."""
-    shutil.copytree(weights, tmp_path / "models" / "words")
-    shutil.copytree(weights, tmp_path / "models" / "damaged")
-    unet = tmp_path / "models" / "damaged" / "unet.safetensors"
-    unet.write_bytes(unet.read_bytes()[:1000])
-    return tmp_path / "models"
-
-
-def test_a_new_model_appears_on_the_menu_and_a_damaged_one_is_told(browser, models, tmp_path):
-    with serving(tmp_path, "--weights", models) as url, pages(browser, url) as open_page:
+def test_a_new_model_appears_on_the_menu_and_a_damaged_one_is_told(browser, models, server):
+    with pages(browser, server) as open_page:
         page = open_page(**PHONE)
         menu = page.locator(".models")
         summary = menu.locator("summary")
-        assert summary.inner_text().split() == ["Model:", "words"]
-        shutil.copytree(models / "words", models / "new one")
+        assert summary.inner_text().split() == ["Model:", "small"]
+        shutil.copytree(models / "small", models / "new one")
         summary.focus()
         page.keyboard.press("Enter")
-        menu.get_by_text("3 models").wait_for()
+        menu.get_by_text("4 models").wait_for()
         link = menu.get_by_role("link", name="new one")
         assert link.bounding_box()["height"] >= 44
         assert width(page) <= PHONE["width"]
@@ -78,7 +88,7 @@ def test_a_new_model_appears_on_the_menu_and_a_damaged_one_is_told(browser, mode
         page.get_by_text("do not say how they were trained").wait_for()
 
         page = browser.new_page()  # what the browser says of the refusal is no fault
-        page.goto(f"{url}?model=damaged")
+        page.goto(f"{server}?model=damaged")
         page.locator(".notice").filter(has_text="unet.safetensors is damaged").wait_for()
         generate(page)
         page.close()

@@ -1,17 +1,15 @@
 """What stands under the player of Watch: more like this, and what people take away."""
 
 import base64
-import os
 import shlex
-import subprocess
-import sys
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from ldm_core import write_png
+from ldm_core.sample import main
 
-from ..conftest import ROOT
 from .actions import (
     PHONE,
     apart,
@@ -42,15 +40,10 @@ def ask_for(page, prompt, steps):
     generate(page)
 
 
-def test_it_opens_with_an_example(open_page):
-    page = open_page()
-    pictures = page.locator(".pictures button:enabled img[src]")
-    pictures.nth(7).wait_for()
-    assert page.locator(".pictures button").all_inner_texts() == [str(n) for n in range(7, 15)]
-
-
 def test_one_of_more_becomes_the_main_picture(open_page):
     page = open_page(**PHONE)
+    page.locator(".pictures button:enabled img[src]").nth(7).wait_for()  # an example
+    assert page.locator(".pictures button").all_inner_texts() == [str(n) for n in range(7, 15)]
     ask_for(page, "a bold seven", 3)
     page.click(".more-like-this .draw")
     page.wait_for_selector(".more-like-this .said:has-text('Press one')")
@@ -69,15 +62,7 @@ def test_one_of_more_becomes_the_main_picture(open_page):
     page.wait_for_selector(".pictures button:enabled:has-text('15')")
 
 
-def start(command, folder, weights):
-    """A program that was copied from the page, started where the weights are."""
-    folder.mkdir()
-    (folder / "weights").symlink_to(weights)
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, *command], cwd=folder, env=environment)
-
-
-def test_what_is_taken_away_makes_the_picture_again(open_page, weights, tmp_path):
+def test_what_is_taken_away_makes_the_picture_again(open_page, weights, tmp_path, monkeypatch):
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     ask_for(page, "a bold seven leaning left", 3)
     shown = picture(page)
@@ -89,11 +74,6 @@ def test_what_is_taken_away_makes_the_picture_again(open_page, weights, tmp_path
         page.click(f"[data-copy=take-{name}]")
         page.wait_for_selector(".copied:has-text('Copied.')")
         copied[name] = page.evaluate("navigator.clipboard.readText()")
-    program, *line = shlex.split(copied["command"])
-    assert program == "python"
-    folders = tmp_path / "python", tmp_path / "command"
-    python = start(["-c", copied["python"]], folders[0], weights)
-    command = start(line, folders[1], weights)
     with page.expect_download() as download:
         page.click(".takeaway .make")
     file = tmp_path / "seven.gif"
@@ -104,10 +84,16 @@ def test_what_is_taken_away_makes_the_picture_again(open_page, weights, tmp_path
     generate(page)
     assert (picture(page) == shown).all()
 
-    assert python.wait() == command.wait() == 0
-    (made,) = folders[0].glob("*.png")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "weights").symlink_to(weights)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    exec(copied["python"], {})
+    (made,) = Path().glob("*.png")
     assert apart(Image.open(made), shown) <= 1
-    (made,) = folders[1].glob("*.gif")
+    python, module, program, *line = shlex.split(copied["command"])
+    assert (python, module, program) == ("python", "-m", "ldm_core.sample")
+    assert main(line) == 0
+    (made,) = Path().glob("*.gif")
     frames = [last_frame(one) for one in (made, file)]
     assert apart(*frames) <= 1
     assert (frames[1][::8, ::8][:, :28] == shown).all()
@@ -125,7 +111,15 @@ def test_what_is_taken_away_makes_the_picture_again(open_page, weights, tmp_path
     assert page.input_value(".takeaway .show") == "both"
 
     before = settings(page)
+    grid = {"across": "seed", "across_values": [1, 2], "fixed": {}}
+    write_png(
+        "grid.png",
+        np.zeros((28, 28), np.uint8),
+        settings={"compare": grid, "weights": "0"},
+        scale=1,
+    )
     for name, content, said in (
+        ("grid.png", Path("grid.png").read_bytes(), "grid.png was made on the tab compare"),
         ("cat.png", b"no", "cat.png holds no settings"),
         ("big.gif", bytes(4_000_001), "big.gif is too large: a file may have 4 MB at most."),
     ):
@@ -133,15 +127,6 @@ def test_what_is_taken_away_makes_the_picture_again(open_page, weights, tmp_path
         page.set_input_files(".open input", file)
         page.wait_for_selector(f".opened:has-text('{said}')")
     assert settings(page) == before
-
-
-def test_a_file_of_another_tab_is_told(open_page, tmp_path):
-    grid = {"across": "seed", "across_values": [1, 2], "fixed": {}}
-    picture = np.zeros((28, 28), np.uint8)
-    write_png(tmp_path / "grid.png", picture, settings={"compare": grid, "weights": "0"}, scale=1)
-    page = open_page()
-    page.set_input_files(".open input", tmp_path / "grid.png")
-    page.wait_for_selector(".opened:has-text('grid.png was made on the tab compare')")
 
 
 def last_frame(path):

@@ -26,8 +26,8 @@ from ldm_core.training.stages import suited_defaults
 
 from ..conftest import ROOT, context_of, save
 
-LABELS = [7, None, 3, 0, 1, 2, 4, 5, 6, 8, 9, None]
-WORDS = ["a thin seven", "bold three leaning left", "eight", "", "wide 0", "narrow five"] * 2
+LABELS = [7, None, 3, 0, 9, None]
+WORDS = ["a thin seven", "bold three leaning left", "eight", "", "wide 0", "narrow five"]
 SAME = {  # asked by, what, the settings
     "as it comes": ("label", [7], {}),
     "labels": ("label", LABELS, {"steps": 12, "guidance_scale": 1}),
@@ -80,7 +80,7 @@ OTHER_SCHEDULERS = {  # what the error says
     "IPNDMScheduler": "does not follow the noise schedule of these weights",
     "DDIMScheduler": "pass clip_sample=False to its from_config",
 }
-DIGITS = list(range(10)) * 4
+DIGITS = list(range(10)) * 2
 
 
 @pytest.fixture(scope="module")
