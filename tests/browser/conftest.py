@@ -114,7 +114,7 @@ def small_site(export, weights):
 @pytest.fixture(scope="session")
 def taught_site(export, taught_weights):
     """The same with a student."""
-    return export(taught_weights)
+    return export(taught_weights, "taught_site")
 
 
 @pytest.fixture(scope="session")
