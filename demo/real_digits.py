@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from ldm_core import LatentDiffusion, read_settings, write_png
 from ldm_core.command_line import Parser, exit_status
-from ldm_core.data.datasets import LabelledImages, load_dataset
 
 PROGRAM = "python -m demo.real_digits"
 FILE = "digits.png"
@@ -28,9 +28,9 @@ def real_digits(folder: Path | None, model: LatentDiffusion) -> np.ndarray | Non
         return np.stack(np.split(np.asarray(image), len(model.class_names), axis=1))
 
 
-def write_digits(folder: Path, model: LatentDiffusion, test: LabelledImages) -> None:
+def write_digits(folder: Path, model: LatentDiffusion, pixels: Tensor, labels: Tensor) -> None:
     """Write the first picture of each class side by side, with what the model has learned from."""
-    first = [test.pixels[test.labels == i][0] for i in range(len(model.class_names))]
+    first = [pixels[labels == i][0] for i in range(len(model.class_names))]
     write_png(folder / FILE, torch.cat(first, dim=1).numpy(), settings=_source(model), scale=1)
 
 
@@ -49,9 +49,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _write(args: argparse.Namespace) -> None:
+    # Here, since the page reads this file too, and torchvision would take 160 MB of its memory.
+    from ldm_core.data.datasets import load_dataset
+
     model = LatentDiffusion.load(args.folder)
     test = load_dataset(_source(model)["dataset"], args.data_dir, train=False)
-    write_digits(args.folder, model, test)
+    write_digits(args.folder, model, test.pixels, test.labels)
     print(f"wrote {args.folder / FILE}")
 
 

@@ -28,7 +28,7 @@ from ldm_core.config import (
     UNetConfig,
     VAEConfig,
 )
-from ldm_core.data.datasets import LabelledImages, load_dataset
+from ldm_core.data.datasets import load_dataset
 from ldm_core.data.mnist import DatasetError
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_student, save_unet, save_vae
@@ -160,8 +160,7 @@ def weights(small_model, tmp_path_factory):
     squares = torch.zeros(10, 28, 28, dtype=torch.uint8)
     for i, picture in enumerate(squares):
         picture[6:22, 6 : 8 + i] = 255
-    names = small_model.class_names
-    write_digits(folder, small_model, LabelledImages(squares, torch.arange(10), names))
+    write_digits(folder, small_model, squares, torch.arange(10))
     return folder
 
 

@@ -180,3 +180,9 @@ def test_the_library_loads_without_what_only_training_needs():
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     assert found.strip() in ("", "tqdm")
+
+
+def test_the_page_loads_without_what_only_training_needs():
+    """torchvision alone would take a fifth of the memory of the page."""
+    code = "import sys, demo.app; assert 'torchvision' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
