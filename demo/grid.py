@@ -5,6 +5,7 @@ batch.
 """
 
 import csv
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +19,13 @@ from ldm_core.output.file_settings import picture_text
 
 from .request import STUDENT, Request, labels, values_of
 from .run import Runner, in_time
-from .values import Amount, Choice, Value, Words, refuse_unknown
+from .values import Amount, Choice, Number, Value, Whole, Words, refuse_unknown
 
 MAX_CELLS = 100
 MAX_IMAGE_STEPS = 2000  # cells x steps: single runs of that many take about 10 s on a quiet core
 MAX_TEXT = 5000  # characters of all the values of an axis
+# "1,5, 3,5": every part that could be a decimal in other languages is one in this text.
+DECIMAL_COMMAS = re.compile(r"\s*[0-9]+,[0-9]+\s*(,\s+[0-9]+(,[0-9]+)?\s*)*,?\s*")
 NO_WORD = "no word"  # over a column whose prompt says nothing
 NOTHING = "nothing"  # the second axis of a grid that is one row
 AXES = ("across", "across_values", "down", "down_values")  # of a link
@@ -61,6 +64,13 @@ def _listed(value: Value, given: Any) -> list:
     if isinstance(given, str):
         if len(given) > MAX_TEXT:
             raise InputError(f"{value.title}: at most {MAX_TEXT} characters, not {len(given)}.")
+        is_decimal = isinstance(value.kind, Number) and not isinstance(value.kind, Whole)
+        if is_decimal and DECIMAL_COMMAS.fullmatch(given):
+            decimals = re.sub(r"([0-9]),([0-9])", r"\1.\2", given.strip())
+            raise InputError(
+                f"{value.title}: commas separate values, so write {decimals!r} for decimals, or "
+                f"{', '.join(split_values(given))!r} with a space after each comma."
+            )
         given = [value.kind.read(text) for text in split_values(given)]
     if not isinstance(given, list | tuple) or not given:
         raise InputError(f"{value.title} needs a list of values, with commas between them.")

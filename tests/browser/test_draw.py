@@ -109,6 +109,10 @@ def test_nothing_rubbed_out_a_half_by_keyboard_nothing_drawn_and_no_picture(page
     Image.new("L", (90, 90), 200).save(tmp_path / "blank.png")
     page.set_input_files(".easel input[type=file]", tmp_path / "blank.png")
     page.wait_for_selector(".easel .wrong:has-text('blank, or too faint')")
+    frames = [Image.new("L", (90, 90), grey) for grey in (0, 200)]
+    frames[0].save(tmp_path / "two.gif", save_all=True, append_images=frames[1:])
+    page.set_input_files(".easel input[type=file]", tmp_path / "two.gif")
+    page.wait_for_selector(".easel .wrong:has-text('two.gif holds 2 pictures: save one of them')")
 
 
 def test_a_photograph_becomes_a_digit_and_what_was_left_out_is_said(page, tmp_path):

@@ -134,6 +134,8 @@ def test_a_prompt_without_a_class_is_about_the_label(words):
         (("prompt", 'bold, "thin, wide'), 'A quote is not closed .* write "a, b" for one value'),
         (("size", "1"), "What differs must be one of label, guidance_scale, .*, not 'size'"),
         ((["label"], "1"), "What differs must be one of"),
+        (("guidance_scale", "1,5"), "commas separate values, so write '1.5' .* or '1, 5' with a"),
+        (("eta", "0,5, 1"), "write '0.5, 1' for decimals, or '0, 5, 1' with"),
         (("steps", ""), "Steps needs a list of values, with commas"),
         (("steps", 5), "Steps needs a list of values"),
         (("steps", "1, x"), "Steps must be a whole number from 1 to 100, not 'x'"),

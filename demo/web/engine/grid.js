@@ -8,6 +8,9 @@ const MAX_CELLS = 100;
 const MAX_IMAGE_STEPS = 2000; // cells x steps
 const TOGETHER = 8; // cells in one batch: more are no faster, and Stop must not wait for them
 
+// "1,5, 3,5": every part that could be a decimal in other languages is one in this text.
+const DECIMAL_COMMAS = /^\s*[0-9]+,[0-9]+\s*(,\s+[0-9]+(,[0-9]+)?\s*)*,?\s*$/;
+
 // A line of CSV: quotes hold a comma, and "" is an empty value.
 function split_values(given) {
   const text = typed(one_line(given)).trim();
@@ -63,6 +66,14 @@ export class Grid {
   #axis(name, given) {
     check_choice("What differs", name, this.requests.about.requests.grid);
     const { title, choices = [], kind } = this.requests.values[name];
+    if (kind === "number" && DECIMAL_COMMAS.test(given)) {
+      const decimals = given.trim().replace(/([0-9]),([0-9])/g, "$1.$2");
+      const spaced = split_values(given).join(", ");
+      throw new InputError(
+        `${title}: commas separate values, so write ${brief(decimals)} for decimals, or ` +
+          `${brief(spaced)} with a space after each comma.`,
+      );
+    }
     const read = (text) => (["number", "whole"].includes(kind) ? number_in(text) : text);
     const listed = typeof given === "string" ? split_values(given).map(read) : given;
     if (!Array.isArray(listed) || !listed.length)

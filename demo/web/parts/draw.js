@@ -143,6 +143,8 @@ export function mount(element, { store, engine, tab }) {
   async function take(file) {
     const image = await createImageBitmap(file).catch(() => null);
     if (!image) return say(NO_PICTURE);
+    const count = await count_of(file).catch(() => 1);
+    if (count > 1) return say(`${file.name} holds ${count} pictures: save one of them.`);
     const by = Math.min(1, LARGEST / Math.max(image.width, image.height));
     const [width, height] = [image.width, image.height].map((side) => Math.round(side * by) || 1);
     easel.drawing = copy_of(image, width, height);
@@ -236,4 +238,13 @@ function plane(greys) {
   const canvas = make("canvas", { width: SIDE, height: SIDE });
   canvas.getContext("2d").putImageData(image_data(greys), 0, 0);
   return canvas;
+}
+
+// How many pictures a file holds, as far as the browser tells. Of an animation, `createImageBitmap`
+// takes the first, which in ours is noise.
+async function count_of(file) {
+  if (!(await globalThis.ImageDecoder?.isTypeSupported(file.type))) return 1;
+  const { tracks } = new ImageDecoder({ data: await file.arrayBuffer(), type: file.type });
+  await tracks.ready;
+  return tracks.selectedTrack.frameCount;
 }
