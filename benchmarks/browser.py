@@ -115,10 +115,10 @@ def measure(weights: Path, rounds: int) -> dict[str, float]:
         try:
             with _hosting(folder) as (url, fetched):
                 with _chromium(cores=1) as browser:
-                    n_first = _visit(browser, url, fetched, row)
-                    sizes = [_packed(Path(folder), path) / 1e6 for path in fetched]
-                    row("transfer until the model is ready", [sum(sizes[:n_first])], "MB")
-                    row("transfer until all works offline", [sum(sizes)], "MB")
+                    first = _visit(browser, url, fetched, row)
+                    size = lambda paths: sum(_packed(Path(folder), path) for path in paths) / 1e6
+                    row("transfer until the model is ready", [size(first)], "MB")
+                    row("transfer until all works offline", [size(set(fetched))], "MB")
                     _draw_on_one_core(browser, url, rounds, row)
                 with _chromium(cores=None) as browser:
                     _draw_on_all_cores(browser, url, rounds, row)
@@ -128,17 +128,21 @@ def measure(weights: Path, rounds: int) -> dict[str, float]:
     return found
 
 
-def _visit(browser: Browser, url: str, fetched: list[str], row: Row) -> int:
-    """The page as a visitor has it, until all of it is kept. Returns how many files were fetched
-    when the model was ready."""
+def _visit(browser: Browser, url: str, fetched: list[str], row: Row) -> set[str]:
+    """The page as a visitor has it, until all of it is kept. Returns the files that the model needs
+    until it is ready: those of a page without a service worker, which fetches the others."""
+    page = browser.new_page(service_workers="block")
+    page.goto(url)
+    page.wait_for_selector(LOADED, timeout=WAIT_MS)
+    first = set(fetched)
+    page.close()
     page = browser.new_page()
     page.goto(url)
     page.wait_for_selector(LOADED, timeout=WAIT_MS)
     row("page opened and model ready, on one core", [_now(page)], "s")
-    n_first = len(fetched)
     page.wait_for_selector(KEPT, timeout=WAIT_MS)
     page.close()
-    return n_first
+    return first
 
 
 def _draw_on_one_core(browser: Browser, url: str, rounds: int, row: Row) -> None:

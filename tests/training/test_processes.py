@@ -23,13 +23,13 @@ def alone(*arguments):
 
 
 def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
-    arguments = ["--steps", "12", "--data-dir", slice_of_mnist, "--device", "cpu"]
+    arguments = ["--steps", "6", "--data-dir", slice_of_mnist, "--device", "cpu"]
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m"]
     two = start(*torchrun, "tests.small_training", *arguments, "--out", tmp_path / "two")
     alone(*arguments, "--out", tmp_path / "one")
     out, err = two.communicate()
     assert two.returncode == 0, err
-    assert out.count("unet: 12 steps") == 1  # only the first process speaks
+    assert out.count("unet: 6 steps") == 1  # only the first process speaks
     for stage in ("vae", "unet"):
         expected = record_of(tmp_path / "one", stage)
         found = record_of(tmp_path / "two", stage)
@@ -57,17 +57,17 @@ def test_an_error_in_the_first_process_ends_both_with_its_words(slice_of_mnist, 
 
 def test_a_lost_process_ends_the_run_which_one_process_can_finish(slice_of_mnist, tmp_path, capsys):
     arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
-    arguments += ["--out", tmp_path, "--save-seconds", "0.01", "--steps", "100"]
+    arguments += ["--out", tmp_path, "--save-seconds", "0.01", "--steps", "60"]
     run = training(*arguments)
     state = tmp_path / "vae.resume.safetensors"
     wait_for_steps(state, run)
     os.kill(children_of(run)[-1], signal.SIGKILL)
     assert "another process ended, so this one cannot go on" in run.communicate()[1]
     done = len(read_checkpoint(state, "training state")[0]["losses"])
-    assert 0 < done < 100
+    assert 0 < done < 60
     alone(*arguments, "--resume")
     assert "processes: 2, now 1" in capsys.readouterr().out
-    assert record_of(tmp_path, "vae")["steps"] == 100
+    assert record_of(tmp_path, "vae")["steps"] == 60
     assert not state.exists()
 
 
