@@ -44,7 +44,7 @@ def test_two_processes_end_with_the_time_after_the_same_step(slice_of_mnist, tmp
     assert run.returncode == 0, err
     record = record_of(tmp_path, "vae")
     assert record["steps"] > 1 and not record["interrupted"]
-    assert 5 < record["elapsed"] < 10
+    assert 5 < record["elapsed"] < 30  # of 6 s, on a machine that may be busy
 
 
 def test_an_error_in_the_first_process_ends_both_with_its_words(slice_of_mnist, tmp_path):
