@@ -19,7 +19,7 @@ from ldm_core.model.inside import check_read, gates_on
 from ldm_core.output.views import latent_greys
 
 from .real_digits import real_digits
-from .request import Request
+from .request import STUDENT, Request
 from .run import Runner, in_time
 
 SIDE = 28
@@ -27,6 +27,7 @@ LATENT = (4, 8, 8)
 MEASURED = ("ablations", "attention", "samplers")  # files beside the weights
 CHANNELS = 16  # of a stage that are shown
 TIMES = 21  # at which a picture is noised, from 0 to 1
+OF_STUDENT = "The student has drawn this run, and nothing is read in it: take another sampler."
 MAX_LATENT = 20.0  # numbers of a latent are about 1; guidance has the same limits
 
 Answer = dict[str, Any]
@@ -127,7 +128,10 @@ def _run(runner: Runner, request: Request) -> tuple[Tensor, Tensor]:
 
 
 def _passes(runner: Runner, request: Request) -> tuple[Tensor, Tensor]:
-    """The latents and times from which the passes of a run started: all but the last."""
+    """The latents and times from which the passes of a run started: all but the last. Raises
+    InputError for a run of the student: what is read is the U-Net, which did not draw it."""
+    if request.values["sampler"] == STUDENT:
+        raise InputError(OF_STUDENT)
     x_t, t = _run(runner, request)
     return x_t[:-1], t[:-1]
 

@@ -1,7 +1,7 @@
 // A tab of the page: its store, its controls and its runs. Both pages have one for each tab that
 // draws; parts get it beside store, engine and about.
 
-import { STUDENT, STUDENT_STEPS } from "./engine/samplers.js";
+import { STUDENT, STUDENT_USUAL } from "./engine/samplers.js";
 import { InStep } from "./in_step.js";
 import { Runs, example_of } from "./runs.js";
 import { Store } from "./store.js";
@@ -103,7 +103,7 @@ export class Tab {
   #steps_for({ sampler, steps }) {
     const [is, was] = [sampler, this.store.controls.sampler].map((name) => name === STUDENT);
     if (is === was) return steps;
-    return is ? STUDENT_STEPS / 2 : this.about.defaults.steps;
+    return is ? STUDENT_USUAL : this.about.defaults.steps;
   }
 
   dice() {

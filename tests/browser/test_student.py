@@ -2,7 +2,7 @@
 
 import pytest
 
-from .actions import generate, open_fold, set_number, wait_for_line, wait_until_ready
+from .actions import generate, open_fold, open_tab, set_number, wait_for_line, wait_until_ready
 from .conftest import pages
 from .hosting import hosting
 
@@ -27,6 +27,9 @@ def test_the_menu_takes_the_steps_along_and_the_student_draws(page):
     generate(page)
     assert "2 steps · student" in page.text_content(".settings")
     page.wait_for_url("**sampler=student**")
+    open_tab(page, "Inside")
+    page.wait_for_selector(".inside .told:has-text('student has drawn this run')")
+    open_tab(page, "Watch")
     set_number(page, "steps", 5)
     page.click("#generate")
     page.wait_for_selector(".player[data-state=failed]")

@@ -54,6 +54,14 @@ def test_guided_predictions_make_the_estimates_of_the_run(runner):
         before = step
 
 
+def test_nothing_is_read_in_a_run_of_the_student(taught_model):
+    runner, request = Runner(taught_model), GOOD | {"sampler": "student", "steps": 2}
+    assert len(ask(runner, "path", request=request)["latents"]) == 3
+    for given in ({"what": "score", "pass": 0, "guidance": 3.0}, {"what": "features"}):
+        with pytest.raises(InputError, match="student has drawn this run"):
+            answer(runner, given | {"request": request})
+
+
 def test_what_the_unet_returns_and_where_it_looks(runner):
     found, channels = ask(runner, "features", request=GOOD), runner.model.config.unet.channels
     assert found["mid"].shape == (3, 16, 4, 4) and found["up.0"].shape == (3, 16, 8, 8)

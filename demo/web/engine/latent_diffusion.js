@@ -10,7 +10,7 @@ import { guided_denoiser, scaled_tokens, student_denoiser } from "./guidance.js"
 import { NoiseSchedule } from "./noise_schedule.js";
 import { border, to_image, to_pixels } from "./pixels.js";
 import { gaussian_noise } from "./randomness.js";
-import { SAMPLERS, STUDENT, STUDENT_STEPS, WITH_ETA } from "./samplers.js";
+import { SAMPLERS, STUDENT, STUDENT_SCALES, STUDENT_STEPS, WITH_ETA } from "./samplers.js";
 import { inverted_start, morph_frames, noise_start, noised_start, slerp } from "./starts.js";
 import { joined } from "./views.js";
 
@@ -19,7 +19,6 @@ export const RESAMPLE = 5;
 const INVERSION = {
   ...{ sampler: "ddim", steps: 25, guidance_scale: 1, spacing: "time", eta: 0, off: [] },
 };
-const STUDENT_SCALES = [1, 7];
 
 // A run has left the numbers that mean something.
 export class NonFiniteError extends UserError {}
@@ -86,8 +85,7 @@ export class LatentDiffusion {
     const context = this.#read(asked, negative, style, settings);
     if (settings.sampler === STUDENT && (start || keep))
       throw new InputError(
-        "The student draws from noise alone, and nothing is read in it: take another sampler with a " +
-          "start, with keep and with read.",
+        "The student draws from noise alone: take another sampler with a start and with keep.",
       );
     start ??= noise_start(seeds, this.schedule.times(settings.steps, settings.spacing));
     const noise = (i) => gaussian_noise(seeds, i, LATENT_SHAPE);

@@ -15,9 +15,9 @@ export class Networks {
     this.#ort = ort;
   }
 
-  // graphs: some of {prompt, unet, decoder, encoder, inside, student, student_prompt}, Uint8Arrays; what they are not there for
-  // cannot be asked. `inside` comes with `unet`, in whose file its weights are. Each keeps its memory
-  // until the worker ends.
+  // graphs: some of {prompt, unet, decoder, encoder, inside, student, student_prompt}, Uint8Arrays; what
+  // they are not there for cannot be asked. `inside` comes with `unet`, in whose file its weights are.
+  // Each keeps its memory until the worker ends.
   async add({ inside, ...graphs }) {
     const { create } = this.#ort.InferenceSession;
     if (inside) {

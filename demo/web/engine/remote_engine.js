@@ -15,7 +15,7 @@ const RETURN_MS = 2000; // how often a lost server is looked for
 
 export class RemoteEngine {
   glances_at_once = 2; // the second is on its way while the first is shown
-  student_is_here = true; // where the model has one
+  has_student_ready = () => true; // where the model has one
   #base;
   #model;
   #on_back;

@@ -18,9 +18,11 @@ import { joined, latent_greys, lay_out, scale_to_fit, split, views } from "./vie
 const WORKER = new URL("./worker.js", import.meta.url);
 const FORMATS = { denoise: ["gif", "png", "strip"], grid: ["gif", "png"], morph: ["gif", "png"] };
 const OF_PEOPLE = ["AbortError", "InputError", "LoadError", "LostError", "UserError"];
-// What a panel of the tab Inside asks: what is about a run, and what needs the graph that can be read
-const OF_RUN = ["score", "path", "features", "attention"];
-const OF_READING = ["features", "attention"];
+// What a panel of the tab Inside asks: what needs the graph that can be read, what is about the passes of
+// the U-Net in a run, and what is about a run.
+const OF_READING = ["features", "attention"], OF_PASSES = ["score", ...OF_READING];
+const OF_RUN = ["path", ...OF_PASSES];
+const OF_STUDENT = "The student has drawn this run, and nothing is read in it: take another sampler.";
 const LARGE = 16; // scale of a single picture
 const FRAME_MS = 80, HOLD_MS = 1500;
 const TOGETHER = 8; // images of a morph in one batch: Stop must not wait for more
@@ -154,6 +156,8 @@ export class WorkerEngine {
     const checked = request && this.#checked(request), asks = checked?.asks();
     if (picture) given.picture = greys_in(picture);
     if (picture) await this.#add("encoder");
+    if (OF_PASSES.includes(what) && asks.options.sampler === STUDENT)
+      throw Object.assign(new Error(OF_STUDENT), { name: "InputError" });
     if (OF_READING.includes(what) || asks?.options.off.length) await this.#add("inside");
     if (OF_RUN.includes(what)) given.run = await this.#run(checked);
     if (what === "path") return this.#path(given.run);
@@ -236,10 +240,10 @@ export class WorkerEngine {
     return { ...step, x_t: await picture(x_t), x_0: await picture(x_0), latent: latent_greys(x_t) };
   }
 
-  // Whether the student can draw at once; if not, it will next time.
-  get student_is_here() {
-    this.#add(STUDENT).then(() => (this.#files.student.is_here = true), () => {});
-    return Boolean(this.#files?.student.is_here);
+  // Whether the student can draw at once. If not, it is fetched for the next time. For a model that has one.
+  has_student_ready() {
+    this.#add(STUDENT).then(() => (this.#files.student.is_ready = true), () => {});
+    return Boolean(this.#files?.student.is_ready);
   }
 
   async #add_student({ sampler }) {

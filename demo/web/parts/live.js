@@ -3,7 +3,7 @@
 // once. When the controls rest, the whole run is drawn. Where there is a student, it draws meanwhile what
 // it can, in two steps.
 
-import { STUDENT } from "../engine/samplers.js";
+import { STUDENT, STUDENT_SCALES, STUDENT_USUAL } from "../engine/samplers.js";
 
 const REST_MS = 250; // the controls are at rest when nothing has changed for so long
 
@@ -28,9 +28,10 @@ export function mount(element, { store, tab, engine, about }) {
   const has_student = choices.some(([name]) => name === STUDENT);
   function quick(request) {
     const { steps, guidance_scale: w, negative_prompt: away, off = [] } = request;
-    const can = steps > 2 && w >= 1 && w <= 7 && !away && !off.length && store.at === null;
-    if (!has_student || !can || !engine.student_is_here) return request;
-    return { ...request, sampler: STUDENT, steps: 2 };
+    const [low, high] = STUDENT_SCALES, is_learned = w >= low && w <= high && !away && !off.length;
+    const can = is_learned && steps > STUDENT_USUAL && store.at === null;
+    if (!has_student || !can || !engine.has_student_ready()) return request;
+    return { ...request, sampler: STUDENT, steps: STUDENT_USUAL };
   }
 
   function forget() {
