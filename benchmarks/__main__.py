@@ -9,23 +9,29 @@ import argparse
 import importlib.metadata
 import json
 import platform
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
+from playwright.sync_api import Error
 
 from ldm_core import LatentDiffusion, write_animation
 from ldm_core.output.views import step_pictures
 
 from .browser import measure as measure_browser
-from .measure import fresh_process, gflop, in_turn, matrix_product_limits, ratios
+from .measure import Table, gflop, in_turn, matrix_product_limit, ratios
 from .page import measure as measure_page
 from .peer import GUIDANCE_SCALE, Peer
+from .server import ROOT
 
 STEPS, BATCH, LATENTS = 25, 64, 50
+COMPILED_FROM = 5  # rounds; fewer are not worth minutes of compiling
 IN_A_ROW = 10  # steps, as in sampling: the weights of the network are in the caches by then
 # As the peer does it: guidance at every step, where our default guides only the middle of the way.
 GUIDED = {
@@ -73,41 +79,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--weights", type=Path, default=Path("weights"))
     parser.add_argument("--rounds", type=int, default=20, help="of all columns, for each row (20)")
-    parser.add_argument("--quick", action="store_true", help="few rounds, nothing compiled")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=[*TABLES], help="tables")
     args = parser.parse_args()
-    rounds = 3 if args.quick else args.rounds
 
-    about = {
-        **{name: importlib.metadata.version(name) for name in ("torch", "diffusers", "numpy")},
-        "onnxruntime": _version("onnxruntime"),
+    packages = ("torch", "diffusers", "numpy", "onnxruntime")
+    report = {name: importlib.metadata.version(name) for name in packages} | {
         "python": platform.python_version(),
-        "machine": platform.machine(),
         "threads": torch.get_num_threads(),
-        "rounds": rounds,
+        "rounds": args.rounds,
     }
-    print(", ".join(f"{name} {value}" for name, value in about.items()))
-    limits = matrix_product_limits()
-    print("matrix products: " + ", ".join(f"{n} {v:.0f} GFLOP/s" for n, v in limits.items()) + "\n")
-    with torch.inference_mode():
-        speed = _speed(args.weights, rounds, max(limits.values()), compiled=not args.quick)
-    print(flush=True)
-    start_up = _start_up(args.weights)
-    print(flush=True)
-    student = _student(args.weights, rounds)
-    print(flush=True)
-    browser = measure_browser(args.weights, rounds)
-    print(flush=True)
-    page = measure_page(args.weights, rounds)
+    print(", ".join(f"{name} {value}" for name, value in report.items()))
+    for name in args.only:
+        print(flush=True)
+        try:
+            report[name] = TABLES[name](args.weights, args.rounds)
+        except Error as error:  # no Chromium
+            print(f"{name}: none, {error.message.splitlines()[0]}")
     RESULTS.parent.mkdir(exist_ok=True)
-    report = {"matrix_product_gflops": limits, "speed": speed, "start_up": start_up}
-    report = about | report | {"student": student, "browser": browser, "page": page}
     RESULTS.write_text(json.dumps(report, indent=1) + "\n")
 
 
-def _speed(weights: Path, rounds: int, limit: float, *, compiled: bool) -> dict:
+@torch.inference_mode()
+def _speed(weights: Path, rounds: int) -> dict:
+    limit = matrix_product_limit()
+    print(f"matrix products: {limit:.0f} GFLOP/s\n")
     ours, eager, peer = Ours(weights, "auto"), Ours(weights, "torch"), Peer()
     columns = {"ours": ours, "ours, torch": eager, "diffusers": peer}
-    if compiled:
+    if rounds >= COMPILED_FROM and shutil.which("c++"):
         columns["diffusers, compiled"] = peer.compiled()
     one, many, latents = (torch.randn(n, 4, 8, 8) for n in (1, BATCH, LATENTS))
     with tempfile.TemporaryDirectory() as folder:
@@ -121,26 +119,20 @@ def _speed(weights: Path, rounds: int, limit: float, *, compiled: bool) -> dict:
         }
         print("| | " + " | ".join(columns) + " | ratio: median (min to max) | of the limit |")
         print("|---" * (len(columns) + 3) + "|")
-        return {name: _row(name, call, columns, rounds, limit) for name, call in rows.items()}
+        found = {name: _row(name, call, columns, rounds, limit) for name, call in rows.items()}
+    return {"matrix_product_gflops": limit, **found}
 
 
-def _student(weights: Path, rounds: int) -> dict:
-    """Milliseconds of a picture with the stored settings, and by the student."""
-    model = LatentDiffusion.load(weights)
-    if model.student is None:
-        return {}
-    hows = {f"{n}-step, student": {"sampler": "student", "steps": n} for n in (2, 1)}
+def _student(weights: Path, rounds: int) -> Table:
+    """A picture with the stored settings, and by the student, if there is one."""
+    model, table = LatentDiffusion.load(weights), Table("a picture", {})
+    steps = (2, 1) if model.student else ()
+    hows = {f"{n}-step, student": {"sampler": "student", "steps": n} for n in steps}
     hows = {f"{model.defaults.steps}-step, default": {}} | hows
     calls = {n: partial(model.generate, [7], seeds=[0], **how) for n, how in hows.items()}
-    times = in_turn(calls, rounds)
-    print("| picture | | default / it: median (min to max) |\n|---|---|---|")
-    default, found = next(iter(times.values())), {}
-    for name, values in times.items():
-        found[name] = {"ms": 1000 * statistics.median(values), **ratios(values, default)}
-        ratio, low, high = (found[name][key] for key in ("ratio", "ratio_min", "ratio_max"))
-        span = f"{ratio:.2f} ({low:.2f} to {high:.2f})"
-        print(f"| {name} | {found[name]['ms']:.1f} ms | {span} |", flush=True)
-    return found
+    for name, times in in_turn(calls, rounds).items():
+        table.row(name, "ms", [1000 * time for time in times])
+    return table
 
 
 def _repeat(step: Callable, x_t: torch.Tensor) -> None:
@@ -150,48 +142,38 @@ def _repeat(step: Callable, x_t: torch.Tensor) -> None:
 
 def _row(name: str, call: Callable, columns: dict, rounds: int, limit: float) -> dict:
     """Measure a row and print it."""
-    calls, missing = {}, {}
-    for column, it in columns.items():
-        try:
-            call(it)
-            calls[column] = lambda it=it: call(it)
-        except Exception as error:  # torch.compile raises anything where there is no compiler
-            if "compiled" not in column:
-                raise
-            missing[column] = type(error).__name__
+    calls = {column: partial(call, it) for column, it in columns.items()}
     times = in_turn(calls, rounds)
     medians = {column: 1000 * statistics.median(values) for column, values in times.items()}
     work = gflop(lambda: call(columns["ours, torch"]))
     against = {c: ratios(times["ours"], times[c]) for c in times if c != "ours"}
     share = work / (medians["ours"] / 1000) / limit
-    cells = [f"{medians[c]:.1f} ms" if c in medians else f"none: {missing[c]}" for c in columns]
+    cells = [f"{ms:.1f} ms" for ms in medians.values()]
     peer = against["diffusers"]
     span = f"{peer['ratio']:.2f} ({peer['ratio_min']:.2f} to {peer['ratio_max']:.2f})"
     print(f"| {name} | " + " | ".join(cells) + f" | {span} | {share:.0%} |", flush=True)
-    return {"ms": medians, "ratios": against, "gflop": work, "share_of_limit": share} | (
-        {"missing": missing} if missing else {}
-    )
+    return {"ms": medians, "ratios": against, "gflop": work, "share_of_limit": share}
 
 
-def _start_up(weights: Path) -> dict:
-    """Seconds in a fresh process, the best of three."""
-    print("| start | imports | load | first image |\n|---|---|---|---|")
-    found = {}
+def _start_up(weights: Path, rounds: int) -> Table:
+    """Of a fresh process."""
+    table = Table("start", {})
     for backend in ("auto", "torch"):
         code = START_UP.format(weights=str(weights.resolve()), backend=backend)
-        runs = [fresh_process("-c", code).split() for _ in range(3)]
-        imports, load, image = (min(float(run[i]) for run in runs) for i in range(3))
-        found[backend] = {"imports_s": imports, "load_s": load, "first_image_s": image}
-        print(f"| {backend} | {imports:.2f} s | {load:.2f} s | {image:.2f} s |", flush=True)
-    return found
+        command = [sys.executable, "-c", code]
+        runs = [subprocess.check_output(command, cwd=ROOT, text=True).split() for _ in range(3)]
+        for i, what in enumerate(("imports", "load", "first image")):
+            table.row(f"{what}, {backend}", "s", [float(run[i]) for run in runs])
+    return table
 
 
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "none"
-
+TABLES = {
+    "speed": _speed,
+    "start": _start_up,
+    "student": _student,
+    "browser": measure_browser,
+    "page": measure_page,
+}
 
 if __name__ == "__main__":
     main()

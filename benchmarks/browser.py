@@ -1,9 +1,6 @@
-"""The static page in headless Chromium, beside its budget: python -m benchmarks.browser.
+"""The static page in headless Chromium, beside its budget: transfer, loading and drawing, on one
+core and on all of them."""
 
-Measures the transfer, loading and drawing, on one core and on all of them.
-"""
-
-import argparse
 import contextlib
 import gzip
 import io
@@ -11,15 +8,17 @@ import os
 import statistics
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from hosting.browser import launch
 from ldm_core.export.__main__ import main as export
+
+from .measure import Table
 
 WAIT_MS = 120_000
 LOADED, KEPT = "text=The model runs in this browser.", "text=Works offline from now on."
@@ -83,52 +82,31 @@ BUDGET = {
     "longest task of the page while it draws": "50 ms",
     "a panel of Inside, the slowest": "300 ms",
 }
-Row = Callable[[str, list[float], str], None]
 Pictures = list[list[tuple[float, float]]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.browser", description=__doc__)
-    parser.add_argument("--weights", type=Path, default=Path("weights"))
-    parser.add_argument("--rounds", type=int, default=20, help="pictures of each kind (20)")
-    args = parser.parse_args()
-    measure(args.weights, args.rounds)
-
-
-def measure(weights: Path, rounds: int) -> dict[str, float]:
-    """Print a table, and return its values by the names of its rows. Without a Chromium, or without
-    the npm packages of the page, there are none."""
-    found = {}
-
-    def row(name: str, values: list[float], unit: str) -> None:
-        found[name] = statistics.median(values)
-        fastest = f"{min(values):.3g} {unit}" if len(values) > 1 else ""
-        cells = [name, f"{found[name]:.3g} {unit}", fastest, BUDGET.get(name, "")]
-        print("|", " | ".join(cells), "|", flush=True)
-
+def measure(weights: Path, rounds: int) -> Table:
+    """Print a table, for which the npm packages of the page are needed."""
     with tempfile.TemporaryDirectory() as folder:
         with contextlib.redirect_stdout(io.StringIO()):
             status = export(["--format", "web", "--weights", str(weights), "--out", folder])
         if status:  # it has said why
-            return found
-        print("| static page in Chromium | median | fastest | budget |\n|---|---|---|---|")
-        try:
-            with _hosting(folder) as (url, fetched):
-                with _chromium(cores=1) as browser:
-                    first = _visit(browser, url, fetched, row)
-                    size = lambda paths: sum(_packed(Path(folder), path) for path in paths) / 1e6
-                    row("transfer until the model is ready", [size(first)], "MB")
-                    row("transfer until all works offline", [size(set(fetched))], "MB")
-                    _draw_on_one_core(browser, url, rounds, row)
-                with _chromium(cores=None) as browser:
-                    _draw_on_all_cores(browser, url, rounds, row)
-                    _watch(browser, url, rounds, row)
-        except Error as error:
-            print(f"| none: {error.message.splitlines()[0]} | | | |")
-    return found
+            raise SystemExit(status)
+        table = Table("static page in Chromium", BUDGET)
+        with _hosting(folder) as (url, fetched):
+            with _chromium(cores=1) as browser:
+                first = _visit(browser, url, fetched, table)
+                size = lambda paths: sum(_packed(Path(folder), path) for path in paths) / 1e6
+                table.row("transfer until the model is ready", "MB", [size(first)])
+                table.row("transfer until all works offline", "MB", [size(set(fetched))])
+                _draw_on_one_core(browser, url, rounds, table)
+            with _chromium(cores=None) as browser:
+                _draw_on_all_cores(browser, url, rounds, table)
+                _watch(browser, url, rounds, table)
+    return table
 
 
-def _visit(browser: Browser, url: str, fetched: list[str], row: Row) -> set[str]:
+def _visit(browser: Browser, url: str, fetched: list[str], table: Table) -> set[str]:
     """The page as a visitor has it, until all of it is kept. Returns the files that the model needs
     until it is ready: those of a page without a service worker, which fetches the others."""
     page = browser.new_page(service_workers="block")
@@ -139,43 +117,45 @@ def _visit(browser: Browser, url: str, fetched: list[str], row: Row) -> set[str]
     page = browser.new_page()
     page.goto(url)
     page.wait_for_selector(LOADED, timeout=WAIT_MS)
-    row("page opened and model ready, on one core", [_now(page)], "s")
+    table.row(
+        "page opened and model ready, on one core", "s", [page.evaluate("performance.now()") / 1000]
+    )
     page.wait_for_selector(KEPT, timeout=WAIT_MS)
     page.close()
     return first
 
 
-def _draw_on_one_core(browser: Browser, url: str, rounds: int, row: Row) -> None:
+def _draw_on_one_core(browser: Browser, url: str, rounds: int, table: Table) -> None:
     page = browser.new_page()
     page.goto(f"{url}model/model.json")
     page.evaluate(LOAD)
-    row("first picture after loading, on one core", _seconds(_draw(page, 1)), "s")
-    row("12-step picture, on one core", _seconds(_draw(page, rounds)), "s")
+    table.row("first picture after loading, on one core", "s", _seconds(_draw(page, 1)))
+    table.row("12-step picture, on one core", "s", _seconds(_draw(page, rounds)))
     if page.evaluate(HAS_STUDENT):
         for steps in (2, 1):
             _draw(page, 3, steps, "student")  # the first fetches it
             pictures = _draw(page, rounds, steps, "student")
-            row(f"picture of the student, {steps}-step, on one core", _seconds(pictures), "s")
+            table.row(f"picture of the student, {steps}-step, on one core", "s", _seconds(pictures))
     page.close()
 
 
-def _draw_on_all_cores(browser: Browser, url: str, rounds: int, row: Row) -> None:
+def _draw_on_all_cores(browser: Browser, url: str, rounds: int, table: Table) -> None:
     page = browser.new_page()
     page.goto(f"{url}model/model.json")
     page.evaluate(LOAD)
     _draw(page, 3)  # the first runs compile
     steps = _guided(_draw(page, rounds, 25))
-    row("guided step, with its two pictures", steps, "ms")
-    row("12-step picture", _seconds(_draw(page, rounds)), "s")
+    table.row("guided step, with its two pictures", "ms", steps)
+    table.row("12-step picture", "s", _seconds(_draw(page, rounds)))
     page.evaluate(INSIDE, 2)
     panels = page.evaluate(INSIDE, rounds)
     for name, times in panels.items():
-        row(f"Inside: {name}", times, "ms")
-    row("a panel of Inside, the slowest", max(panels.values(), key=statistics.median), "ms")
+        table.row(f"Inside: {name}", "ms", times)
+    table.row("a panel of Inside, the slowest", "ms", max(panels.values(), key=statistics.median))
     page.close()
 
 
-def _watch(browser: Browser, url: str, rounds: int, row: Row) -> None:
+def _watch(browser: Browser, url: str, rounds: int, table: Table) -> None:
     """The main thread of the page, while the player shows steps."""
     page = browser.new_page()
     page.goto(url)
@@ -185,17 +165,14 @@ def _watch(browser: Browser, url: str, rounds: int, row: Row) -> None:
         page.click("#generate")
         page.wait_for_selector(DRAWING)
         page.wait_for_selector(DONE, timeout=WAIT_MS)
-    row("longest task of the page while it draws", [max(page.evaluate("long"), default=0)], "ms")
+    table.row(
+        "longest task of the page while it draws", "ms", [max(page.evaluate("long"), default=0)]
+    )
     page.close()
 
 
 def _draw(page: Page, count: int, steps: int = 12, sampler: str = "dpmpp_2m") -> Pictures:
     return page.evaluate(DRAW, {"count": count, "steps": steps, "sampler": sampler})
-
-
-def _now(page: Page) -> float:
-    """Seconds since it was opened."""
-    return page.evaluate("performance.now()") / 1000
 
 
 def _seconds(pictures: Pictures) -> list[float]:
@@ -236,20 +213,13 @@ def _hosting(folder: str) -> Iterator[tuple[str, list[str]]]:
 
 @contextlib.contextmanager
 def _chromium(cores: int | None) -> Iterator[Browser]:
-    """A browser that has so many cores, where the system can limit it."""
-    has_sets = hasattr(os, "sched_setaffinity")  # not on macOS and Windows
-    allowed = os.sched_getaffinity(0) if has_sets else set()
-    if has_sets:
-        os.sched_setaffinity(0, sorted(allowed)[:cores])  # what it starts inherits them
+    """A browser that has so many cores, on Linux."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(allowed)[:cores])  # what it starts inherits them
     with sync_playwright() as playwright:
         browser = launch(playwright)
         try:
             yield browser
         finally:
             browser.close()
-            if has_sets:
-                os.sched_setaffinity(0, allowed)
-
-
-if __name__ == "__main__":
-    main()
+            os.sched_setaffinity(0, allowed)

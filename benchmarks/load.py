@@ -1,7 +1,7 @@
 """Many visitors of the page at the same moment: python -m benchmarks.load.
 
 They press Generate together, and read their streams to the end. They live in a process of their
-own, on the same machine as the server, so they take a share of its time, which the table shows.
+own, on the same machine as the server, and take a share of its time.
 """
 
 import argparse
@@ -10,27 +10,19 @@ import contextlib
 import itertools
 import json
 import os
-import resource
-import runpy
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from hosting.trial import free_port, wait_for
+from .server import PAGE, ROOT, Server, serving
 
-ROOT = Path(__file__).resolve().parents[1]
 STEPS = 12
 TIMEOUT_S = 300
 BUSY = 503
-CLEAR_PEAK = "5"  # what /proc/PID/clear_refs takes to forget the peak of a process
-SHARED = "from demo.app import main; main()"
 # The same page where each run has its own passes.
 APART = (
     "import demo.app as app, demo.run as run; run.SharedBackend = lambda backend: backend; "
@@ -38,37 +30,49 @@ APART = (
 )
 
 
-Visit = Callable[[httpx.AsyncClient, str, int], Awaitable[float | None]]
+Visit = Callable[[httpx.AsyncClient, str, int], Awaitable[float]]
 
 
-async def visit(client: httpx.AsyncClient, url: str, seed: int) -> float | None:
-    """Press Generate on the page and see all steps; the seconds until the first picture, None if
-    the server was too busy."""
-    begun, first, frames = time.perf_counter(), 0.0, 0
-    asked = {"label": str(seed % 10), "steps": STEPS, "seed": seed}
+class Busy(Exception):
+    """The server has no place for a run."""
+
+
+async def pictures_of(client: httpx.AsyncClient, url: str, asked: dict) -> AsyncIterator[list]:
+    """Press Generate on the page: what its stream says of each step, as it comes."""
     async with client.stream("POST", f"{url}engine/denoise", json=asked) as answer:
         if answer.status_code == BUSY:
-            return None
+            raise Busy
         answer.raise_for_status()
         async for line in answer.aiter_lines():
-            if line.startswith("data: ") and (steps := json.loads(line[6:]).get("pictures")):
-                first, frames = first or time.perf_counter() - begun, frames + len(steps)
+            if line.startswith("data: "):
+                said = json.loads(line.removeprefix("data: "))
+                assert "error" not in said, said
+                for picture in said.get("pictures", []):
+                    yield picture
+
+
+async def visit(client: httpx.AsyncClient, url: str, seed: int) -> float:
+    """See all steps of a run; the seconds until the first picture."""
+    begun, first, frames = time.perf_counter(), 0.0, 0
+    asked = {"label": str(seed % 10), "steps": STEPS, "seed": seed}
+    async for _ in pictures_of(client, url, asked):
+        first, frames = first or time.perf_counter() - begun, frames + 1
     assert frames == STEPS + 1, frames
     return first
 
 
-async def script(client: httpx.AsyncClient, url: str, seed: int) -> float | None:
+async def script(client: httpx.AsyncClient, url: str, seed: int) -> float:
     """Call /generate as a script does, which gets everything at the end."""
     begun, call = time.perf_counter(), f"{url}gradio_api/call/v2/generate"
     asked = {"label": str(seed % 10), "steps": STEPS, "seed": seed}
     answer = await client.post(call, json=asked)
     if answer.status_code == BUSY:
-        return None
+        raise Busy
     answer.raise_for_status()
     event = answer.json()["event_id"]
     said = (await client.get(f"{url}gradio_api/call/generate/{event}")).text
     if "event: error" in said and "busy" in said:
-        return None
+        raise Busy
     assert "event: complete" in said, said
     return time.perf_counter() - begun
 
@@ -82,7 +86,6 @@ class Found:
     took_s: list[float] = field(default_factory=list)  # of each round
     refused: int = 0
     server_s: float = 0.0  # of processor time, in all
-    client_s: float = 0.0
     peak_mb: float = 0.0
 
     @property
@@ -93,51 +96,14 @@ class Found:
         """The first picture of the slowest 5%: all but these had theirs by then."""
         return sorted(self.first_s)[min(self.served - 1, int(0.95 * self.served))]
 
-
-@dataclass
-class Server:
-    """A page in a process of its own."""
-
-    name: str
-    url: str
-    process: subprocess.Popen
-    visit: Visit
-    idle_mb: float = 0.0
-    left: list[Path] = field(default_factory=list)  # of its files, once it has ended
-
-    def processor_s(self) -> float:
-        after_name = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2]
-        user, system = after_name.split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-    def memory_mb(self, what: str = "VmRSS") -> float:
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        (line,) = [line for line in lines if line.startswith(what)]
-        return int(line.split()[1]) / 1024
-
-    def forget_peak(self) -> None:
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text(CLEAR_PEAK)
-
-
-@contextlib.contextmanager
-def serving(name: str, tree: Path, code: str, weights: Path, visit: Visit) -> Iterator[Server]:
-    """A page of a checkout, while the block runs; nothing is left of it."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/"
-    line = ["--port", str(port), "--weights", str(weights.resolve())]
-    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
-        environment = os.environ | {"GRADIO_TEMP_DIR": folder, "PYTHONPATH": str(tree)}
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, *line], cwd=tree, env=environment, stdout=nowhere
-        )
-        server = Server(name, url, process, visit)
-        try:
-            wait_for(url, process)
-            yield server
-        finally:
-            process.terminate()
-            process.wait(20)
-            server.left += [path for path in Path(folder).rglob("*") if path.is_file()]
+    def cells(self, idle_mb: float) -> list[str]:
+        return [
+            f"{statistics.median(self.served_per_s):.1f}",
+            f"{self.refused} of {self.refused + self.served}",
+            f"{self.slowest() * 1000:.0f} ms",
+            f"{1000 * self.server_s / self.served:.0f} ms",
+            f"{self.peak_mb / idle_mb:.2f} of {idle_mb:.0f} MB",
+        ]
 
 
 async def press(server: Server, count: int, visit: Visit, seed: int, found: Found) -> None:
@@ -145,9 +111,13 @@ async def press(server: Server, count: int, visit: Visit, seed: int, found: Foun
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits, trust_env=False) as client:
         server.forget_peak()
-        began, server_s, client_s = time.perf_counter(), server.processor_s(), _own_s()
-        visits = [visit(client, server.url, seed + n) for n in range(count)]
-        firsts = await asyncio.gather(*visits)
+        began, server_s = time.perf_counter(), server.processor_s()
+
+        async def one(n: int) -> float | None:
+            with contextlib.suppress(Busy):
+                return await visit(client, server.url, seed + n)
+
+        firsts = await asyncio.gather(*map(one, range(count)))
         took = time.perf_counter() - began
     served = [first for first in firsts if first is not None]
     found.first_s += served
@@ -155,7 +125,6 @@ async def press(server: Server, count: int, visit: Visit, seed: int, found: Foun
     found.took_s.append(took)
     found.served_per_s.append(len(served) / took)
     found.server_s += server.processor_s() - server_s
-    found.client_s += _own_s() - client_s
     found.peak_mb = max(found.peak_mb, server.memory_mb("VmHWM"))
 
 
@@ -165,47 +134,31 @@ def machine_s() -> float:
     return (sum(cpu[:8]) - cpu[3] - cpu[4]) / os.sysconf("SC_CLK_TCK")
 
 
-def _own_s() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
-def measure(servers: Sequence[Server], counts: Sequence[int], scripts: int, rounds: int) -> dict:
+def measure(
+    servers: Mapping[str, Server], counts: Sequence[int], scripts: int, rounds: int
+) -> dict[str, dict[str, Found]]:
     """Print a table; returns what was found, by what pressed and by server. They take turns."""
-    for server in servers:
+    idle_mb = {}
+    for name, server in servers.items():
         for _ in range(3):
-            asyncio.run(press(server, 1, server.visit, 1, Found()))
+            asyncio.run(press(server, 1, visit, 1, Found()))
             asyncio.run(press(server, 1, script, 1, Found()))
-        server.idle_mb = server.memory_mb()
+        idle_mb[name] = server.memory_mb()
     columns = "served a second", "refused", "first picture, slowest 5%", "server's time a run"
-    columns += "visitors' time a run", "peak memory against idle"
-    print("| at once | page | " + " | ".join(columns) + " |\n|---" + "|---" * 7 + "|")
+    print("| at once | page | " + " | ".join([*columns, "peak memory against idle"]) + " |")
+    print("|---" * 7 + "|")
     found, seeds = {}, itertools.count(0, 1000)  # nobody asks for what was asked for before
-    kinds = [(f"{n} visitor{'s' * (n > 1)}", n, None) for n in counts]
+    kinds = [(f"{n} visitor{'s' * (n > 1)}", n, visit) for n in counts]
     kinds += [(f"{scripts} scripts", scripts, script)] if scripts else []
-    for name, count, visitor in kinds:
-        found[name] = {server.name: Found() for server in servers}
+    for kind, count, visitor in kinds:
+        found[kind] = {name: Found() for name in servers}
         for _ in range(rounds * (10 if count == 1 else 1)):
             seed = next(seeds)
-            for server in servers:
-                one = found[name][server.name]
-                asyncio.run(press(server, count, visitor or server.visit, seed, one))
-        for server in servers:
-            _print_row(name, server, found[name][server.name], is_script=visitor is not None)
+            for name, server in servers.items():
+                asyncio.run(press(server, count, visitor, seed, found[kind][name]))
+        for name, one in found[kind].items():
+            print(f"| {kind} | {name} | " + " | ".join(one.cells(idle_mb[name])) + " |", flush=True)
     return found
-
-
-def _print_row(name: str, server: Server, found: Found, is_script: bool) -> None:
-    first = f"{found.slowest() * 1000:.0f} ms"
-    cells = [
-        f"{statistics.median(found.served_per_s):.1f}",
-        f"{found.refused} of {found.refused + found.served}",
-        f"({first} for all)" if is_script else first,
-        f"{1000 * found.server_s / found.served:.0f} ms",
-        f"{1000 * found.client_s / found.served:.0f} ms",
-        f"{found.peak_mb / server.idle_mb:.2f} of {server.idle_mb:.0f} MB",
-    ]
-    print(f"| {name} | {server.name} | " + " | ".join(cells) + " |", flush=True)
 
 
 def compare(found: dict, ours: str, other: str) -> None:
@@ -226,21 +179,21 @@ def main() -> None:
     add("--scripts", type=int, default=50, help="that call /generate at once (50); 0 for none")
     add("--rounds", type=int, default=3, help="presses of each kind; ten times as many of one")
     add("--base", type=Path, help="another checkout of this repository, which takes turns")
-    add("--base-visit", type=Path, help="a Python file with its `visit`, if it is not as here")
-    add("--only-shared", action="store_true", help="leave out the page whose passes are not shared")
     args = parser.parse_args()
-    pages = {"shared": (ROOT, SHARED, visit)}
-    if not args.only_shared:
-        pages["not shared"] = (ROOT, APART, visit)
+    pages = {
+        "shared": (PAGE, ROOT, args.weights),
+        "not shared": (APART, ROOT, args.weights),
+    }
     if args.base:
-        theirs = runpy.run_path(str(args.base_visit))["visit"] if args.base_visit else visit
-        pages["base"] = (args.base.resolve(), SHARED, theirs)
+        pages["base"] = (PAGE, args.base.resolve(), args.base / "weights")
     with contextlib.ExitStack() as stack:
-        servers: list[Server] = []
-        for name, (tree, code, how) in pages.items():
-            weights = args.weights if tree == ROOT else tree / "weights"
-            servers.append(stack.enter_context(serving(name, tree, code, weights, how)))
-        used = lambda: machine_s() - _own_s() - sum(server.processor_s() for server in servers)
+        servers = {
+            name: stack.enter_context(serving(code, "--weights", weights.resolve(), tree=tree))
+            for name, (code, tree, weights) in pages.items()
+        }
+        used = lambda: (
+            machine_s() - time.process_time() - sum(s.processor_s() for s in servers.values())
+        )
         began, before = time.perf_counter(), used()
         found = measure(servers, args.visitors, args.scripts, args.rounds)
         others = (used() - before) / (time.perf_counter() - began)

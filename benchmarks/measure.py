@@ -1,12 +1,8 @@
-"""Times of calls in turn, floating-point operations, and fresh processes."""
+"""Times of calls in turn, floating-point operations, and tables of medians."""
 
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -14,7 +10,21 @@ from torch.utils.flop_counter import FlopCounterMode
 from ldm_core.runtime.onnx_backend import import_onnxruntime
 from ldm_core.runtime.onnx_graph import Graph
 
-ROOT = Path(__file__).resolve().parents[1]
+
+class Table(dict[str, float]):
+    """The medians of its rows by their names. budget: the cells of the last column."""
+
+    def __init__(self, title: str, budget: Mapping[str, str]):
+        super().__init__()
+        self.budget = budget
+        print(f"| {title} | median | least to most | budget |\n|---|---|---|---|")
+
+    def row(self, name: str, unit: str, values: list[float]) -> None:
+        """Print a row, and keep its median."""
+        self[name] = statistics.median(values)
+        span = f"{min(values):.3g} to {max(values):.3g}" if len(values) > 1 else ""
+        cells = [name, f"{self[name]:.3g} {unit}", span, self.budget.get(name, "")]
+        print("|", " | ".join(cells), "|", flush=True)
 
 
 def in_turn(calls: Mapping[str, Callable], rounds: int) -> dict[str, list[float]]:
@@ -41,23 +51,20 @@ def ratios(ours: list[float], other: list[float]) -> dict[str, float]:
     return {"ratio": statistics.median(found), "ratio_min": min(found), "ratio_max": max(found)}
 
 
-def matrix_product_limits(size: int = 1536) -> dict[str, float]:
-    """GFLOP/s of float32 matrix products on all threads, the best of a few, by library: PyTorch's
-    may be far from what the machine can do."""
-    a = torch.randn(size, size)
-    calls = {"torch": lambda: a @ a}
-    with suppress(ImportError):
-        onnxruntime = import_onnxruntime()
-
-        graph, options = Graph(), onnxruntime.SessionOptions()
-        product = graph.add("MatMul", graph.input("a", (size, size)), graph.constant(a.numpy()))
-        options.intra_op_num_threads = torch.get_num_threads()
-        session = onnxruntime.InferenceSession(
-            graph.model({"product": (product, (size, size))}), options
-        )
-        calls["onnxruntime"] = lambda: session.run(None, {"a": a.numpy()})
-    flop = 2 * size**3
-    return {name: flop / min(values) / 1e9 for name, values in in_turn(calls, rounds=12).items()}
+def matrix_product_limit(size: int = 1536) -> float:
+    """GFLOP/s of float32 matrix products on all threads, the best of a few. By ONNX Runtime:
+    PyTorch's may be far from what the machine can do."""
+    a, graph, options = (
+        torch.randn(size, size).numpy(),
+        Graph(),
+        import_onnxruntime().SessionOptions(),
+    )
+    product = graph.add("MatMul", graph.input("a", (size, size)), graph.constant(a))
+    options.intra_op_num_threads = torch.get_num_threads()
+    model = graph.model({"product": (product, (size, size))})
+    session = import_onnxruntime().InferenceSession(model, options)
+    (times,) = in_turn({"product": lambda: session.run(None, {"a": a})}, rounds=12).values()
+    return 2 * size**3 / min(times) / 1e9
 
 
 def gflop(call: Callable) -> float:
@@ -65,9 +72,3 @@ def gflop(call: Callable) -> float:
     with FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops() / 1e9
-
-
-def fresh_process(*arguments: str) -> str:
-    """What a new Python process in the repository prints."""
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout

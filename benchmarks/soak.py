@@ -7,12 +7,10 @@ the server must stay flat, every picture must be the one of its seed, and no fil
 import argparse
 import asyncio
 import base64
-import json
-import math
 import random
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +19,8 @@ import numpy as np
 
 from ldm_core import LatentDiffusion
 
-from .load import BUSY, ROOT, SHARED, TIMEOUT_S, Server, serving, visit
+from .load import TIMEOUT_S, Busy, pictures_of
+from .server import PAGE, ROOT, Server, serving
 
 SEEDS = range(20_000, 20_040)
 SAMPLERS = ("dpmpp_2m", "ddim", "unipc", "dpmpp_2m_sde", "heun")
@@ -67,7 +66,6 @@ class Soak:
     apart: Counter = field(default_factory=Counter)
     memory: list[tuple[int, float]] = field(default_factory=list)  # runs begun, MB
     took_s: float = 0.0
-    left: list[Path] = field(default_factory=list)
 
     async def go(self, visitors: int, seed: int) -> None:
         limits = httpx.Limits(max_connections=None)
@@ -91,22 +89,17 @@ class Soak:
             self.ended[await self._run(client, which, after)] += 1
 
     async def _run(self, client: httpx.AsyncClient, which: int, after: int | None) -> str:
-        asked, frames, last = self.asked[which], 0, None
-        async with client.stream("POST", f"{self.server.url}engine/denoise", json=asked) as answer:
-            if answer.status_code == BUSY:
-                return "refused"
-            answer.raise_for_status()
-            async for line in answer.aiter_lines():
-                if not line.startswith("data: "):
-                    continue
-                said = json.loads(line.removeprefix("data: "))
-                assert "error" not in said, said
-                for step in said.get("pictures", []):
-                    frames, last = frames + 1, step
-                if after is not None and frames > after:
-                    return "left"
-        assert frames == asked["steps"] + 1, frames
-        self.apart[self._difference(which, last[3])] += 1
+        asked, seen = self.asked[which], []
+        try:
+            async with aclosing(pictures_of(client, self.server.url, asked)) as steps:
+                async for step in steps:
+                    seen.append(step)
+                    if after is not None and len(seen) > after:
+                        return "left"
+        except Busy:
+            return "refused"
+        assert len(seen) == asked["steps"] + 1, len(seen)
+        self.apart[self._difference(which, seen[-1][3])] += 1
         return "finished"
 
     def _difference(self, which: int, text: str) -> int:
@@ -119,23 +112,7 @@ class Soak:
         print(f"largest difference of a finished picture in grey levels: {dict(self.apart)}")
         low, high = (of(mb for _, mb in self.memory) for of in (min, max))
         print(f"memory {low:.0f} to {high:.0f} MB, {first:.0f} at first, {last:.0f} at last")
-        print(f"files left: {self.left or 'none'}")
-
-    def plot(self, path: Path) -> None:
-        """Draw the memory over the runs, as an SVG."""
-        top = 200 * math.ceil(max(mb for _, mb in self.memory) / 200)
-        x, y = (lambda runs: 60 + 560 * runs / self.begun), (lambda mb: 200 - 180 * mb / top)
-        lines = [f'<path d="M60 {y(mb):.0f}h560"/>' for mb in range(0, top + 1, 200)]
-        at_left = [f'<text x="54" y="{y(mb) + 4:.0f}">{mb} MB</text>' for mb in range(0, top, 200)]
-        quarters = [self.begun * n // 4 for n in (1, 2, 3, 4)]
-        below = [f'<text x="{x(runs):.0f}" y="218">{runs:,} runs</text>' for runs in quarters]
-        points = " ".join(f"{x(runs):.1f},{y(mb):.1f}" for runs, mb in self.memory)
-        path.write_text(
-            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 230" font-size="12" '
-            'font-family="sans-serif" text-anchor="end">\n<rect width="640" height="230" '
-            f'fill="#fff"/>\n<g stroke="#ddd">{"".join(lines)}</g>\n{"".join(at_left + below)}\n'
-            f'<polyline points="{points}" fill="none" stroke="#36c" stroke-width="2"/>\n</svg>\n'
-        )
+        print(f"files left: {self.server.left or 'none'}")
 
 
 def main() -> None:
@@ -144,26 +121,21 @@ def main() -> None:
     add("--weights", type=Path, default=ROOT / "weights")
     add("--runs", type=int, default=20_000)
     add("--visitors", type=int, default=20, help="at once (20)")
-    add("--plot", type=Path, help="an SVG of the memory to write")
     args = parser.parse_args()
-    found = soak(args.weights, args.runs, args.visitors)
-    found.report()
-    if args.plot:
-        found.plot(args.plot)
+    soak(args.weights, args.runs, args.visitors).report()
 
 
 def soak(weights: Path, runs: int, visitors: int) -> Soak:
     """Let visitors run so many runs on a page of its own; Ctrl-C ends it before."""
     asked = requests()
     wanted = pictures(LatentDiffusion.load(weights), asked)
-    with serving("page", ROOT, SHARED, weights, visit) as server:
+    with serving(PAGE, "--weights", weights.resolve()) as server:
         found = Soak(server, asked, wanted, runs)
         began = time.monotonic()
         with suppress(KeyboardInterrupt):
             asyncio.run(found.go(visitors, seed=0))
         found.took_s = time.monotonic() - began
         found.look()
-    found.left = server.left
     return found
 
 

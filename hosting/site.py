@@ -9,13 +9,13 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
+from playwright.sync_api import Error, sync_playwright
 
 from ldm_core import LatentDiffusion, UserError
 from ldm_core.command_line import Parser, exit_status, say
 
 from .browser import launch
-from .card import read_card
-from .trial import ASKED, compare, free_port, running, summary
+from .trial import ASKED, compare, free_port, running
 
 PROGRAM = "python -m hosting.site"
 AT = "some/where"  # below the root of a host
@@ -41,36 +41,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _try(args: argparse.Namespace) -> None:
-    read_card(args.folder, "static")
-    say(summary(args.folder))
     port = free_port()
     server = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1"]
     url = f"http://127.0.0.1:{port}/{AT}/"
     with running(args.folder, server, url, {}, at=AT):
         picture = visit(url)
-    if picture is None:
-        say("no browser, so the page was not opened: pip install playwright, and a Chromium")
-    else:
-        say("the page asked for nothing outside of its folder")
-        compare(picture, LatentDiffusion.load(args.weights))
+    say("the page asked for nothing outside of its folder")
+    compare(picture, LatentDiffusion.load(args.weights))
     say(f"upload it: hf upload USER/digits {args.folder} . --type space")
 
 
-def visit(url: str) -> np.ndarray | None:
-    """Open the page and have it draw what `ASKED` says: the picture, or None without a browser.
+def visit(url: str) -> np.ndarray:
+    """Open the page in a browser and have it draw what `ASKED` says: the picture.
 
-    Raises UserError if it draws nothing, asks for anything that is not below url, or has errors.
+    Raises UserError if it draws nothing, asks for anything that is not below url, or has errors,
+    and playwright's Error where there is no browser.
     """
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError:
-        return None
     outside, faults = [], []
     with sync_playwright() as playwright:
-        try:
-            browser = launch(playwright)
-        except Error:
-            return None
+        browser = launch(playwright)
         context = browser.new_context()
         # Of the context: a page does not hear what its service worker asks for.
         context.on("request", lambda r: _is_outside(r.url, url) and outside.append(r.url))

@@ -1,7 +1,7 @@
 """A Gradio Space in a folder: python -m hosting.space space.
 
-What the page needs goes into the folder. Then it is checked, and started as a Space starts it, to
-draw one picture.
+What the page needs goes into the folder. Then it is started as a Space starts it, to draw one
+picture. `hf upload` has the Hub check the front matter of its README.md.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 from gradio_client import Client
+from huggingface_hub import SpaceCard
 from PIL import Image
 
 from ldm_core import LatentDiffusion, UserError
 from ldm_core.command_line import Parser, exit_status, say
 
-from .card import TORCHES, check_requirements, read_card
-from .trial import ASKED, compare, running, summary
+from .trial import ASKED, compare, free_port, running
 
 PROGRAM = "python -m hosting.space"
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,20 +34,13 @@ OTHERS = (
     *("weights/training.gif", "docs/lesson.md"),
 )
 WHERE_THERE = ("weights/student.safetensors", "weights/*.json")
+NEWEST_TORCH = "2.11.0"  # that ZeroGPU has, as of August 2026
 IMAGE = re.compile(r"!\[.*?\]\((.*?)\)")  # in Markdown
-IN_LFS = ("*.safetensors", "*.gif")  # a plain git push sends files above 10 MB by Git LFS only
 ENVIRONMENT = {
     "SYSTEM": "spaces",
     "SPACE_ID": "somebody/digits",
     "SPACE_HOST": "somebody-digits.hf.space",
-    "ACCELERATOR": "none",
-    "CPU_CORES": "2",
-    "MEMORY": "16Gi",
-    "GRADIO_ALLOW_FLAGGING": "never",
-    "GRADIO_NUM_PORTS": "1",
     "GRADIO_SERVER_NAME": "0.0.0.0",
-    "GRADIO_THEME": "huggingface",
-    "PYTHONUNBUFFERED": "1",
 }
 
 
@@ -59,14 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _make(args: argparse.Namespace) -> None:
     assemble(args.folder)
-    card = read_card(args.folder, "gradio")
-    check_requirements(args.folder, card.sdk_version)
-    say(summary(args.folder))
-    url = f"http://127.0.0.1:{args.port}/"
-    environment = ENVIRONMENT | {"GRADIO_SERVER_PORT": str(args.port)}
+    card = SpaceCard.load(args.folder / "README.md").data
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    environment = ENVIRONMENT | {"GRADIO_SERVER_PORT": str(port)}
     with (
         _interpreter(args, card.sdk_version) as python,
-        running(args.folder, [python, START], url, environment),
+        running(args.folder, [python, card.app_file], url, environment),
         tempfile.TemporaryDirectory() as downloads,
     ):
         directly = {"trust_env": False}  # through no proxy
@@ -93,8 +85,6 @@ def assemble(folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     (folder / "README.md").write_text(readme, encoding="utf-8")
-    lines = (f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in IN_LFS)
-    (folder / ".gitattributes").write_text("".join(lines), encoding="utf-8")
 
 
 @contextmanager
@@ -106,7 +96,7 @@ def _interpreter(args: argparse.Namespace, gradio_version: str) -> Iterator[str]
     with tempfile.TemporaryDirectory() as folder:
         python = f"{folder}/bin/python"
         subprocess.run([args.python, "-m", "venv", folder], check=True)
-        also = [f"torch<={TORCHES[-1]}", f"gradio[oauth,mcp]=={gradio_version}", "spaces"]
+        also = [f"torch<={NEWEST_TORCH}", f"gradio[oauth,mcp]=={gradio_version}", "spaces"]
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         say(f"installing {', '.join(also)} and the requirements into a new environment")
         subprocess.run([*pip, "-r", args.folder / "requirements.txt", *also], check=True)
@@ -119,7 +109,6 @@ def _parser() -> argparse.ArgumentParser:
     add("folder", type=Path, help="a new folder for the Space")
     add("--python", default=sys.executable, help="what the environment is made with (this Python)")
     add("--no-install", action="store_true", help="start it with --python itself, which is quicker")
-    add("--port", type=int, default=7860, help="port on this machine (%(default)s)")
     return parser
 
 

@@ -57,7 +57,7 @@ OUTSIDE = {
         *("checks", "data", "export", "files", "inputs", "model", "output", "runtime"),
         "command_line",
     },
-    "hosting": {"command_line", "model"},
+    "hosting": {"command_line"},
     "benchmarks": {"export", "model", "output", "runtime"},
 }
 # What a network and its mathematics must be readable, and usable, without.

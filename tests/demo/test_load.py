@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.load import ROOT, SHARED, measure, serving, visit
+from benchmarks.load import measure
+from benchmarks.server import PAGE, serving
 from benchmarks.soak import Soak, pictures, requests
 
 
 @pytest.fixture(scope="module")
 def server(weights):
-    with serving("page", ROOT, SHARED, Path(weights), visit) as server:
+    with serving(PAGE, "--weights", Path(weights).resolve()) as server:
         yield server
     assert not server.left
 
@@ -25,7 +26,7 @@ def own_loop():
 
 
 def test_everybody_at_once_is_served(server, own_loop):
-    found = own_loop(measure, [server], [1, 20], 4, 1)
+    found = own_loop(measure, {"page": server}, [1, 20], 4, 1)
     counts = {name: (of["page"].served, of["page"].refused) for name, of in found.items()}
     assert counts == {"1 visitor": (10, 0), "20 visitors": (20, 0), "4 scripts": (4, 0)}
     many = found["20 visitors"]["page"]

@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import Error
 
-from demo.web_files import WEB
 from hosting import site
 from hosting.trial import compare, python_draws
 from ldm_core import UserError
@@ -42,7 +42,6 @@ def folder(tmp_path, small_model):
     Image.fromarray(python_draws(small_model)).save(png, "PNG")
     uri = "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
     (tmp_path / "page.js").write_text(SCRIPT.replace("PICTURE", uri))
-    (tmp_path / "README.md").write_bytes((WEB / "site" / "README.md").read_bytes())
     (tmp_path / "index.html").write_text(PAGE)
     (tmp_path / "style.css").write_text("body { background: url('data:image/gif;base64,R0lG'); }")
     return tmp_path
@@ -56,10 +55,13 @@ def tried(folder, weights, capsys):
         # Other tests have a browser open, and Playwright wants a thread for each.
         with ThreadPoolExecutor(1) as thread:
             line = [str(folder), "--weights", str(weights)]
-            status = thread.submit(site.main, line).result()
+            try:
+                status = thread.submit(site.main, line).result()
+            except Error:
+                if os.environ.get("CI"):
+                    raise
+                pytest.skip("no browser (python -m playwright install chromium)")
         said = "".join(capsys.readouterr())
-        if "the page was not opened" in said and not os.environ.get("CI"):
-            pytest.skip("no browser (python -m playwright install chromium)")
         return status, said
 
     return tried
@@ -79,7 +81,7 @@ def change(path, old, new):
 
 
 def test_what_would_not_work_elsewhere_is_found(folder, tried):
-    """What is outside of the folder, errors of the page, and a card that is no static page's."""
+    """What is outside of the folder, and errors of the page."""
     index, script = folder / "index.html", folder / "page.js"
     change(index, '"style.css"', '"absent.css"')
     change(script, "player.dataset", "reportError(Error('a fault')); player.dataset")
@@ -91,9 +93,6 @@ def test_what_would_not_work_elsewhere_is_found(folder, tried):
     status, told = tried()
     assert status == 2
     assert re.search("asked for http.*/style.css, .*/other, outside", told), told
-    change(folder / "README.md", "sdk: static", "sdk: gradio")
-    status, told = tried()
-    assert status == 2 and "must say sdk: static" in told
 
 
 def test_pictures_that_differ_are_refused(small_model):
@@ -102,5 +101,3 @@ def test_pictures_that_differ_are_refused(small_model):
     compare(moved(1), small_model)
     with pytest.raises(UserError, match="2 grey levels apart, more than 1"):
         compare(moved(2), small_model)
-    with pytest.raises(UserError, match=r"has the shape \(7, 28\), not \(28, 28\)"):
-        compare(picture[:7], small_model)
