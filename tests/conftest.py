@@ -148,6 +148,7 @@ def release() -> LatentDiffusion:
 
 def save(folder: Path, model: LatentDiffusion, vae: dict | None = None, unet: dict | None = None):
     """Write both checkpoints of a model, with these records of their training."""
+    folder.mkdir(exist_ok=True)
     save_vae(folder / "vae.safetensors", model.vae, vae or {})
     save_unet(folder / "unet.safetensors", model, unet or {})
 

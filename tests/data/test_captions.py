@@ -93,7 +93,7 @@ def test_silence_says_nothing(monkeypatch):
     monkeypatch.setattr(module, "DROPPED", 0)
     captions = made()
     counts = {kind: Counter() for kind in ("silent", "words", "slider")}
-    for i, words in drawn(captions, rounds=30):
+    for i, words in drawn(captions, rounds=12):
         said = captions.vocabulary.read(text(captions, words)).style
         by_slider = slider(captions, words)
         for name in captions.vocabulary.styles:
@@ -111,8 +111,8 @@ def test_silence_says_nothing(monkeypatch):
 def test_captions_are_of_all_kinds(monkeypatch):
     monkeypatch.setattr(module, "DROPPED", 0)
     captions = made()
-    texts = Counter(text(captions, words) for _, words in drawn(captions, rounds=10))
-    total = 10 * COUNT
+    texts = Counter(text(captions, words) for _, words in drawn(captions, rounds=5))
+    total = 5 * COUNT
     labels = {prompt: captions.vocabulary.read(prompt).label for prompt in texts}
     nameless = sum(n for prompt, n in texts.items() if labels[prompt] is None)
     assert nameless / total == pytest.approx(0.1, abs=0.01)
@@ -132,13 +132,13 @@ def test_captions_are_of_all_kinds(monkeypatch):
 def test_words_are_left_out_now_and_then_but_never_one_that_stands_alone(monkeypatch):
     captions = made()
     monkeypatch.setattr(module, "DROPPED", 0)
-    whole = [len(words) for _, words in drawn(captions, rounds=10)]
+    whole = [len(words) for _, words in drawn(captions)]
     monkeypatch.setattr(module, "DROPPED", 0.05)
-    left = [len(words) for _, words in drawn(captions, rounds=10)]
+    left = [len(words) for _, words in drawn(captions)]
     several = sum(n for n in whole if n > 1)
     assert (sum(whole) - sum(left)) / several == pytest.approx(0.05, abs=0.015)
     monkeypatch.setattr(module, "DROPPED", 1)
-    alone = [len(words) for _, words in drawn(captions, rounds=10)]
+    alone = [len(words) for _, words in drawn(captions)]
     assert set(alone) == {0, 1}
     assert alone.count(1) == pytest.approx(whole.count(1), rel=0.05)
 
@@ -148,7 +148,7 @@ def test_captions_have_at_most_as_many_words_as_there_are_places(places, monkeyp
     monkeypatch.setattr(module, "PLAIN", 0)
     monkeypatch.setattr(module, "MENTIONED", 1)
     captions = made(places=places)
-    assert max(len(words) for _, words in drawn(captions, rounds=5)) == places
+    assert max(len(words) for _, words in drawn(captions)) == places
 
 
 def test_pictures_that_are_all_alike_are_in_the_middle():

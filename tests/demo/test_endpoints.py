@@ -1,7 +1,5 @@
 """Gradio's endpoints, as scripts call them, and what the server remembers of its callers."""
 
-import base64
-import io
 import json
 import os
 import urllib.error
@@ -20,21 +18,14 @@ from demo.serving import forget_calls
 from ldm_core import read_settings
 
 from .conftest import launched, models_of
-from .values import GOOD, with_words
-
-HOW = {"steps": 2, "sampler": "ddim"}
+from .values import GOOD
 
 
 @pytest.fixture(scope="module")
-def model():
-    return with_words()
-
-
-@pytest.fixture(scope="module")
-def page(model, tmp_path_factory):
+def page(small_model, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "MAX_SESSIONS", 3)
-        with launched(models_of(model), tmp_path_factory.mktemp("files")) as page:
+        with launched(models_of(small_model), tmp_path_factory.mktemp("files")) as page:
             yield page
 
 
@@ -52,62 +43,16 @@ def image(path):
     return np.asarray(Image.open(path))
 
 
-def test_generate_draws_what_the_page_draws(client, model):
+def test_generate_draws_what_the_page_draws(client, small_model):
     png, gif, settings = client.predict(api_name="/generate", **GOOD)
     assert settings == GOOD
-    *_, last = Runner(model).steps(Request.check(model, GOOD))
+    *_, last = Runner(small_model).steps(Request.check(small_model, GOOD))
     assert (image(png) == last.x_t).all()
     assert Image.open(gif).n_frames == 4
     for file in (png, gif):
         assert read_settings(file).items() >= settings.items()
     again = client.predict(api_name="/generate", **settings)
     assert (image(again[0]) == image(png)).all()
-
-
-def test_draw_starts_from_a_picture(client):
-    picture = np.zeros((28, 28), np.uint8)
-    picture[6:22, 12:16] = 255
-    file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    uri = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
-    png, gif, settings = client.predict(start_from=uri, label="8", api_name="/draw", **HOW)
-    assert settings["strength"] == 0.7 and image(png).shape == (28, 28)
-    again = client.predict(api_name="/draw", **settings)
-    assert (image(again[0]) == image(png)).all()
-
-
-def test_morph_gives_a_filmstrip(client):
-    points = ["3:1", "8:2"]
-    png, gif, settings = client.predict(morph=points, frames=3, api_name="/morph", **HOW)
-    assert Image.open(gif).n_frames == 6 and settings["morph"] == points
-    assert read_settings(png)["morph"] == points
-
-
-def test_compare_gives_a_labelled_grid(client):
-    png, gif, cells = client.predict(
-        "steps", [1, 2], "label", "0, 1", {"sampler": "ddim"}, api_name="/compare"
-    )
-    assert [(cell["steps"], cell["label"]) for cell in cells] == [
-        (1, "0"),
-        (2, "0"),
-        (1, "1"),
-        (2, "1"),
-    ]
-    assert Image.open(gif).n_frames == 3
-    assert read_settings(png)["compare"]["across"] == "steps"
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"steps": True}, "Steps must be a whole number"),
-        ({"sampler": ["ddim"]}, "Sampler must be one of"),
-        ({"prompt": "a dog"}, "unknown word 'dog'"),
-    ],
-)
-def test_bad_values_are_refused_with_a_message(client, values, message):
-    with pytest.raises(Exception, match=message):
-        client.predict(api_name="/generate", **values)
 
 
 def call(server, path, body, kind="application/json"):
@@ -129,14 +74,13 @@ def call(server, path, body, kind="application/json"):
     ("path", "body", "asked"),
     [
         ("generate", {"data": ["4", 1.5, 2]}, {"label": "4", "guidance_scale": 1.5, "steps": 2}),
-        ("v2/generate", {"seed": 5, "steps": 2}, {"seed": 5, "steps": 2}),
         ("v2/generate", {"prompt": "bold one", "steps": 2}, {"prompt": "bold one", "steps": 2}),
     ],
 )
-def test_what_is_left_out_is_as_the_page_starts(server, model, path, body, asked):
+def test_what_is_left_out_is_as_the_page_starts(server, small_model, path, body, asked):
     event, (png, gif, settings) = call(server, path, body)
     assert event == "complete"
-    assert settings == Request.check(model, asked).settings()
+    assert settings == Request.check(small_model, asked).settings()
 
 
 @pytest.mark.parametrize(
@@ -147,11 +91,8 @@ def test_what_is_left_out_is_as_the_page_starts(server, model, path, body, asked
         ("v2/generate", {"lable": "7"}, 422, "There is no lable here, only label, guidance_scale"),
         ("v2/generate", [7], 422, "valid dictionary"),
         ("generate", {"data": "7"}, 422, "valid list"),
-        ("generate", [float("nan")], 422, "valid dictionary"),
-        ("v2/generate", {"\ud800": 7}, 422, "There is no "),
         ("v2/generate", {"label": {"path": "/etc/passwd"}}, "error", "A path names no picture"),
         ("paint", {"data": []}, 404, "There is no endpoint /paint, only /"),
-        ("v2/paint", {}, 404, "There is no endpoint /paint, only /"),
     ],
 )
 def test_plain_http_is_refused_with_a_message(server, path, body, status, said):
@@ -167,29 +108,23 @@ def test_what_is_no_json_is_refused(server, path, kind, body):
     assert status in (400, 422) and answer["detail"]
 
 
-@pytest.mark.parametrize("path", ["call/v2/generate", "call/generate", "queue/join"])
+@pytest.mark.parametrize(
+    "path", ["gradio_api/call/v2/generate", "gradio_api/queue/join", "engine/denoise"]
+)
 def test_a_body_that_is_too_large_is_refused_in_words(server, path):
-    check_too_large(f"{server}gradio_api/{path}", lambda said: said["detail"])
-
-
-def test_one_of_the_page_is_refused_as_its_other_calls_are(server):
-    check_too_large(f"{server}engine/denoise", lambda said: said["error"]["message"])
-
-
-def check_too_large(url, words):
     in_parts = (bytes(5_000_000) for _ in range(4))
     for content in (bytes(20_000_000), in_parts):  # whose size is told before, or not
         headers = {"Content-Type": "application/json"}
-        answer = httpx.post(url, content=content, headers=headers, timeout=30)
+        answer = httpx.post(server + path, content=content, headers=headers, timeout=30)
         assert answer.status_code == 413
-        assert words(answer.json()) == "A call has at most 3,000,000 bytes."
+        assert "A call has at most 3,000,000 bytes." in answer.text
 
 
-def test_the_endpoint_takes_the_values_of_a_request(page, model):
+def test_the_endpoint_takes_the_values_of_a_request(page, small_model):
     named = page.get_api_info()["named_endpoints"]
     assert named.keys() == {f"/{n}" for n in ("generate", "draw", "morph", "compare")}
     taken = {p["parameter_name"]: p["parameter_default"] for p in named["/generate"]["parameters"]}
-    assert taken == start_of(model, "denoise") | LEFT_OUT
+    assert taken == start_of(small_model, "denoise") | LEFT_OUT
     assert list(taken)[:5] == ["label", "guidance_scale", "steps", "sampler", "seed"]
 
 

@@ -11,13 +11,11 @@ import pytest
 from PIL import Image
 
 from demo.request import Request
-from demo.run import Runner
 from ldm_core import read_settings
 from ldm_core.output.file_settings import picture_text
 
 from ..conftest import ROOT
 from .conftest import launched, models_of
-from .values import with_words
 
 ADDRESS = "http://127.0.0.1:7860"
 TEXT = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
@@ -29,10 +27,9 @@ RUN_BY = {
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    with launched(
-        models_of(with_words()), tmp_path_factory.mktemp("files"), mcp_server=True
-    ) as page:
+def page(small_model, tmp_path_factory):
+    files = tmp_path_factory.mktemp("files")
+    with launched(models_of(small_model), files, mcp_server=True) as page:
         yield page
 
 
@@ -67,12 +64,11 @@ def run(page, tmp_path):
     return run
 
 
-@pytest.fixture(scope="module")
-def drawn():
+@pytest.fixture
+def drawn(runner):
     """The picture and the settings that all examples ask for."""
-    model = with_words()
-    request = Request.check(model, {"prompt": "a bold seven", "seed": 7})
-    return Runner(model).preview(request, None).x_t, request.settings()
+    request = Request.check(runner.model, {"prompt": "a bold seven", "seed": 7})
+    return runner.preview(request, None).x_t, request.settings()
 
 
 def test_python(run, tmp_path, drawn):

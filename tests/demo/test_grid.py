@@ -20,15 +20,18 @@ from demo.run import Runner
 from ldm_core import InputError, UserError, read_settings
 from ldm_core.runtime.backends import make_backend
 
-from .values import greys, with_words
+from .values import greys, model_of
 
 FIXED = {"label": "7", "steps": 3, "sampler": "ddim", "seed": 5}
 NAMES = ("across", "across_values", "down", "down_values", "fixed")
 
 
-@pytest.fixture(scope="module")
-def words():
-    return with_words()
+@pytest.fixture
+def runner(small_model):
+    """With ONNX Runtime; with PyTorch, batches of another size may round a grey to the next one."""
+    model = copy.copy(small_model)
+    model.backend = make_backend("onnxruntime", model, model.device)
+    return Runner(model)
 
 
 def asked(model, *given):
@@ -56,35 +59,22 @@ def all_pictures(runner, grid):
         (("prompt", "bold, a thin one", None, None), 2),
     ],
 )
-def test_a_cell_is_the_image_of_a_single_run(words, axes, together):
-    """With PyTorch a batch of another size may round a grey to the next one; see the next test."""
-    grid, runner = asked(words, *axes, FIXED), Runner(words)
+def test_a_cell_is_the_very_image_of_a_single_run(runner, axes, together):
+    grid = asked(runner.model, *axes, FIXED)
     pictures = all_pictures(runner, grid)
     batches = {tuple(cells) for cells, *_ in draw_grid(runner, grid)}
     assert {len(cells) for cells in batches} == {together}
     for request, steps in zip(grid.cells, pictures, strict=True):
         single = [step.x_t for step in runner.steps(request)]
-        apart = np.abs(np.stack(steps).astype(int) - np.stack(single))
-        assert apart.max() <= (together > 1) and apart.mean() < 0.01
+        assert np.array_equal(np.stack(steps), np.stack(single))
 
 
-def test_with_onnx_runtime_a_cell_is_the_very_image_of_a_single_run(words):
-    fast = copy.copy(words)
-    fast.backend = make_backend("onnxruntime", words, words.device)
-    runner = Runner(fast)
-    for axes in (("label", "0, 7, any", "seed", "1, 2"), ("eta", "0, 0.5", "prompt", "bold, a")):
-        grid = asked(fast, *axes, FIXED)
-        for request, steps in zip(grid.cells, all_pictures(runner, grid), strict=True):
-            single = [step.x_t for step in runner.steps(request)]
-            assert np.array_equal(np.stack(steps), np.stack(single))
-
-
-def test_cells_differ_in_what_was_asked_and_lie_row_by_row(words):
-    grid = asked(words, "seed", "1,2,", "guidance_scale", [0, 4.5], FIXED)
+def test_cells_differ_in_what_was_asked_and_lie_row_by_row(small_model):
+    grid = asked(small_model, "seed", "1,2,", "guidance_scale", [0, 4.5], FIXED)
     found = [(cell.values["seed"], cell.values["guidance_scale"]) for cell in grid.cells]
     assert found == [(1, 0), (2, 0), (1, 4.5), (2, 4.5)]
     assert all(cell.settings().items() >= {"label": "7", "steps": 3}.items() for cell in grid.cells)
-    assert Grid.check(words, grid.to_dict()).cells == grid.cells
+    assert Grid.check(small_model, grid.to_dict()).cells == grid.cells
 
 
 @pytest.mark.parametrize(
@@ -105,13 +95,13 @@ def test_values_are_read_as_csv(text, values):
 
 
 def test_a_class_with_a_comma_is_one_value():
-    model = with_words((", .", 'say "a"', "b"))
+    model = model_of(", .", 'say "a"', "b")
     for _, _, *axes in lessons_of(model):
         assert asked(model, *axes).down
 
 
-def test_what_is_known_before_any_work(words):
-    header = asked(words, "seed", "1, 2", "eta", "0, 0.5", FIXED).header()
+def test_what_is_known_before_any_work(small_model):
+    header = asked(small_model, "seed", "1, 2", "eta", "0, 0.5", FIXED).header()
     assert header["cost"] == "4 cells × 3 steps: 12 steps in all, of 2000 at most."
     assert (header["title"], header["name"]) == ("Seed across, eta down", "seed-by-eta")
     assert (header["across"]["titles"], header["down"]["title"]) == (["1", "2"], "Eta")
@@ -119,11 +109,11 @@ def test_what_is_known_before_any_work(words):
     assert header["settings"]["across_values"] == [1, 2]
 
 
-def test_a_prompt_without_a_class_is_about_the_label(words):
-    grid = asked(words, "prompt", "a, thin", "label", "1, any")
+def test_a_prompt_without_a_class_is_about_the_label(small_model):
+    grid = asked(small_model, "prompt", "a, thin", "label", "1, any")
     assert [cell.values["prompt"] for cell in grid.cells] == ["a one", "thin one", "a", "thin"]
     assert grid.across.titles == ("no word", "thin")
-    grid = asked(words, "prompt", ["a thin two", ""], None, None, {"label": "1"})
+    grid = asked(small_model, "prompt", ["a thin two", ""], None, None, {"label": "1"})
     assert [cell.what() for cell in grid.cells] == ["a thin two", "1"]
 
 
@@ -133,14 +123,10 @@ def test_a_prompt_without_a_class_is_about_the_label(words):
         (("seed", "1,,2"), "Seed must be a whole number from 0 to [0-9]*, not ''"),
         (("prompt", 'bold, "thin, wide'), 'A quote is not closed .* write "a, b" for one value'),
         (("size", "1"), "What differs must be one of label, guidance_scale, .*, not 'size'"),
-        ((["label"], "1"), "What differs must be one of"),
         (("guidance_scale", "1,5"), "commas separate values, so write '1.5' .* or '1, 5' with a"),
         (("eta", "0,5, 1"), "write '0.5, 1' for decimals, or '0, 5, 1' with"),
         (("steps", ""), "Steps needs a list of values, with commas"),
-        (("steps", 5), "Steps needs a list of values"),
         (("steps", "1, x"), "Steps must be a whole number from 1 to 100, not 'x'"),
-        (("steps", [True]), "Steps must be a whole number"),
-        (("guidance_scale", "nan"), "Guidance scale must be a number from 0 to 10"),
         (("seed", [1] * 101), "at most 100 cells"),
         (("seed", [1] * 11, "steps", [1] * 10), "at most 100 cells, not 110"),
         (("seed", [1] * 21, None, None, {"steps": 100}), "2100 steps in all, but at most 2000"),
@@ -150,38 +136,31 @@ def test_a_prompt_without_a_class_is_about_the_label(words):
         (("seed", "1" * 5001), "at most 5000 characters"),
         (("eta", "0, 1", None, None, {"sampler": "euler"}), "eta works with the sampler"),
         (("seed", "1", None, None, {"colour": 1}), "There is no colour here, only label"),
-        (("seed", "1", None, None, {"label": {}}), "Label must be one of"),
         (("seed", "1", None, None, [1]), "Fixed values must be given by their names"),
     ],
 )
-def test_what_is_refused(words, given, message):
+def test_what_is_refused(small_model, given, message):
     with pytest.raises(InputError, match=message):
-        asked(words, *given)
+        asked(small_model, *given)
 
 
-def test_a_grid_is_asked_for_by_names(words):
-    for given in (None, ["seed", "1"], {"across": "seed", "across_values": "1", "size": 3}):
-        with pytest.raises(InputError, match="across, across_values, down"):
-            Grid.check(words, given)
-
-
-def test_all_that_is_allowed_can_be_asked(words):
+def test_all_that_is_allowed_can_be_asked(small_model):
     axes = ("seed", list(range(10)), "label", list("0123456789"))
-    grid = asked(words, *axes, {"steps": 20})
+    grid = asked(small_model, *axes, {"steps": 20})
     assert (len(grid.cells), grid.image_steps) == (MAX_CELLS, 2000)
 
 
-def test_every_question_is_allowed(words):
-    assert len(lessons_of(words)) == 5
-    for _, _, *axes in lessons_of(words):
-        grid = asked(words, *axes)
+def test_every_question_is_allowed(small_model):
+    assert len(lessons_of(small_model)) == 5
+    for _, _, *axes in lessons_of(small_model):
+        grid = asked(small_model, *axes)
         assert len(grid.cells) > 4 and grid.down
 
 
-def test_a_grid_that_takes_too_long_is_ended(words):
-    grid = asked(words, "seed", "1, 2", None, None, FIXED)
+def test_a_grid_that_takes_too_long_is_ended(small_model):
+    grid = asked(small_model, "seed", "1, 2", None, None, FIXED)
     with pytest.raises(UserError, match="ended after -1 seconds"):
-        list(draw_grid(Runner(words, deadline_s=-1), grid))
+        list(draw_grid(Runner(small_model, deadline_s=-1), grid))
 
 
 def test_messages_hold_every_step_once(runner):
@@ -219,7 +198,7 @@ def test_the_labelled_picture_shows_the_cells(runner, tmp_path):
     assert Image.open(tmp_path / "grid.gif").n_frames == 3
 
 
-def test_titles_of_any_length_have_a_place(words):
+def test_titles_of_any_length_have_a_place(small_model):
     long = ", ".join(
         [
             "a bold seven leaning left",
@@ -227,7 +206,7 @@ def test_titles_of_any_length_have_a_place(words):
             "a picture of a bold seven leaning left with narrow strokes",
         ]
     )
-    grid = asked(words, "prompt", long, "sampler", "dpmpp_2m_sde", {"steps": 1})
+    grid = asked(small_model, "prompt", long, "sampler", "dpmpp_2m_sde", {"steps": 1})
     pictures = [[np.zeros((28, 28), np.uint8)] * 2 for _ in grid.cells]
     frame = grid_frames(grid, pictures)[-1]
     assert frame.shape[1] < 700 and frame.max() == 255

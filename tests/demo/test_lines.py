@@ -1,7 +1,6 @@
 """Waiting lines: each kind of work has its own, and who goes away leaves it."""
 
 import asyncio
-import contextvars
 import threading
 import time
 
@@ -44,13 +43,6 @@ def test_when_to_try_again_is_how_long_work_takes_of_late(monkeypatch):
         line.enter(lambda: None)
 
 
-def test_fifty_runs_go_on_at_once():
-    together = threading.Barrier(50)
-    runs = Lines().runs
-    for one in [runs.enter(lambda: together.wait(10)) for _ in range(50)]:
-        one.result(20)
-
-
 def test_an_error_leaves_the_line():
     line = Line(1, 0, "runs")
     for _ in range(3):
@@ -58,12 +50,6 @@ def test_an_error_leaves_the_line():
             line.enter(lambda: 1 / 0).result(5)
         while line.inside:
             time.sleep(0.001)
-
-
-def test_work_knows_the_visitor_who_asked_for_it():
-    visitor = contextvars.ContextVar("visitor")
-    visitor.set("somebody")
-    assert Line(1, 20, "runs").enter(visitor.get).result(5) == "somebody"
 
 
 def test_previews_give_way_to_runs():
@@ -76,14 +62,6 @@ def test_previews_give_way_to_runs():
 def awaited(coroutine):
     """In a thread: in this one, a browser that is driven may have its loop."""
     return Line(1, 20, "runs").enter(lambda: asyncio.run(coroutine)).result(20)
-
-
-def test_a_stream_brings_everything_in_order_and_ends():
-    async def read():
-        stream = Stream(Line(1, 20, "runs"), lambda: (i for i in range(1000)))
-        return [item async for batch in stream.batches() for item in batch]
-
-    assert awaited(read()) == list(range(1000))
 
 
 def test_streams_that_run_are_known_and_those_that_were_refused_are_not(gate):
@@ -100,17 +78,16 @@ def test_streams_that_run_are_known_and_those_that_were_refused_are_not(gate):
     awaited(read())
 
 
-def test_who_reads_slowly_gets_more_at_once():
+def test_who_reads_slowly_gets_more_at_once_in_order():
     async def read():
-        stream = Stream(Line(1, 20, "runs"), lambda: (i for i in range(100)))
-        sizes = []
-        async for batch in stream.batches():
-            sizes.append(len(batch))
+        batches = []
+        async for batch in Stream(Line(1, 20, "runs"), lambda: (i for i in range(100))).batches():
+            batches.append(batch)
             await asyncio.sleep(0.05)
-        return sizes
+        return batches
 
-    sizes = awaited(read())
-    assert sum(sizes) == 100 and len(sizes) < 10
+    batches = awaited(read())
+    assert sum(batches, []) == list(range(100)) and len(batches) < 10
 
 
 def test_what_the_generator_raises_comes_after_what_it_has_made():

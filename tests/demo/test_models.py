@@ -7,15 +7,10 @@ import pytest
 from demo.models import Models
 from demo.run import Runner
 from ldm_core import InputError, LatentDiffusion, UserError
-from ldm_core.files.weights import save_unet, save_vae, weights_of
+from ldm_core.files.weights import weights_of
 
-from .values import with_words
-
-
-def save(folder, model):
-    folder.mkdir(exist_ok=True)
-    save_vae(folder / "vae.safetensors", model.vae, {})
-    save_unet(folder / "unet.safetensors", model, {})
+from ..conftest import save
+from .values import model_of
 
 
 def damage(folder):
@@ -23,17 +18,23 @@ def damage(folder):
     path.write_bytes(path.read_bytes()[:1000])
 
 
-@pytest.fixture
-def folder(small_model, tmp_path):
+@pytest.fixture(scope="module")
+def template(small_model, tmp_path_factory):
     """Two models, and others that cannot be used."""
-    save(tmp_path / "labels", small_model)
-    save(tmp_path / "some words", with_words())
-    shutil.copytree(tmp_path / "labels", tmp_path / "damaged")
-    damage(tmp_path / "damaged")
-    (tmp_path / "begun").mkdir()
-    shutil.copy(tmp_path / "labels" / "vae.safetensors", tmp_path / "begun")
-    (tmp_path / "notes").mkdir()
-    return tmp_path
+    folder = tmp_path_factory.mktemp("models")
+    save(folder / "labels", small_model)
+    save(folder / "some words", model_of("cat", "dog"))
+    save(folder / "damaged", small_model)
+    damage(folder / "damaged")
+    (folder / "begun").mkdir()
+    shutil.copy(folder / "labels" / "vae.safetensors", folder / "begun")
+    (folder / "notes").mkdir()
+    return folder
+
+
+@pytest.fixture
+def folder(template, tmp_path):
+    return shutil.copytree(template, tmp_path / "models")
 
 
 @pytest.fixture
@@ -71,35 +72,30 @@ def test_a_model_is_loaded_when_it_is_chosen_and_once(folder, load, loaded):
     assert loaded == ["damaged", "labels", "some words"]
 
 
-def test_what_training_has_just_finished_is_on_the_menu(folder, load):
+def test_files_that_appear_or_change_are_seen(folder, load):
     models = Models(folder, load)
-    save(folder / "new", with_words(("a", "b")))
+    new, other = model_of("a", "b"), model_of("a", "c")
+    save(folder / "new", new)
     assert "new" in [model["name"] for model in models.menu()]
-    assert models.runner("new").model.class_names == ("a", "b")
-
-
-def test_a_model_whose_files_have_changed_is_loaded_again(folder, load):
-    models = Models(folder, load)
-    before = models.runner("some words")
-    other = with_words(("a", "b"))
-    save(folder / "some words", other)
-    after = models.runner("some words")
-    assert after is not before and after.weights == weights_of(other)
-    damage(folder / "some words")
+    assert models.runner("new").weights == weights_of(new)
+    save(folder / "new", other)
+    assert models.runner("new").weights == weights_of(other)
+    damage(folder / "new")
     with pytest.raises(UserError, match="damaged"):
-        models.runner("some words")
+        models.runner("new")
 
 
-@pytest.mark.parametrize("name", ["nowhere", "notes", "../labels", "labels/"])
-def test_a_model_that_is_not_there_is_refused(folder, load, name):
-    with pytest.raises(InputError, match="There is no model"):
-        Models(folder, load).runner(name)
+def test_a_model_that_is_not_there_is_refused(folder, load):
+    models = Models(folder, load)
+    for name in ("nowhere", "notes", "../labels", "labels/"):
+        with pytest.raises(InputError, match="There is no model"):
+            models.runner(name)
 
 
 def test_only_some_models_are_kept(folder, load, loaded, monkeypatch):
     monkeypatch.setattr("demo.models.MAX_LOADED", 1)
     models = Models(folder, load)
-    save(folder / "third", with_words(("a", "b")))
+    save(folder / "third", model_of("a", "b"))
     for name in ("some words", "third", "some words"):
         models.runner(name)
     assert loaded[2:] == ["some words", "third", "some words"]

@@ -36,15 +36,12 @@ def test_a_point_is_the_picture_of_its_own_request(small_model, ask, backend, le
 
 
 def test_messages(runner, ask):
-    *between, last = runner.morph(ask("3:1", "8:2", loop=True))
+    request = ask("3:1", "8:2", loop=True)
+    assert request.header().items() >= {"steps": 5, "name": "morph-3-1-8-2"}.items()
+    *between, last = runner.morph(request)
     assert between == [{"index": index, "steps": 2} for index in range(3)]
     assert len(last["images"]) == 6 and last["done"]
     assert greys(last["noises"][0], 4, 8, 8).std() > 20
-
-
-def test_what_is_known_before_any_work(ask):
-    header = ask("3:1", "8:2", loop=True).header()
-    assert header["steps"] == 5 and header["name"] == "morph-3-1-8-2"
 
 
 def test_what_the_settings_say_makes_the_same_request(ask, small_model):
@@ -56,10 +53,7 @@ def test_what_the_settings_say_makes_the_same_request(ask, small_model):
     ("points", "given", "said"),
     [
         (["3:1"], {}, "Points must be a list of 2 to 6 points, not 1"),
-        (["3:1"] * 7, {}, "Points must be a list of 2 to 6 points, not 7"),
         (["3:1", "8"], {}, "Point 2 must be what to draw, a colon and a seed, as 3:7"),
-        (["3:1", 8], {}, "Point 2 must be what to draw"),
-        (["3:1", "dog:8"], {}, "Point 2.*dog"),
         (["3:1", "8:99999999999"], {}, "Seed 2 must be a whole number from 0 to"),
         (["3:1", "8:2"], {"frames": 25}, "In-between frames must be a whole number from 2 to 24"),
         (["3:1", "8:2"], {"loop": 1}, "Loop must be true or false, not 1"),

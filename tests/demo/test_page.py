@@ -10,24 +10,27 @@ from demo import app
 from demo.about import about, starts_of
 from demo.request import values_of
 from demo.run import Runner
-from demo.web_files import WEB, modules, script_json
-from ldm_core import LatentDiffusion
+from demo.web_files import WEB, modules
 
-from ..conftest import small_parts
 from .conftest import models_of
-from .values import with_words
+from .values import model_of
 
 TABS = ("watch", "compare", "draw", "morph")
-
-
-@pytest.fixture
-def model(small_model):
-    return small_model
 
 
 def built(model):
     page, options = app.build(models_of(model))
     return page.config, options["head"]
+
+
+@pytest.fixture(scope="module")
+def page(small_model):
+    return built(small_model)
+
+
+@pytest.fixture(scope="module")
+def known(small_model):
+    return about(Runner(small_model))
 
 
 def components(config) -> dict[str, dict]:
@@ -40,37 +43,36 @@ def element_id(tab, name):
     return name if tab == "watch" else f"{tab}-{name}"
 
 
-def test_a_tab_has_a_control_for_each_of_its_values(model):
-    config, _ = built(model)
-    found = components(config)
-    for tab, start in starts_of(model).items():
+def test_a_tab_has_a_control_for_each_of_its_values(page, small_model):
+    found, starts = components(page[0]), starts_of(small_model)
+    for tab, start in starts.items():
         for name, value in start.items():
             assert found[element_id(tab, name)]["value"] == value, (tab, name)
-    known = values_of(model, "denoise")
-    for name, value in ((name, known[name]) for name in starts_of(model)["watch"]):
+    known = values_of(small_model, "denoise")
+    for name, value in ((name, known[name]) for name in starts["watch"]):
         assert found[name]["label"] == value.title
         assert (found[name].get("info") or "") == value.info
     assert found["generate"]["value"] == "Generate" and found["stop"]["value"] == "Stop"
 
 
 def test_labels_are_offered_by_the_names_of_classes():
-    found = components(built(LatentDiffusion(small_parts(("circle", "five-pointed star"))))[0])
+    found = components(built(model_of("circle", "five-pointed star"))[0])
     offered = ["circle", "five-pointed star", "any"]
     assert [text for _, text in found["label"]["choices"]] == offered
-    found = components(built(LatentDiffusion(small_parts(("any", "1"))))[0])
+    found = components(built(model_of("any", "1"))[0])
     assert [title for title, _ in found["label"]["choices"]] == ["any", "1", "no label"]
 
 
 def test_a_property_that_the_model_has_no_words_for_has_no_slider():
-    found = components(built(with_words(("medium", "b")))[0])
+    found = components(built(model_of("medium", "b"))[0])
     assert "stroke" not in found and {"lean", "width"} <= found.keys()
 
 
-def test_controls_hand_their_values_to_the_page_s_script_and_to_no_function(model):
-    config, _ = built(model)
+def test_controls_hand_their_values_to_the_page_s_script_and_to_no_function(page, small_model):
+    config, _ = page
     mine = [event for event in config["dependencies"] if event["api_visibility"] == "private"]
     assert mine and not any(event["backend_fn"] for event in mine)
-    names = starts_of(model)
+    names = starts_of(small_model)
     ids = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
     for tab in TABS:
         (run,) = [event for event in mine if f"page.generate('{tab}', values)" in str(event["js"])]
@@ -88,8 +90,8 @@ def test_controls_hand_their_values_to_the_page_s_script_and_to_no_function(mode
             assert len(control) == (kind not in ("textbox", "slider", "number"))
 
 
-def test_each_host_mounts_a_part_that_is_there(model):
-    config, _ = built(model)
+def test_each_host_mounts_a_part_that_is_there(page):
+    config, _ = page
     hosts = [str(c["props"].get("js_on_load")) for c in config["components"] if c["type"] == "html"]
     mounted = re.findall(r"page\.mount\(element, '(\w+)', '(\w+)', trigger\)", "\n".join(hosts))
     assert {tab for tab, _ in mounted} == {*TABS, "train"}
@@ -98,27 +100,23 @@ def test_each_host_mounts_a_part_that_is_there(model):
     assert ("watch", "prompt") in mounted
 
 
-def test_the_head_brings_what_the_scripts_know_and_preloads_modules(model):
-    _, head = built(model)
-    known = json.loads(
-        re.search(r'<script type="application/json" id="about">(.*?)</script>', head)[1]
-    )
-    assert known == json.loads(json.dumps(about(Runner(model))))
+def test_the_head_brings_what_the_scripts_know_and_preloads_modules(page, known):
+    _, head = page
+    said = re.search(r'<script type="application/json" id="about">(.*?)</script>', head)[1]
+    assert json.loads(said) == json.loads(json.dumps(known))
     preloaded = re.findall(r'<link rel="modulepreload" href="web/([\w/.]+)">', head)
     assert preloaded == modules("gradio.js") and "engine/remote_engine.js" in preloaded
     assert not any("worker" in name for name in preloaded)
 
 
-def test_the_page_opens_on_what_its_controls_say(model):
-    known = about(Runner(model))
+def test_the_page_opens_on_what_its_controls_say(known):
     example = known["examples"]["watch"]
     start = {n: v for n, v in known["starts"]["watch"].items() if n in example["settings"]}
     assert example["settings"] == start and example["settings"]["label"] == "7"
     assert len(example["pictures"]) == example["steps"] + 1
 
 
-def test_about_names_every_value_of_every_request(model):
-    known = about(Runner(model))
+def test_about_names_every_value_of_every_request(known):
     values = {value["name"]: value for value in known["values"]}
     for names in known["requests"].values():
         assert values.keys() >= set(names)
@@ -141,13 +139,8 @@ def test_about_names_every_value_of_every_request(model):
     assert known["controls"] == {tab: list(start) for tab, start in known["starts"].items()}
 
 
-@pytest.mark.parametrize("name", ["x" * 240, "caf\udce9", "</script><u>", 'a "quoted" & one'])
+@pytest.mark.parametrize("name", ["caf\udce9", '</script><u> a "quoted" & one'])
 def test_the_page_can_be_sent_whatever_the_classes_are_called(name):
-    config, head = built(LatentDiffusion(small_parts((name, "1"))))
+    config, head = built(model_of(name, "1"))
     assert orjson.dumps(config["components"], default=str)
     assert "<u>" not in head and head.encode()
-
-
-def test_json_in_a_page_ends_no_script():
-    assert "<" not in script_json({"a": "</script>"})
-    assert json.loads(script_json({"a": "</script>"})) == {"a": "</script>"}

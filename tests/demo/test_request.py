@@ -1,18 +1,16 @@
-"""What may be asked of one image: what is let in, what is refused, and with which words."""
+"""What may be asked of one image: what is let in, what is refused, and with which small_model."""
 
 import json
-import math
 import re
 
 import pytest
 
 from demo.request import Request, labels, start_of
 from demo.run import Runner
-from ldm_core import SAMPLERS, InputError, LatentDiffusion, SamplingSettings, checks
+from ldm_core import SAMPLERS, InputError, SamplingSettings, checks
 from ldm_core.inputs import MAX_SEED
 
-from ..conftest import small_parts
-from .values import GOOD, with_words
+from .values import GOOD, model_of
 
 HOW = {name: value for name, value in GOOD.items() if name != "label"}
 
@@ -22,20 +20,15 @@ def check(small_model):
     return lambda **changes: Request.check(small_model, GOOD | changes)
 
 
-@pytest.fixture(scope="module")
-def words():
-    return with_words()
-
-
 @pytest.fixture
-def ask(words):
-    return lambda **given: Request.check(words, HOW | given)
+def ask(small_model):
+    return lambda **given: Request.check(small_model, HOW | given)
 
 
 @pytest.fixture
 def tuned_model():
     """A model whose weights bring their own defaults."""
-    model = LatentDiffusion(small_parts(("circle", "five-pointed star")))
+    model = model_of("circle", "five-pointed star")
     given = {"guidance_scale": 2.0, "steps": 5, "sampler": "ddim", "spacing": "karras", "eta": 0.5}
     model.defaults = SamplingSettings(**given)
     return model
@@ -78,19 +71,6 @@ def test_the_student_is_offered_where_there_is_one(check, taught_model):
         Request.check(taught_model, given | {"steps": 5})
 
 
-WRONG = [None, True, math.nan, math.inf, -1.5, 10**30, [], ["7"], {}, "", "x" * 10**6]
-
-
-@pytest.mark.parametrize("name", list(GOOD))
-def test_bad_values_are_refused_with_a_message(check, name):
-    for value in WRONG[name == "label" :]:  # a prompt says the label, too
-        with pytest.raises(InputError) as error:
-            check(**{name: value})
-        message = str(error.value)
-        assert message.startswith(name.replace("_", " ").capitalize() + " must be ")
-        assert ", not " in message and len(message) < 250
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -104,12 +84,6 @@ def test_bad_values_are_refused_with_a_message(check, name):
 def test_messages_say_what_was_wrong_and_what_is_allowed(check, changes, message):
     with pytest.raises(InputError, match=re.escape(message)):
         check(**changes)
-
-
-def test_settings_are_values_by_name(small_model):
-    for given in (None, [], "7"):
-        with pytest.raises(InputError, match="values by their names"):
-            Request.check(small_model, given)
 
 
 def test_a_value_is_checked_once_on_its_way_to_the_unet(small_model, monkeypatch):
@@ -137,24 +111,16 @@ def test_the_model_says_what_the_page_starts_with_and_what_is_not_asked_for(tune
     [(("0", "1"), "any", "any"), (("any", "1"), "*", "no label"), (("Any", "b"), "*", "no label")],
 )
 def test_no_label_cannot_be_confused_with_a_class(names, wanted, title):
-    model = LatentDiffusion(small_parts(names))
+    model = model_of(*names)
     assert labels(model) == {name: name for name in names} | {wanted: title}
     asked = [Request.check(model, {"label": text}) for text in labels(model)]
     assert [request.prompted(model) for request in asked] == [0, 1, None]
     assert [request.file.images.label for request in asked] == [*names, wanted]
 
 
-def test_labels_may_be_written_as_on_the_command_line():
-    model = LatentDiffusion(small_parts(("circle", "star")))
-    for text, label in (("CIRCLE", "circle"), (1, "star"), ("*", "any")):
-        assert Request.check(model, {"label": text}).values["label"] == label
-    with pytest.raises(InputError, match="Label must be one of circle, star, any, not"):
-        Request.check(model, {"label": "0-1"})  # no single class
-
-
 @pytest.mark.parametrize("name", ["é" * 120, "x" * 240, "字" * 80, "caf\udce9", "a/b\0c\n", ".."])
 def test_any_class_gives_its_files_a_name_that_a_file_can_have(name, tmp_path):
-    model = LatentDiffusion(small_parts((name, "1")))
+    model = model_of(name, "1")
     request = Request.check(model, {"label": next(iter(labels(model)))})
     assert request.prompted(model) == 0 and request.values["label"].encode()
     (tmp_path / request.file_name()).touch()
@@ -164,23 +130,23 @@ def test_any_class_gives_its_files_a_name_that_a_file_can_have(name, tmp_path):
 # Words
 
 
-def test_a_request_is_checked_without_the_text_encoder(words, ask):
+def test_a_request_is_checked_without_the_text_encoder(small_model, ask):
     runs = []
-    hook = words.conditioning.encoder.register_forward_hook(lambda *_: runs.append(1))
+    hook = small_model.conditioning.encoder.register_forward_hook(lambda *_: runs.append(1))
     request = ask(prompt="a bold 7", negative_prompt="thin")
     assert runs == []
-    list(Runner(words).steps(request))
+    list(Runner(small_model).steps(request))
     hook.remove()
     assert runs == [1]
 
 
-def test_a_label_alone_is_stored_and_shown_as_ever(ask, words, small_model):
-    ever = Request.check(small_model, GOOD)
+def test_a_label_alone_is_stored_and_shown_as_ever(check, ask, small_model):
+    ever = check()
     for asked in ({"label": "7"}, {"prompt": "7"}, {"prompt": " Seven! "}, {"label": 7}):
         request = ask(**asked)
         assert request.settings() == ever.settings() == GOOD
         assert request.file_name() == ever.file_name()
-        assert request.prompted(words) == 7
+        assert request.prompted(small_model) == 7
         assert request.file == ever.file
 
 
@@ -194,11 +160,11 @@ def test_a_label_alone_is_stored_and_shown_as_ever(ask, words, small_model):
         ("seven seven", "7"),
     ],
 )
-def test_a_prompt_says_the_label(ask, words, prompt, label):
+def test_a_prompt_says_the_label(ask, small_model, prompt, label):
     request = ask(prompt=f" {prompt} ")
     assert (request.values["prompt"], request.values["label"]) == (prompt, label)
     assert ask(prompt=prompt, label=label) == request
-    assert request.prompted(words) == prompt
+    assert request.prompted(small_model) == prompt
     assert request.settings() == {"prompt": prompt} | HOW
 
 
@@ -210,17 +176,17 @@ def test_white_space_of_a_prompt_is_one_space(ask):
 
 
 @pytest.mark.parametrize("prompt", ["", None, " ", ",.!"])
-def test_an_empty_prompt_says_nothing(ask, words, prompt):
+def test_an_empty_prompt_says_nothing(ask, small_model, prompt):
     assert ask(prompt=prompt) == ask(label="7")  # what the page starts with
-    assert ask(prompt=prompt, label="any").prompted(words) is None
+    assert ask(prompt=prompt, label="any").prompted(small_model) is None
     assert ask(prompt=prompt, label="any").settings() == {"label": "any"} | HOW
 
 
-def test_what_is_left_out_is_as_the_page_starts(words):
-    start = start_of(words, "denoise")
+def test_what_is_left_out_is_as_the_page_starts(small_model):
+    start = start_of(small_model, "denoise")
     assert (start["label"], start["prompt"]) == ("7", "seven")
-    assert Request.check(words, {}) == Request.check(words, start)
-    assert Request.check(words, {"prompt": "bold"}).values["label"] == "any"
+    assert Request.check(small_model, {}) == Request.check(small_model, start)
+    assert Request.check(small_model, {"prompt": "bold"}).values["label"] == "any"
 
 
 def test_a_slider_that_says_the_same_as_the_prompt_is_left_out(ask):
@@ -241,14 +207,9 @@ def test_a_slider_that_says_the_same_as_the_prompt_is_left_out(ask):
         ({"negative_prompt": "bold", "guidance_scale": 1}, "needs guidance"),
         ({"prompt": "a bol seven"}, "Prompt: The prompt has the unknown word 'bol' (the nearest"),
         ({"negative_prompt": "bol"}, "Negative prompt: The prompt has the unknown word 'bol'"),
-        ({"prompt": "seven eight"}, "Prompt: A prompt names one class at most, not seven and"),
-        ({"prompt": [7]}, "Prompt must be text of at most 500 characters, not list."),
         ({"prompt": ["seven"]}, "Prompt must be text of at most 500 characters, not list."),
         ({"negative_prompt": "x " * 10**6}, "at most 500 characters, not 2000000 characters."),
-        *(
-            ({"lean": value}, "Lean must be a number from -1 to 1, not")
-            for value in (True, 1.1, "x")
-        ),
+        ({"lean": 1.1}, "Lean must be a number from -1 to 1, not 1.1."),
     ],
 )
 def test_words_that_are_refused(ask, given, message):
@@ -257,7 +218,7 @@ def test_words_that_are_refused(ask, given, message):
 
 
 def test_a_property_that_the_model_has_no_words_for_is_refused():
-    model = with_words(("medium", "b"))
+    model = model_of("medium", "b")
     assert Request.check(model, {"lean": 0.5}).values["lean"] == 0.5
     with pytest.raises(InputError, match="style may have lean, width, not 'stroke'"):
         Request.check(model, {"stroke": 0.5})

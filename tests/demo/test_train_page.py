@@ -9,9 +9,9 @@ import pytest
 from demo.train_page import curve, story_of, train_page
 from ldm_core import LatentDiffusion
 from ldm_core.files.animation import write_animation
-from ldm_core.files.weights import save_unet, save_vae, weights_of
+from ldm_core.files.weights import weights_of
 
-from ..conftest import ROOT
+from ..conftest import ROOT, save
 
 RECORD = {
     "settings": {"length": "60 steps", "training": {"seed": 5}, "compiled": True},
@@ -42,8 +42,7 @@ REPORT = {
 @pytest.fixture
 def folder(small_model, tmp_path):
     """Weights with all that training and evaluation leave beside them."""
-    save_vae(tmp_path / "vae.safetensors", small_model.vae, RECORD)
-    save_unet(tmp_path / "unet.safetensors", small_model, RECORD)
+    save(tmp_path, small_model, RECORD, RECORD)
     weights = weights_of(small_model)
     grids = [np.full((58, 88), grey, np.uint8) for grey in (0, 100)]
     about = {"steps": [0, 60], "scale": 2, "weights": weights}

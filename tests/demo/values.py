@@ -10,10 +10,9 @@ from ldm_core import LatentDiffusion
 from ..conftest import randomised, small_parts
 
 GOOD = {"label": "7", "guidance_scale": 1.5, "steps": 3, "sampler": "ddim", "seed": 5}
-DIGITS = tuple("0123456789")
 
 
-def with_words(class_names: tuple[str, ...] = DIGITS) -> LatentDiffusion:
+def model_of(*class_names: str) -> LatentDiffusion:
     """A small model with random weights."""
     torch.manual_seed(0)
     return randomised(LatentDiffusion(small_parts(class_names)))

@@ -37,11 +37,6 @@ def test_alpha_bar_is_the_squared_cosine_of_equation_17():
     torch.testing.assert_close(SCHEDULE.alpha_bar(t), expected, rtol=1e-12, atol=0)
 
 
-def test_signal_falls_and_noise_rises_everywhere():
-    signal, sigma = SCHEDULE.levels(torch.linspace(0, 1, 10_001))
-    assert (signal.diff() < 0).all() and (sigma.diff() > 0).all()
-
-
 def test_levels_are_those_of_alpha_bar_in_float64_at_any_shape():
     t = torch.rand(3, 2, generator=torch.Generator().manual_seed(0))
     signal, sigma = SCHEDULE.levels(t)

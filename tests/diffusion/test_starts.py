@@ -98,13 +98,6 @@ def test_inversion_comes_to_the_exact_noise_and_back(spacing):
     assert back[-1] < 0.0005
 
 
-def test_each_picture_is_inverted_by_itself():
-    x_0, times = normal((3, 3), seed=0), SCHEDULE.times(6)
-    together = inverted_start(x_0, exact_denoise, times, SCHEDULE).x
-    alone = [inverted_start(x_0[[i]], exact_denoise, times, SCHEDULE).x for i in range(3)]
-    torch.testing.assert_close(torch.cat(alone), together, rtol=1e-12, atol=1e-12)
-
-
 def test_inversion_settles_where_plain_rounds_swing_ever_wider():
     """Two rounds without damping end 0.52 from the picture here, and one round 0.13."""
     x_0 = MEAN + normal((16, 3), seed=0) * torch.tensor([1.5, 0.8, 0.3])

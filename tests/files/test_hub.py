@@ -16,8 +16,6 @@ from ..hub_stand_in import TOKEN, stand_in
 
 NAME = "somebody/digits"
 NOBODY = "http://127.0.0.1:9"  # answers here
-BESIDE = [name for name in COMPANIONS if (ROOT / "weights" / name).is_file()]
-OURS = (VAE_FILE, UNET_FILE, *BESIDE)
 
 
 @pytest.fixture
@@ -34,14 +32,14 @@ def hub(monkeypatch, tmp_path):
         yield hub
 
 
-def load():
-    return LatentDiffusion.load(ROOT / "weights")
+@pytest.fixture
+def ours(weights):
+    return LatentDiffusion.load(weights)
 
 
-def test_a_model_that_was_pushed_draws_the_same_pictures(hub):
-    ours = load()
+def test_a_model_that_was_pushed_draws_the_same_pictures(hub, ours):
     ours.push_to_hub(NAME)
-    assert hub.models[NAME].keys() == {*OURS, "README.md"}
+    assert hub.models[NAME].keys() == {VAE_FILE, UNET_FILE, "digits.png", "README.md"}
     theirs = LatentDiffusion.from_pretrained(NAME)
     asked = [7, "a bold seven", None]
     assert torch.equal(
@@ -50,25 +48,18 @@ def test_a_model_that_was_pushed_draws_the_same_pictures(hub):
     assert (theirs.defaults, theirs.records) == (ours.defaults, ours.records)
 
 
-def test_what_is_saved_is_what_was_loaded(tmp_path):
-    """Byte for byte; in files of the versions before, settings that are new are added."""
-    before = ROOT / "weights"
-    for folder in (tmp_path / "saved", tmp_path / "again"):
-        LatentDiffusion.from_pretrained(before).save_pretrained(folder)
-        saved = {path.name: path.read_bytes() for path in folder.iterdir()}
-        assert saved.keys() == {*OURS, "README.md"}
-        for name in OURS:
-            is_new = before != ROOT / "weights" or name != UNET_FILE
-            assert not is_new or saved[name] == (before / name).read_bytes(), name
-        tensors = load_file(before / UNET_FILE), load_file(folder / UNET_FILE)
-        assert tensors[0].keys() == tensors[1].keys()
-        assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
-        before = folder
-
-
-def test_the_card_says_what_the_record_says(tmp_path):
-    load().save_pretrained(tmp_path / "saved")
-    card = ModelCard.load(tmp_path / "saved" / "README.md")
+def test_what_is_saved_is_what_was_loaded_and_the_card_says_what_its_record_says(tmp_path):
+    before, saved = ROOT / "weights", tmp_path / "saved"
+    model = LatentDiffusion.load(before)
+    model.save_pretrained(saved)
+    names = {VAE_FILE, UNET_FILE, *(name for name in COMPANIONS if (before / name).is_file())}
+    assert {path.name for path in saved.iterdir()} == names | {"README.md"}
+    for name in names - {UNET_FILE}:  # to which settings that are new are added
+        assert (saved / name).read_bytes() == (before / name).read_bytes(), name
+    tensors = load_file(before / UNET_FILE), load_file(saved / UNET_FILE)
+    assert tensors[0].keys() == tensors[1].keys()
+    assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+    card = ModelCard.load(saved / "README.md")
     assert card.data.library_name == "miniature-stable-diffusion"
     assert 'from_pretrained("saved")' in card.text  # and no path of this machine
     assert str(tmp_path) not in card.content
@@ -78,6 +69,10 @@ def test_the_card_says_what_the_record_says(tmp_path):
         "| `steps` | 16 |",
     ):
         assert fact in card.text, fact
+    with torch.no_grad():
+        model.unet.conv_in.weight.mul_(1.01)
+    model.save_pretrained(tmp_path / "other")  # of which nothing was measured
+    assert "accuracy" not in (tmp_path / "other" / "README.md").read_text()
 
 
 def test_a_model_that_was_never_trained_can_be_saved(tmp_path):
@@ -98,16 +93,8 @@ def test_a_student_goes_along_with_its_own_teacher_alone(taught_weights, tmp_pat
     assert LatentDiffusion.load(tmp_path / "other").student is None
 
 
-def test_another_evaluation_is_not_in_the_card(tmp_path):
-    model = load()
-    with torch.no_grad():
-        model.unet.conv_in.weight.mul_(1.01)
-    model.save_pretrained(tmp_path)
-    assert "accuracy" not in (tmp_path / "README.md").read_text()
-
-
-def test_what_was_downloaded_serves_without_a_network(hub, monkeypatch):
-    load().push_to_hub(NAME)
+def test_what_was_downloaded_serves_without_a_network(hub, ours, monkeypatch):
+    ours.push_to_hub(NAME)
     folder = weights_folder(NAME)
     hub.asked.clear()
     assert weights_folder(NAME) == folder
@@ -148,27 +135,27 @@ def test_refusals_are_one_sentence(hub, monkeypatch):
     assert "refused" in said and "\n" not in said
 
 
-def test_pushing_without_a_login_is_one_sentence(hub, monkeypatch):
+def test_pushing_without_a_login_is_one_sentence(hub, ours, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_another")
     with pytest.raises(UserError, match=r"could not be pushed to the Hub .*: hf auth login\.$"):
-        load().push_to_hub(NAME)
+        ours.push_to_hub(NAME)
     assert not hub.models
 
 
-def test_a_command_line_takes_a_name_of_the_hub(hub, tmp_path, capsys):
-    load().push_to_hub(NAME)
+def test_a_command_line_takes_a_name_of_the_hub(hub, ours, weights, tmp_path, capsys):
+    ours.push_to_hub(NAME)
     files = [tmp_path / "ours.npz", tmp_path / "theirs.npz"]
-    for weights, file in zip((ROOT / "weights", NAME), files):
-        options = ["--count", "2", "--seed", "5", "--steps", "3", "--weights", str(weights)]
+    for name, file in zip((weights, NAME), files):
+        options = ["--count", "2", "--seed", "5", "--steps", "3", "--weights", str(name)]
         assert sample.main([*options, "--out", str(file)]) == 0
     assert files[0].read_bytes() == files[1].read_bytes()
     assert evaluate.main(["--weights", NAME, "--save"]) == 2
     assert "--save needs a folder" in capsys.readouterr().err
 
 
-def test_without_huggingface_hub_folders_still_work(monkeypatch):
+def test_without_huggingface_hub_folders_still_work(monkeypatch, weights):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # as if it were not there
-    LatentDiffusion.from_pretrained(ROOT / "weights")
+    LatentDiffusion.from_pretrained(weights)
     with pytest.raises(UserError, match="needs one more package: pip install huggingface_hub"):
         LatentDiffusion.from_pretrained("somebody/digits")
 

@@ -17,17 +17,6 @@ def test_attention_is_torchs_multihead_attention():
     theirs.out_proj.load_state_dict(ours.to_out.state_dict())
     x, context = torch.randn(2, 5, 32), torch.randn(2, 7, 12)
     torch.testing.assert_close(ours(x, context), theirs(x, context, context)[0])
-
-
-def test_attention_follows_its_formula_in_each_head():
-    attention = MultiHeadAttention(16, d_head=8).double()
-    x = torch.randn(3, 6, 16, dtype=torch.float64)
-    q, k, v = (layer(x) for layer in (attention.to_q, attention.to_k, attention.to_v))
-    heads = [
-        (q[..., head] @ k[..., head].mT / 8**0.5).softmax(dim=-1) @ v[..., head]
-        for head in (slice(0, 8), slice(8, 16))
-    ]
-    torch.testing.assert_close(attention(x, x), attention.to_out(torch.cat(heads, dim=-1)))
     with pytest.raises(ValueError, match="30 must be a multiple of d_head 8"):
         MultiHeadAttention(30, d_head=8)
 

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 
 from ldm_core.checks import InputError
-from ldm_core.model.vocabulary import HIGH, LOW, MIDDLE, STYLES, Vocabulary, make_vocabulary
+from ldm_core.model.vocabulary import HIGH, LOW, STYLES, Vocabulary, make_vocabulary
 
 DIGITS = tuple("0123456789")
 CLOTHES = ("T-shirt/top", "boot", "ankle boot", "Bag")
@@ -30,13 +30,9 @@ def says(prompt: str, names=DIGITS):
         ("", None, {}),
         (" ,. \n", None, {}),
         ("7", 7, {}),
-        ("a SEVEN.", 7, {}),
-        ("the digit zero", 0, {}),
         ("bold-seven", 7, {"stroke": HIGH}),
         ("thick and heavy", None, {"stroke": HIGH}),
         ("a picture of a thin seven slanted to the left", 7, {"stroke": LOW, "lean": LOW}),
-        ("an upright, medium, normal one", 1, dict.fromkeys(STYLES, MIDDLE)),
-        ("wide leaning right fine 3", 3, {"width": HIGH, "lean": HIGH, "stroke": LOW}),
         ("leaning", None, {}),  # to which side is said by the word that follows
         ("left", None, {"lean": LOW}),
         # white space of any kind is one space
@@ -44,13 +40,9 @@ def says(prompt: str, names=DIGITS):
         ("\ta\u00a0bold\r\n seven\u3000", 7, {"stroke": HIGH}),
         # what phones write by themselves
         ("\u201ca bold seven\u201d", 7, {"stroke": HIGH}),
-        ("\u2018seven\u2019, 'bold'", 7, {"stroke": HIGH}),
         ("bold\u2013seven \u2014 thick", 7, {"stroke": HIGH}),
-        ("bold\u2026 7\u2026", 7, {"stroke": HIGH}),
         ("bold\u20267", 7, {"stroke": HIGH}),
-        ("bold...7", 7, {"stroke": HIGH}),
         ("\uff42\uff4f\uff4c\uff44\uff0c\uff17\uff0e", 7, {"stroke": HIGH}),
-        ("a digit: 7", 7, {}),
         ("bold-7. Wide", 7, {"stroke": HIGH, "width": HIGH}),
     ],
 )
@@ -84,27 +76,21 @@ def test_each_word_is_one_row_whatever_its_spelling():
     ("names", "prompt", "label"),
     [
         (CLOTHES, "a bold Ankle Boot", 2),
-        (CLOTHES, "a bold boot", 1),
         (CLOTHES, "t-shirt/TOP, thin", 0),
         # an exact spelling goes before others
         (ODD, "a", 0),
-        (ODD, "thick A", 1),
         # names that are words of style or small words elsewhere
         (ODD, "left", 2),
-        (ODD, "bold", 3),
         # separators in names
         (ODD, "z ", 5),
         (ODD, "wide , .", 7),
         # characters that mean something in a pattern
         (ODD, "thin c++ (NEW)", 9),
         # Unicode forms and letters of another case
-        (ODD, "ÉTÉ", 8),
         (ODD, unicodedata.normalize("NFD", "thin ÉTÉ"), 8),
         (ODD, "thin STRASSE", 10),
-        (ODD, "one", 11),
         # a name may be how another class is spelled as a number
         (("7", "seven"), "seven", 1),
-        (("7", "seven"), "7", 0),
         (("7", "Seven"), "seven", 1),
         # a name may be the words of a phrase
         (("leaning left", "b"), "leaning left", 0),
@@ -113,8 +99,6 @@ def test_each_word_is_one_row_whatever_its_spelling():
         (CLOTHES, "a bold ankle\n  boot", 2),
         (CLOTHES, "thin T\u2013shirt\uff0ftop", 0),
         (("women's", "v1.5"), "thin women\u2019s", 0),
-        (("women\u2019s", "v1.5"), "thin women's", 0),
-        (("women's", "v1.5"), "thin v1.5.", 1),
     ],
 )
 def test_names_of_classes_go_first_and_are_one_word(names, prompt, label):
@@ -158,11 +142,9 @@ def test_style_needs_words_for_all_thirds():
             "unknown word 'sevn' (the nearest known one is 'seven').",
         ),
         ("fıve", DIGITS, "the unknown word 'fıve' (the nearest known one is 'five')"),
-        ("ankle bot", CLOTHES, "'bot' (the nearest known one is 'boot')"),
         ("6 and 7", DIGITS, "A prompt names one class at most, not six and seven."),
         ("Bag, ankle boot", CLOTHES, "A prompt names one class at most, not Bag and ankle boot."),
         ("bold thin 3", DIGITS, "A prompt says one thing about stroke, not bold and thin."),
-        ("upright 1, slanted left", DIGITS, "about lean, not upright and leaning left."),
         ("a " * 13, DIGITS, "A prompt has at most 12 words, not 13."),
         ("AB", ("ab", "aB"), "the unknown word 'AB' (the nearest known one is 'ab')"),
     ],
@@ -175,20 +157,8 @@ def test_what_is_not_understood_is_refused_in_plain_words(prompt, names, message
 
 @pytest.mark.parametrize(
     "prompt",
-    [
-        *("bold:1.1", "thin:0.0", "bold:1", "bold:-1", "bold:+.5", "1.1", ".5", "seven.3"),
-        *(
-            "seven:3",
-            "(bold:1.3)",
-            "7:1.2",
-            "bold*2",
-            "50%",
-            "3.3, wide",
-            "a bold: 1.1",
-            "seven::2",
-        ),
-        *("seven::2", "(a bold seven:1.3)", "bold\uff1a1\uff0e1"),
-    ],
+    ["bold:1.1", "bold:-1", "1.1", ".5", "seven:3", "(bold:1.3)", "bold*2", "50%", "3.3, wide"]
+    + ["a bold: 1.1", "seven::2", "bold\uff1a1\uff0e1"],
 )
 def test_weights_and_other_numbers_are_no_words(prompt):
     """Those of another program: the figures must not name a class."""
@@ -200,8 +170,6 @@ def test_weights_and_other_numbers_are_no_words(prompt):
     ("prompt", "said"),
     [
         ("two sevens", ("'sevens'", "not two and seven", "Write 'two' or 'seven'")),
-        ("3 bold sixes", ("'sixes'", "Write 'three' or 'six'")),
-        ("6 and 7, bald", ("'bald'", "not six and seven")),
         ("thin bold 3s 4", ("not thin and bold", "'3s'", "Write 'three' or 'four'")),
     ],
 )

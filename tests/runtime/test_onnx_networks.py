@@ -63,13 +63,6 @@ def test_the_definitions_of_onnx_compute_what_onnx_runtime_computes(model, name)
         np.testing.assert_allclose(found, wanted, atol=1e-5 * np.abs(wanted).max(), rtol=0)
 
 
-def test_a_wrong_shape_of_a_graph_would_be_found(model):
-    proto = onnx.load_from_string(decoder_graph(model.vae))
-    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 3
-    with pytest.raises(onnx.shape_inference.InferenceError):
-        onnx.checker.check_model(proto, full_check=True)
-
-
 @torch.inference_mode()
 def test_the_encoder_agrees_with_the_module(model):
     image = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1

@@ -11,7 +11,7 @@ import torch
 from ldm_core import UserError
 from ldm_core.runtime import onnx_backend, shared
 from ldm_core.runtime.onnx_backend import OnnxRuntimeBackend
-from ldm_core.runtime.shared import PATIENCE, SharedBackend, give_way, in_turn
+from ldm_core.runtime.shared import PATIENCE, SharedBackend, in_turn
 from ldm_core.runtime.torch_backend import TorchBackend
 
 from ..conftest import SMALL
@@ -232,18 +232,6 @@ def test_pytorch_s_passes_are_shared_too(alone, pool):
         assert_same(x_t, final(alone, **options))
 
 
-def test_a_shape_that_does_not_fit_fails_alone(alone, pool):
-    backend = sharing(alone).backend
-    z = torch.randn(20, 1, 4, 8, 8)
-    wrong = [pool.submit(backend.decode, torch.zeros(1, 5, 8, 8)) for _ in range(4)]
-    right = list(pool.map(backend.decode, z))
-    for one, image in zip(z, right):
-        assert_same(image, alone.backend.decode(one))
-    for one in wrong:
-        with pytest.raises(Exception, match="(?i)dimension"):
-            one.result(20)
-
-
 def test_nan_stays_in_its_own_run(alone, pool):
     backend = sharing(alone).backend
     z = torch.randn(20, 1, 4, 8, 8)
@@ -311,16 +299,6 @@ def test_hooks_see_the_images_of_their_own_run_only(alone):
     finally:
         handle.remove()
     assert seen == [3, 3, 3]
-
-
-def test_a_thread_gives_way_from_now_on():
-    def asked():
-        give_way()
-        return shared._Request(None, {"x": torch.zeros(1)}).gives_way
-
-    with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(asked).result()
-    assert not shared._Request(None, {"x": torch.zeros(1)}).gives_way
 
 
 def test_the_networks_of_one_model_never_ride_together(small_model):

@@ -39,12 +39,12 @@ def test_two_processes_make_the_losses_of_one(slice_of_mnist, tmp_path):
 
 def test_two_processes_end_with_the_time_after_the_same_step(slice_of_mnist, tmp_path):
     arguments = ["--stage", "vae", "--data-dir", slice_of_mnist, "--device", "cpu"]
-    run = training(*arguments, "--minutes", "0.1", "--out", tmp_path)
+    run = training(*arguments, "--minutes", "0.05", "--out", tmp_path)
     _, err = run.communicate(timeout=300)  # a process that went on would wait for the other
     assert run.returncode == 0, err
     record = record_of(tmp_path, "vae")
     assert record["steps"] > 1 and not record["interrupted"]
-    assert 5 < record["elapsed"] < 30  # of 6 s, on a machine that may be busy
+    assert 2.5 < record["elapsed"] < 30  # of 3 s, on a machine that may be busy
 
 
 def test_an_error_in_the_first_process_ends_both_with_its_words(slice_of_mnist, tmp_path):

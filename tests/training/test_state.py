@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ldm_core.checks import InputError
-from ldm_core.files.checkpoint import CheckpointError, read_checkpoint, save_checkpoint
+from ldm_core.files.checkpoint import CheckpointError, read_checkpoint
 from ldm_core.training.loop import train
 from ldm_core.training.optimisers import Optimisers
 from ldm_core.training.state import Learner, StateFile, differences
@@ -76,14 +76,6 @@ def test_another_environment_is_told(saved, capsys):
 def test_a_state_of_other_code_is_refused(saved):
     with pytest.raises(CheckpointError, match="state.safetensors"):
         line(inputs=2).restore(saved.path, saved.read()[0])
-
-
-def test_a_state_without_its_times_is_refused(saved):
-    tensors, about = read_checkpoint(saved.path, "training state")
-    del about["begin"]
-    save_checkpoint(saved.path, about.pop("kind"), tensors, about)
-    with pytest.raises(CheckpointError, match="has no begin. Start over with --force"):
-        saved.read()
 
 
 def test_a_disk_that_fills_up_leaves_the_last_save(saved, tmp_path):
