@@ -5,7 +5,6 @@ from concurrent.futures import Future
 from typing import Any
 
 from ldm_core import InputError, LatentDiffusion
-from ldm_core.files.weights import weights_of
 from ldm_core.inputs import MAX_SEED
 from ldm_core.output.file_settings import SCALE, STRENGTH, picture_text, stored_settings
 
@@ -52,7 +51,8 @@ def about(runner: Runner, several: bool = False) -> dict[str, Any]:
         "defaults": model.defaults.to_dict(),
         "switches": model.switches,
         "noise_schedule": model.config.to_dict()["noise_schedule"],
-        "stored": stored_settings(first.shown(scale=SCALE), weights_of(model)),
+        "stored": stored_settings(first.shown(scale=SCALE), runner.weights),
+        "student_weights": runner.student_weights,
         "scales": {"gif": SCALE, "png": LARGE},
         "formats": formats(),
         "controls": {tab: list(start) for tab, start in starts.items()},

@@ -187,7 +187,11 @@ def _files(api: Api, runner: Runner, request: Request | Grid) -> tuple[dict, dic
             Wanted(request, path.suffix, request.file).write(runner, path)
     else:
         frames = runner.frames(request)
-        stored = lambda scale: stored_settings(request.shown(scale=scale), runner.weights)
+
+        def stored(scale: int) -> dict[str, Any]:
+            shown = request.shown(scale=scale)
+            return stored_settings(shown, runner.weights_by(shown.sampling.sampler))
+
         write_animation(gif, frames, settings=stored(SCALE), scale=SCALE)
         write_png(png, frames[-1], settings=stored(1), scale=1)
     return _file_data(png), _file_data(gif)

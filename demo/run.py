@@ -20,7 +20,7 @@ from ldm_core.output.steps import round_trip_error
 from ldm_core.output.views import latent_greys
 from ldm_core.runtime.shared import SharedBackend, in_turn
 
-from .request import MorphRequest, Request
+from .request import STUDENT, MorphRequest, Request
 
 DEADLINE_S = 60.0  # several times what the slowest allowed run takes on two busy cores
 
@@ -98,7 +98,8 @@ class Runner:
     """Runs requests on one model. Those that run at once share the passes of its networks.
 
     name: of the model among several. folder: where it was loaded from. elsewhere: draws first, and
-    may fail at any step (see `zero_gpu.py`). weights: a fingerprint, which files keep.
+    may fail at any step (see `zero_gpu.py`). weights, student_weights: fingerprints
+    (see `weights_of`).
     """
 
     model: LatentDiffusion
@@ -107,11 +108,17 @@ class Runner:
     deadline_s: float = DEADLINE_S
     elsewhere: Draw | None = None
     weights: str = dataclasses.field(init=False)
+    student_weights: str | None = dataclasses.field(init=False)
 
     def __post_init__(self):
         self.weights = weights_of(self.model)
+        self.student_weights = weights_of(self.model, STUDENT) if self.model.student else None
         self.model = copy.copy(self.model)
         self.model.backend = SharedBackend(self.model.backend)
+
+    def weights_by(self, sampler: str) -> str:
+        """The fingerprint that a file stores whose image this sampler has made."""
+        return self.student_weights if sampler == STUDENT else self.weights
 
     def close(self) -> None:
         """End what runs at its next step, and begin nothing more."""

@@ -110,7 +110,8 @@ def sample(args: argparse.Namespace, out: Path | None, shards: bool, processes: 
     model = processes.in_turn(load)
     settings = FileSettings.from_dict(model.defaults.to_dict() | values | given)
     _check_effect(".npz" if shards else out.suffix.lower(), given, settings)
-    if weights not in (None, weights_of(model)) and processes.first:
+    own = weights_of(model, settings.sampling.sampler)
+    if weights not in (None, own) and processes.first:
         complain(
             PROGRAM,
             f"warning: {args.like} was made with other weights than those in {args.weights}",

@@ -1,6 +1,7 @@
 // From a file back to the request that made it. Both pages read all files of theirs here.
 
 import { InputError } from "./engine/checks.js";
+import { weights_by } from "./engine/samplers.js";
 
 const KEYWORD = "tEXtComment\0"; // of a PNG, as in ldm_core/files/metadata.py
 const ENDING = /\.(gif|webp|mp4|apng)$/i;
@@ -32,7 +33,7 @@ export async function opened(engine, about, file) {
   );
   const words = others.map((one) => `${one.replaceAll("_", " ")} ${stored[one]}`).join(" and ");
   if (words) said.push(`The page has no control for ${words}, so the picture is not the same.`);
-  if (weights !== about.stored.weights)
+  if (weights !== weights_by(about, stored.sampler))
     said.push("It was made with other weights, so the picture is not the same.");
   return { tab, settings, show, said: said.join(" ") };
 }

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from ..config import VAEConfig
+from ..diffusion.samplers import STUDENT
 from ..diffusion.settings import SamplingSettings
 from ..model.unet import UNet
 from ..model.vae import VAE
@@ -66,10 +67,10 @@ def load_unet(path: str | Path, vae: VAE, around: Callable[[VAE, dict], Model]) 
     return model
 
 
-def weights_of(model: nn.Module) -> str:
+def weights_of(model: nn.Module, sampler: str = "") -> str:
     """A short fingerprint of a model, which files store: it says which weights made an image. The
-    student is left out: with one, all other samplers make the same images as before."""
-    return fingerprint(model, without="student.")[:16]
+    student counts only where it is the sampler: all others draw the same with it as without."""
+    return fingerprint(model, without=None if sampler == STUDENT else "student.")[:16]
 
 
 def save_student(path: str | Path, model: Model, training: dict[str, Any]) -> None:

@@ -298,5 +298,5 @@ class FileSettings:
 
 
 def stored_settings(settings: FileSettings, weights: str) -> dict[str, Any]:
-    """What a file stores. weights: from `weights_of`."""
+    """What a file stores. weights: from `weights_of`, for the sampler of the settings."""
     return settings.to_dict() | {WEIGHTS: weights}

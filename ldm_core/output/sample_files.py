@@ -114,7 +114,7 @@ def _fitted(settings: FileSettings, shape: tuple[int, int]) -> FileSettings:
 
 
 def _stored(model: LatentDiffusion, settings: FileSettings) -> dict:
-    return stored_settings(settings, weights_of(model))
+    return stored_settings(settings, weights_of(model, settings.sampling.sampler))
 
 
 @contextmanager

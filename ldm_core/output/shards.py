@@ -78,7 +78,8 @@ def _plan(
     settings = dataclasses.replace(settings, images=images)
     all_images, firsts = range(images.count), range(0, images.count, SHARD)
     missing = {shard_name(first): all_images[first : first + SHARD] for first in firsts}
-    stored = json.loads(json.dumps(stored_settings(settings, weights_of(model))))
+    weights = weights_of(model, settings.sampling.sampler)
+    stored = json.loads(json.dumps(stored_settings(settings, weights)))
     for path in there:
         if path.name not in missing or read_settings(path) != stored:
             raise InputError(

@@ -8,8 +8,9 @@ make, and correct them. The guidance scale is part of its condition (see `guidan
 """
 
 import copy
-import math
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,20 +57,22 @@ class Pairs(NamedTuple):
 def teacher_pairs(
     model: LatentDiffusion,
     captions: Captions,
-    count: int,
+    enough: Callable[[int], bool],
     seed: int,
     dropout: float,
     processes: Processes = ALONE,
 ) -> Pairs:
-    """`count` pairs, a multiple of TOGETHER, as a function of the seed. Half of them have the
-    model's default guidance scale, the others one between those of STUDENT_SCALES. dropout: share
-    of empty captions. Each process makes a part; all get all."""
+    """Pairs in batches of TOGETHER, each a function of the seed and its number 0, 1, ..., until
+    enough(number) says that it and those after it are not needed. Half of them have the model's
+    default guidance scale, the others one between those of STUDENT_SCALES. dropout: share of empty
+    captions. Each process makes a part; all get all."""
     backend = make_backend("auto", model, model.device)
-    batches = range(count // TOGETHER)[processes.rank :: processes.count]
     shape = (TOGETHER, model.config.unet.latent_channels, LATENT_SIDE, LATENT_SIDE)
     times = model.schedule.times(model.defaults.steps, model.defaults.spacing)
-    made = {}
-    for k in tqdm(batches, desc="teacher", unit_scale=TOGETHER, disable=processes.silent):
+    made, about = {}, {"desc": "teacher", "unit_scale": TOGETHER, "disable": processes.silent}
+    for k in tqdm(count(processes.rank, processes.count), **about):
+        if enough(k):
+            break
         chance = chance_at(seed, k, stream=3)
         indices = batch_at(k, len(captions.labels), TOGETHER, seed).tolist()
         rows, weights = captions.draw(indices, chance)
@@ -124,17 +127,17 @@ class StudentStage(Stage):
         self.model.student = self.module
 
     def settings(self) -> dict[str, Any]:
-        return {"teacher": self.teacher, "pairs": self.materials.pairs}
+        return {"teacher": self.teacher}
 
     def prepare(self) -> None:
         data, config = self.data, self.config
         captions = Captions(self.model.vocabulary, data.labels.tolist(), measure(data.pixels))
-        count = math.ceil(self.materials.pairs / TOGETHER) * TOGETHER
         processes, file = self.materials.processes, self.materials.pairs_file
-        about = {"count": count, "teacher": self.teacher, "seed": config.seed}
+        about = {"teacher": self.teacher, "seed": config.seed, "length": self.materials.length}
         self.pairs = processes.from_first(lambda: read_pairs(file, about))
         if self.pairs is None:
-            how = count, config.seed, config.caption_dropout, processes
+            enough = lambda k: self.materials.enough_pairs(k * TOGETHER)
+            how = enough, config.seed, config.caption_dropout, processes
             self.pairs = teacher_pairs(self.model, captions, *how)
             if processes.first:
                 save_checkpoint(file, "pairs", self.pairs._asdict(), about)

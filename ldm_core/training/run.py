@@ -2,7 +2,6 @@
 
 import argparse
 import ctypes
-import math
 import platform
 import time
 from collections.abc import Callable
@@ -40,8 +39,9 @@ STAGES: dict[str, tuple[type[Stage], ...]] = {
 # Of --minutes: imports before the clock begins; the last grid, the animation and the checkpoint
 # after the last step. In a run of a minute, a tenth of it.
 RESERVED_SECONDS = 8.0
-PAIRS_A_MINUTE = 320  # that a teacher draws, of --minutes: an eighth of the time on two cores
-PAIR_USES = 6  # of each pair, where the student is trained for a number of steps
+# A student that sees each of its teacher's pairs 20 times learns them by heart. So the teacher
+# draws for half of the time. In a training of a number of steps, each pair is used so often.
+TEACHER_SHARE, PAIR_USES = 0.5, 4
 GRIDS = 10  # are drawn while a stage trains, in equal distances, and one before its first step
 LOSSES_KEPT = 100  # about, in a checkpoint's record, in equal distances
 LAST_LOSSES = 100  # their mean is the final loss
@@ -97,8 +97,9 @@ class TrainingRun:
             compiled=options.compile,
             load_vae=lambda: processes.from_first(lambda: load_vae(self.checkpoint("vae"))),
             load_teacher=lambda: processes.from_first(self._load_teacher),
-            pairs=self._pairs(config.student_batch),
+            enough_pairs=self._enough_pairs,
             pairs_file=options.out / "student.pairs.safetensors",
+            length=self.settings["length"],
             processes=processes,
         )
         self.environment = environment(self.device, processes)
@@ -256,11 +257,11 @@ class TrainingRun:
         vae = load_vae(self.checkpoint("vae"))
         return load_unet(self.checkpoint("unet"), vae, LatentDiffusion.around)
 
-    def _pairs(self, batch: int) -> int:
-        """As many as a student can learn from in the run."""
+    def _enough_pairs(self, n: int) -> bool:
+        """Whether a student needs no more than n pairs of its teacher; it needs some."""
         if steps := self.options.steps:
-            return math.ceil(steps * batch / PAIR_USES)
-        return math.ceil(self.options.minutes * PAIRS_A_MINUTE)
+            return n * PAIR_USES >= steps * self.materials.config.student_batch
+        return n > 0 and self.clock.seconds() >= TEACHER_SHARE * self.options.minutes * 60
 
     def _remove_states(self, names: list[str]) -> None:
         for name in names:

@@ -46,8 +46,8 @@ SHORT_TRAINING = 6000
 @dataclass(frozen=True)
 class Materials:
     """What the stages of a run are made from. load_vae, load_teacher: read the VAE, and the whole
-    model without a student, of the output folder. pairs: how many a student learns from; they are
-    kept in pairs_file."""
+    model without a student, of the output folder. enough_pairs(n): whether a student needs no more
+    than the n pairs that there are; they are kept in pairs_file, with the length of the run."""
 
     data: LabelledImages
     test: LabelledImages
@@ -57,8 +57,9 @@ class Materials:
     load_vae: Callable[[], VAE]
     compiled: bool = False
     load_teacher: Callable[[], LatentDiffusion] | None = None
-    pairs: int = 0
+    enough_pairs: Callable[[int], bool] | None = None
     pairs_file: Path | None = None
+    length: str = ""
     processes: Processes = ALONE
 
 

@@ -73,6 +73,16 @@ REFUSED = {  # the arguments, what the error says
         "latents must have the shape (2, 4, 8, 8)",
     ),
 }
+OF_STUDENT = {  # the arguments of its call
+    "student": {},
+    "student, three steps": {"num_inference_steps": 3, "guidance_scale": 5, "style": {"lean": 1}},
+}
+NOT_OF_STUDENT = {
+    "student, five steps": {"num_inference_steps": 5},
+    "student, strong guidance": {"guidance_scale": 8},
+    "student, a negative prompt": {"negative_prompt": "thin"},
+    "student, an interval": {"guidance_interval": [0.2, 0.8]},
+}
 SCHEDULERS = ("EulerDiscreteScheduler", "UniPCMultistepScheduler")
 OTHER_SCHEDULERS = {  # what the error says
     "EDMEulerScheduler": "does not follow the noise schedule of these weights",
@@ -110,7 +120,15 @@ def short_folder(short_model, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answers(folder, short_folder, tmp_path_factory) -> SimpleNamespace:
+def student_folder(taught_weights, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "diffusers"
+    line = ["--format", "diffusers", "--out", str(folder), "--weights", str(taught_weights)]
+    assert main(line) == 0
+    return folder / "student"
+
+
+@pytest.fixture(scope="module")
+def answers(folder, short_folder, student_folder, tmp_path_factory) -> SimpleNamespace:
     """What diffusers draws (`drawn`) or says (`errors`) for each job; the classes of the parts."""
     place = tmp_path_factory.mktemp("answers")
     jobs = {}
@@ -130,6 +148,10 @@ def answers(folder, short_folder, tmp_path_factory) -> SimpleNamespace:
         arguments = {"label": 7, "num_images_per_prompt": 2, "output_type": kind, "noise": 2}
         job(kind, folder, arguments)
     job("small", short_folder, {"label": LABELS, "noise": len(LABELS)})
+    for name, arguments in OF_STUDENT.items():
+        job(name, student_folder, {"label": LABELS, "noise": len(LABELS)} | arguments)
+    for name, arguments in NOT_OF_STUDENT.items():
+        job(name, student_folder, {"label": 7} | arguments)
 
     (place / "jobs.json").write_text(json.dumps(jobs))
     np.save(place / "noise.npy", gaussian_noise(range(len(DIGITS)), 0, (4, 8, 8)).numpy())
@@ -162,6 +184,26 @@ def test_the_same_noise_gives_the_same_pictures(answers, release, name):
 def test_other_weights_have_settings_of_their_own(answers, short_model):
     ours = short_model.generate(LABELS, seeds=range(len(LABELS)))
     check_same(answers.drawn["small"], ours)
+
+
+@pytest.mark.parametrize("name", OF_STUDENT)
+def test_a_student_draws_the_same_pictures(answers, taught_weights, name):
+    taught_model = LatentDiffusion.load(taught_weights)  # in half precision
+    ours = {"num_inference_steps": "steps"}
+    settings = {ours.get(n, n): value for n, value in OF_STUDENT[name].items()}
+    settings = {"sampler": "student", "steps": 2} | settings
+    check_same(answers.drawn[name], taught_model.generate(LABELS, seeds=range(6), **settings))
+
+
+@pytest.mark.parametrize("name", NOT_OF_STUDENT)
+def test_a_student_refuses_what_it_has_not_learned(answers, name):
+    assert name in answers.errors
+
+
+def test_the_card_of_a_student_says_how_it_draws(student_folder):
+    card = (student_folder / "README.md").read_text()
+    assert "| `num_inference_steps` | 2 |" in card
+    assert "`negative_prompt`" not in card and "`guidance_interval`" not in card
 
 
 def check_same(theirs: np.ndarray, ours: torch.Tensor) -> None:
@@ -249,7 +291,7 @@ def pipe(release, folder) -> MiniaturePipeline:
     scheduler = diffusers.DPMSolverMultistepScheduler.from_pretrained(folder, subfolder="scheduler")
     unet = diffusers.UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
     parts = assemble.vae(release), assemble.text_encoder(release), unet, scheduler
-    pipe = MiniaturePipeline(*parts, settings)
+    pipe = MiniaturePipeline(*parts, settings=settings)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 

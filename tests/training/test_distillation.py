@@ -34,7 +34,7 @@ def pairs(small_model) -> Pairs:
 
 def pairs_of(model: LatentDiffusion, seed: int) -> Pairs:
     captions = Captions(model.vocabulary, LABELS, MEASURED)
-    return teacher_pairs(model, captions, 4 * TOGETHER, seed, dropout=0.1)
+    return teacher_pairs(model, captions, lambda k: k == 4, seed, dropout=0.1)
 
 
 def test_pairs_are_what_the_teacher_makes_of_the_noise(small_model, pairs):
@@ -75,7 +75,7 @@ def stage_of(model: LatentDiffusion, pairs: Pairs, **config) -> StudentStage:
     data = LabelledImages(torch.zeros(300, 28, 28).byte(), torch.tensor(LABELS), ("0",) * 10)
     teacher = lambda: copy.deepcopy(model)
     parts = model.config, TrainingConfig(**config), torch.device("cpu"), None
-    stage = StudentStage(Materials(data, data, *parts, load_teacher=teacher, pairs=len(pairs.z)))
+    stage = StudentStage(Materials(data, data, *parts, load_teacher=teacher))
     stage.pairs = pairs
     return stage
 
@@ -154,6 +154,13 @@ def test_a_student_comes_back_in_half_precision(taught_model, tmp_path):
     assert not any(p.requires_grad for p in loaded.student.parameters())
     tensors, _ = read_checkpoint(tmp_path / "student.safetensors", "student")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.half}
+
+
+def test_files_say_which_student_drew_them(taught_model):
+    other = copy.deepcopy(taught_model)
+    other.student.conv_in.bias.data += 1
+    assert weights_of(other) == weights_of(taught_model)
+    assert weights_of(other, "student") != weights_of(taught_model, "student")
 
 
 def test_a_student_of_another_teacher_is_refused(taught_model, tmp_path):

@@ -6,6 +6,7 @@ import { find_label } from "./class_names.js";
 import { PICTURE_SIDE } from "./config.js";
 import { digit_in } from "./drawings.js";
 import { LatentDiffusion, RESAMPLE } from "./latent_diffusion.js";
+import { weights_by } from "./samplers.js";
 import { one_line } from "./vocabulary.js";
 
 const FIRST_STRENGTH = 0.7;
@@ -177,6 +178,12 @@ class Request {
     return Object.fromEntries(ordered.filter(says).map((name) => [name, this.values[name]]));
   }
 
+  // These, with the others of a file; what of them there is not has a null.
+  all(nulls) {
+    const { about } = this.requests, weights = weights_by(about, this.values.sampler);
+    return { ...about.stored, ...nulls, ...this.settings(), weights };
+  }
+
   // A name for files, without an ending.
   file_name() {
     return `${name_part(this.values.prompt || this.values.label)}-seed-${this.values.seed}`;
@@ -218,8 +225,7 @@ class Request {
   stored(shown) {
     const { strength, resample, mask } = this.asks().start ?? {};
     const start = { strength: strength ?? null, resample: resample ?? null };
-    const what = { label: null, prompt: null };
-    return { ...this.requests.about.stored, ...what, ...this.settings(), ...start, ...shown };
+    return { ...this.all({ label: null, prompt: null }), ...start, ...shown };
   }
 }
 
@@ -254,8 +260,7 @@ class MorphRequest extends Request {
   }
 
   stored(shown) {
-    const what = { label: null, prompt: null, count: null, seed: null };
-    return { ...this.requests.about.stored, ...what, ...this.settings(), ...shown };
+    return { ...this.all({ label: null, prompt: null, count: null, seed: null }), ...shown };
   }
 }
 

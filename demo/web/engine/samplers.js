@@ -153,6 +153,9 @@ function fresh_noise(eta, signal_t, sigma_t, signal_s, sigma_s) {
 export const SAMPLERS = { ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc, student };
 export const STUDENT = "student", STUDENT_STEPS = 4; // its name, and the most steps it has learned
 export const STUDENT_USUAL = 2, STUDENT_SCALES = [1, 7]; // its usual steps; guidance that it has learned
+// The fingerprint that a file stores whose image this sampler has made: `weights_of` in Python.
+export const weights_by = (about, sampler) =>
+  sampler === STUDENT ? about.student_weights : about.stored.weights;
 export const WITH_ETA = ["ddim", "dpmpp_2m"];
 
 // Yield [i, [t, signal_t, sigma_t], [s, signal_s, sigma_s]] for the steps i = 1, 2, ...

@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
-from diffusers import DPMSolverMultistepScheduler, SchedulerMixin, UniPCMultistepScheduler
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    SchedulerMixin,
+    UniPCMultistepScheduler,
+)
 
+from ...diffusion.guidance import TOKEN_SCALE
 from ...latent_diffusion import LatentDiffusion
+from ...model.unet import UNet
 from .bundle import bundle
 from .miniature_pipeline import MiniaturePipeline
 from .miniature_text_encoder import MiniatureTextEncoder
@@ -23,19 +30,47 @@ NEAREST = "dpmpp_2m"  # to all other samplers
 
 
 def assemble(model: LatentDiffusion, folder: Path) -> None:
-    """Write a model into an empty folder; errors as for `stock_unet`."""
-    settings = {
-        "num_inference_steps": model.defaults.steps,
-        "guidance_scale": model.defaults.guidance_scale,
-        "guidance_interval": list(model.defaults.guidance_interval),
-        "guidance_rescale": model.defaults.guidance_rescale,
+    """Write a model into an empty folder, and its student into a folder within that; errors as for
+    `stock_unet`."""
+    ours = model.defaults
+    sampler = ours.sampler if ours.sampler in SCHEDULERS else NEAREST
+    missing = {
+        f"the sampler {ours.sampler}": ours.sampler != sampler,
+        f"the spacing {ours.spacing}": ours.spacing != "time",
+        f"eta = {ours.eta:g}": ours.eta != 0,
     }
-    sampler = model.defaults.sampler if model.defaults.sampler in SCHEDULERS else NEAREST
+    settings = {
+        "num_inference_steps": ours.steps,
+        "guidance_scale": ours.guidance_scale,
+        "guidance_interval": list(ours.guidance_interval),
+        "guidance_rescale": ours.guidance_rescale,
+    }
+    scheduler = _scheduler(model, SCHEDULERS[sampler])
+    missing = [name for name, is_missing in missing.items() if is_missing]
+    _assemble(model, folder, model.unet, scheduler, settings, missing)
+    if model.student:
+        settings |= {"num_inference_steps": 2, "guidance_interval": [0, 1], "guidance_rescale": 0}
+        settings |= {"token_scale": TOKEN_SCALE}
+        scheduler = _scheduler(model, DDIMScheduler, clip_sample=False)
+        _assemble(model, folder / "student", model.student, scheduler, settings, [])
+    for path in folder.rglob("*.safetensors"):
+        path.chmod(0o644)  # safetensors makes it readable by its owner only
+
+
+def _assemble(
+    model: LatentDiffusion,
+    folder: Path,
+    unet: UNet,
+    scheduler: SchedulerMixin,
+    settings: dict[str, Any],
+    missing: list[str],
+) -> None:
+    """Write a pipeline. missing: what suits the weights and is not in it."""
     parts = {
         "vae": vae(model),
         "text_encoder": text_encoder(model),
-        "unet": stock_unet(model.unet),
-        "scheduler": _scheduler(model, SCHEDULERS[sampler]),
+        "unet": stock_unet(unet),
+        "scheduler": scheduler,
     }
     index: dict[str, Any] = {"_diffusers_version": diffusers.__version__, "settings": settings}
     code = {}
@@ -49,10 +84,8 @@ def assemble(model: LatentDiffusion, folder: Path) -> None:
     own = _write_code(MiniaturePipeline, folder)
     index["_class_name"] = [own.removesuffix(".py"), MiniaturePipeline.__name__]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    card = model_card(model, parts, code, settings, sampler)
+    card = model_card(model, parts, code, settings, missing)
     (folder / "README.md").write_text(card, encoding="utf-8")
-    for path in folder.rglob("*.safetensors"):
-        path.chmod(0o644)  # safetensors makes it readable by its owner only
 
 
 def vae(model: LatentDiffusion) -> MiniatureVAE:
@@ -68,12 +101,15 @@ def text_encoder(model: LatentDiffusion) -> MiniatureTextEncoder:
     return part
 
 
-def _scheduler(model: LatentDiffusion, kind: type[SchedulerMixin]) -> SchedulerMixin:
+def _scheduler(
+    model: LatentDiffusion, kind: type[SchedulerMixin], **options: Any
+) -> SchedulerMixin:
     return kind(
         num_train_timesteps=N_TIMES,
         trained_betas=betas(model.schedule),
         prediction_type="v_prediction",
         timestep_spacing="trailing",  # from t = 1, in equal steps
+        **options,
     )
 
 

@@ -15,11 +15,13 @@ from ...checks import InputError, check_choice, check_number, check_whole
 MAX_STEPS = 1000
 MAX_GUIDANCE_SCALE = 30
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
+STUDENT_STEPS, STUDENT_SCALES = 4, (1, 7)  # what a student has learned
 
 
 class MiniaturePipeline(DiffusionPipeline):
     """settings: a dictionary of what suits these weights, for what a call does not give:
-    num_inference_steps, guidance_scale, guidance_interval, guidance_rescale."""
+    num_inference_steps, guidance_scale, guidance_interval, guidance_rescale. It has a "token_scale"
+    where the U-Net is a student, whose one prediction is guided already."""
 
     model_cpu_offload_seq = "text_encoder->unet->vae"
     _callback_tensor_inputs = ["latents"]
@@ -75,7 +77,8 @@ class MiniaturePipeline(DiffusionPipeline):
 
         prompt: words, such as "a bold seven"; a list for several pictures. label: a class index
         instead of a prompt, or None for any class. num_inference_steps: 1 to 1000. guidance_scale:
-        w in `uncond + w * (cond - uncond)`, 0 to 30; 1 is the plain conditional model.
+        w in `uncond + w * (cond - uncond)`, 0 to 30; 1 is the plain conditional model. A student
+        makes 1 to 4 steps, with a scale from 1 to 7, and has nothing else of guidance.
         guidance_interval: times (low, high), from 0 (picture) to 1 (noise), between which guidance
         acts. guidance_rescale: 0 to 1, how far to undo its contrast. negative_prompt: what guidance
         leads away from, one for all pictures or one for each prompt. style: for "stroke", "lean"
@@ -91,10 +94,16 @@ class MiniaturePipeline(DiffusionPipeline):
             check_choice("Each tensor input", name, self._callback_tensor_inputs)
         asked, negative = _asked(prompt, label, negative_prompt, num_images_per_prompt)
         prompts = self.text_encoder.read(asked, negative, style)
-        scale = check_number(*self._given("guidance_scale", guidance_scale), 0, MAX_GUIDANCE_SCALE)
+        low, high = STUDENT_SCALES if self._is_student else (0, MAX_GUIDANCE_SCALE)
+        scale = check_number(*self._given("guidance_scale", guidance_scale), low, high)
         rescale = check_number(*self._given("guidance_rescale", guidance_rescale), 0, 1)
         interval = _interval(*self._given("guidance_interval", guidance_interval))
-        if scale == 1 and self.text_encoder.says_something(negative):
+        led_away = self.text_encoder.says_something(negative)
+        if self._is_student and (led_away or guidance_interval is not None or rescale):
+            raise InputError(
+                "A student has no negative prompt, no guidance_interval and no guidance_rescale."
+            )
+        if scale == 1 and led_away:
             raise InputError("A negative prompt needs guidance: a guidance_scale above 1.")
         self._set_timesteps(*self._given("num_inference_steps", num_inference_steps))
         latents = self._start(len(asked), latents, generator) * self.scheduler.init_noise_sigma
@@ -117,11 +126,16 @@ class MiniaturePipeline(DiffusionPipeline):
         self.maybe_free_model_hooks()
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
+    @property
+    def _is_student(self) -> bool:
+        return "token_scale" in (self.config.settings or {})
+
     def _given(self, name: str, value: Any) -> tuple[str, Any]:
         return name, (self.config.settings or {}).get(name) if value is None else value
 
     def _set_timesteps(self, name: str, steps: int) -> None:
-        steps, config = check_whole(name, steps, 1, MAX_STEPS), self.scheduler.config
+        most = STUDENT_STEPS if self._is_student else MAX_STEPS
+        steps, config = check_whole(name, steps, 1, most), self.scheduler.config
         follows = config.get("trained_betas") is not None and hasattr(
             self.scheduler, "alphas_cumprod"
         )
@@ -168,6 +182,9 @@ class MiniaturePipeline(DiffusionPipeline):
         """The prediction of v, guided where guidance acts and would change something."""
         null, tokens = prompt_embeds.chunk(2)
         w = self._guidance_scale
+        if self._is_student:
+            share = w / self.config.settings["token_scale"]
+            return self._run(x, timestep, null + share * (tokens - null))
         # In float32, as times are compared elsewhere: both ends belong to the interval.
         t = ((timestep.double() + 1) / self.scheduler.config.num_train_timesteps).float()
         if w in (0, 1) or not interval[0] <= t <= interval[1] or torch.equal(null, tokens):

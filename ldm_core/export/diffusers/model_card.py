@@ -1,6 +1,6 @@
 """The model card of the export: what is in the folder, and what it does by default."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
@@ -18,12 +18,16 @@ from diffusers import DiffusionPipeline
 
 pipe = DiffusionPipeline.from_pretrained("this-folder", trust_remote_code=True)
 pipe(prompt={{ prompt.__repr__() }}).images[0].show()
-pictures = pipe(label=[0, None], num_inference_steps=16).images
+pictures = pipe(label=[0, None], num_inference_steps={{ settings.num_inference_steps }}).images
 ```
-
+{% if is_student %}
+The U-Net is a student of many steps: it was distilled, and draws in one to four, with a
+`guidance_scale` from 1 to 7. It has no negative prompts.
+{% endif %}
 `prompt` takes at most {{ model.vocabulary.n_positions }} words out of these:
 {{ words }}.
-`negative_prompt` takes the same. `style` takes a number from -1 to 1 for each of
+{% if not is_student %}`negative_prompt` takes the same.
+{% endif %}`style` takes a number from -1 to 1 for each of
 {{ model.vocabulary.styles | join(", ") or "nothing" }}.
 
 `label` takes the index of a class, from 0 to {{ model.class_names | length - 1 }}, or None for any
@@ -32,7 +36,8 @@ of any class.
 
 | argument | if it is not given |
 |---|---|
-{% for name, value in settings.items() %}| `{{ name }}` | {{ value }} |
+{% for name, value in settings.items() if not is_student or name in of_student -%}
+| `{{ name }}` | {{ value }} |
 {% endfor %}
 {% if missing %}These settings suit the weights together with {{ missing | join(" and ") }}, which
 diffusers does not have. The scheduler is {{ scheduler }} with equal steps in time instead: try
@@ -57,8 +62,8 @@ v = unet(x_t, n, encoder_hidden_states=tokens, class_labels=tokens.mean(dim=1)).
 It takes a noisy latent x_t (B, 4, 8, 8), a timestep n from 0 to {{ n_times - 1 }} and tokens of the
 text encoder (B, {{ n_tokens }}, {{ d_context }}), and predicts v = sqrt(alpha_bar) noise -
 sqrt(1 - alpha_bar) x_0 (Salimans & Ho 2022). Timestep n is the time t = (n + 1) / {{ n_times }}.
-`guidance_interval` counts in t.
-
+{% if not is_student %}`guidance_interval` counts in t.
+{% endif %}
 Another scheduler replaces this one with `from_config(pipe.scheduler.config)`. Steps whose number
 divides {{ n_times }} are equally long. Others are rounded to the {{ n_times }} timesteps; some
 numbers above 90, which the scheduler would miscount, are refused.
@@ -71,16 +76,11 @@ def model_card(
     parts: Mapping[str, Any],
     code: Mapping[str, str],
     settings: Mapping[str, Any],
-    sampler: str,
+    missing: Sequence[str],
 ) -> str:
     """Make Markdown with front matter, as model hubs read it. code: the files of parts that are not
-    diffusers' own. sampler: our name of the scheduler."""
-    config, ours = model.config, model.defaults
-    missing = {
-        f"the sampler {ours.sampler}": ours.sampler != sampler,
-        f"the spacing {ours.spacing}": ours.spacing != "time",
-        f"eta = {ours.eta:g}": ours.eta != 0,
-    }
+    diffusers' own. missing: what suits the weights and diffusers does not have."""
+    config = model.config
     card = ModelCard.from_template(
         DATA,
         template_str=CARD,
@@ -88,7 +88,9 @@ def model_card(
         words=known_words(model.vocabulary),
         prompt=example_prompt(model.vocabulary),
         settings=settings,
-        missing=[name for name, is_missing in missing.items() if is_missing],
+        missing=missing,
+        is_student="token_scale" in settings,
+        of_student=("num_inference_steps", "guidance_scale"),
         scheduler=type(parts["scheduler"]).__name__,
         parts=[_row(name, part, code.get(name)) for name, part in parts.items()],
         learned=sum(p.numel() for p in model.unet.parameters()),
