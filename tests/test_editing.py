@@ -57,6 +57,14 @@ def test_strength_0_is_the_picture_itself_and_runs_no_network(small_model, digit
     assert torch.equal(images, small_model.decode(small_model.encode(digits)))
 
 
+@pytest.mark.parametrize("sampler", ["dpmpp_2m", "ddpm"])
+def test_strength_1_is_a_plain_run_to_the_bit(small_model, digits, sampler):
+    start = small_model.start_from(digits, 1, seeds=SEEDS, steps=4)
+    found = last(small_model.denoise([3, None], seeds=SEEDS, start=start, sampler=sampler))
+    plain = last(small_model.denoise([3, None], seeds=SEEDS, steps=4, sampler=sampler))
+    assert torch.equal(found, plain)
+
+
 @pytest.mark.parametrize("sampler", ["ddpm", "dpmpp_2m", "heun"])
 def test_a_picture_alone_becomes_what_it_becomes_in_a_batch(small_model, digits, sampler):
     def images(which):

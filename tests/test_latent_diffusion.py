@@ -157,6 +157,14 @@ def test_what_the_student_has_not_learned_is_refused(taught_model, refused, mess
         taught_model.denoise([3], seeds=[1], **how)
 
 
+def test_the_student_takes_no_start(taught_model):
+    start = taught_model.start_from(torch.zeros(1, 28, 28).byte(), 0.5)
+    with pytest.raises(InputError, match="from noise alone"):
+        taught_model.denoise(
+            [3], start=start, settings=SamplingSettings(sampler="student", steps=2)
+        )
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

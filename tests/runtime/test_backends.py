@@ -208,6 +208,9 @@ def everything_that_can_change_weights():
         with torch.inference_mode():
             model.vae.decoder[-2].bias.add_(0.3)
 
+    def by_a_state_dict(model):
+        model.unet.load_state_dict(perturbed(SMALL, seed=1).unet.state_dict())
+
     def by_an_optimiser(model):
         parameters = list(model.unet.requires_grad_(True).parameters())
         optimiser = torch.optim.AdamW(parameters, lr=0.1, fused=True)
