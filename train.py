@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ldm_core.command_line import DONE, INTERRUPTED, Parser, exit_status, numbered
 from ldm_core.data.datasets import DATASETS
-from ldm_core.runtime.devices import device_type
 from ldm_core.runtime.processes import joined
 from ldm_core.training.run import STAGES, TrainingRun
 
@@ -23,7 +22,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     remedy = "--resume goes on from the last save, also with another number of processes."
-    with joined(device_type(options.device), remedy) as processes:
+    with joined(options.device, remedy) as processes:
         return DONE if TrainingRun(options, processes).run() else INTERRUPTED
 
 

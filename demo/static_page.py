@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ldm_core import LatentDiffusion, UserError
-from ldm_core.export.graphs import graphs, inside_graph
-from ldm_core.export.model_json import model_json
+from ldm_core.export.graphs import graphs, inside_graph, model_json
 from ldm_core.export.packing import packed
 
 from .about import DATA, about, example

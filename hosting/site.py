@@ -12,7 +12,7 @@ import numpy as np
 from playwright.sync_api import Error, sync_playwright
 
 from ldm_core import LatentDiffusion, UserError
-from ldm_core.command_line import Parser, exit_status, say
+from ldm_core.command_line import Parser, exit_status
 
 from .browser import launch
 from .trial import ASKED, compare, free_port, running
@@ -46,9 +46,9 @@ def _try(args: argparse.Namespace) -> None:
     url = f"http://127.0.0.1:{port}/{AT}/"
     with running(args.folder, server, url, {}, at=AT):
         picture = visit(url)
-    say("the page asked for nothing outside of its folder")
+    print("the page asked for nothing outside of its folder")
     compare(picture, LatentDiffusion.load(args.weights))
-    say(f"upload it: hf upload USER/digits {args.folder} . --type space")
+    print(f"upload it: hf upload USER/digits {args.folder} . --type space")
 
 
 def visit(url: str) -> np.ndarray:

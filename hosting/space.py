@@ -21,7 +21,7 @@ from huggingface_hub import SpaceCard
 from PIL import Image
 
 from ldm_core import LatentDiffusion, UserError
-from ldm_core.command_line import Parser, exit_status, say
+from ldm_core.command_line import Parser, exit_status
 
 from .trial import ASKED, compare, free_port, running
 
@@ -65,7 +65,7 @@ def _make(args: argparse.Namespace) -> None:
         client = Client(url, verbose=False, download_files=downloads, httpx_kwargs=directly)
         png, _, _ = client.predict(**ASKED, api_name="/generate")
         compare(np.asarray(Image.open(png)), LatentDiffusion.load(args.folder / "weights"))
-    say(f"upload it: hf upload USER/digits {args.folder} . --type space")
+    print(f"upload it: hf upload USER/digits {args.folder} . --type space")
 
 
 def assemble(folder: Path) -> None:
@@ -98,7 +98,7 @@ def _interpreter(args: argparse.Namespace, gradio_version: str) -> Iterator[str]
         subprocess.run([args.python, "-m", "venv", folder], check=True)
         also = [f"torch<={NEWEST_TORCH}", f"gradio[oauth,mcp]=={gradio_version}", "spaces"]
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        say(f"installing {', '.join(also)} and the requirements into a new environment")
+        print(f"installing {', '.join(also)} and the requirements into a new environment")
         subprocess.run([*pip, "-r", args.folder / "requirements.txt", *also], check=True)
         yield python
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from ldm_core import LatentDiffusion, UserError
-from ldm_core.command_line import say
 
 START_S = 180
 ASKED = {"label": "7", "seed": 7}
@@ -81,6 +80,6 @@ def compare(picture: np.ndarray, model: LatentDiffusion) -> None:
     """Say how far a picture of `ASKED` is from Python's; raises UserError if that is too far."""
     own = python_draws(model)
     apart = int(abs(picture.astype(int) - own).max())
-    say(f"a picture of {ASKED}: {apart} grey levels from Python's")
+    print(f"a picture of {ASKED}: {apart} grey levels from Python's")
     if apart > MAX_APART:
         raise UserError(f"The pictures are {apart} grey levels apart, more than {MAX_APART}.")

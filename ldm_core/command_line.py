@@ -67,14 +67,6 @@ def numbered(program: str) -> str:
     return f"{program}: process {rank} of {count}" if rank and count else program
 
 
-def say(text: str) -> None:
-    """Print on standard output, without an error if nobody reads it: the work is done."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:  # as after `| head`
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-
-
 def complain(program: str, message: str) -> None:
     """Print one line on standard error."""
     print(f"{program}: {' '.join(message.split())}", file=sys.stderr)

@@ -18,7 +18,6 @@ from .command_line import (
     exit_status,
     given_options,
     numbered,
-    say,
 )
 from .data.datasets import DATASETS, load_dataset
 from .evaluation.ablations import ablation_table, measure_ablations
@@ -32,7 +31,6 @@ from .files.weights import weights_of
 from .files.whole_file import whole_file
 from .inputs import MAX_SEED
 from .latent_diffusion import LatentDiffusion
-from .runtime.devices import device_type
 from .runtime.processes import Processes, device_of, joined
 
 PROGRAM = "python -m ldm_core.evaluate"
@@ -49,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(args: argparse.Namespace) -> None:
     check_installed("torchmetrics", "Evaluation")  # before the work, not after it
-    with joined(device_type(args.device), "Start it again.") as processes:
+    with joined(args.device, "Start it again.") as processes:
         _measure(args, processes)
 
 
@@ -79,7 +77,7 @@ def _measure(args: argparse.Namespace, processes: Processes) -> None:
     if not processes.first:
         return
     report["weights"] = weights_of(model)
-    say(json.dumps(report) if args.json else shown(report))
+    print(json.dumps(report) if args.json else shown(report))
     if args.save:
         with whole_file(folder / f"{kind}.json") as unfinished:
             unfinished.write_text(json.dumps(report) + "\n")

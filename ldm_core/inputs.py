@@ -47,11 +47,6 @@ def check_negative(negative: Prompt | Sequence[Prompt], count: int) -> list[Prom
     return each
 
 
-def check_points(points: Sequence[tuple[Prompt, int]]) -> tuple[list[Prompt], list[int]]:
-    """Return the prompts and the seeds of the points of a morph; raises InputError."""
-    return [prompt for prompt, _ in points], check_seeds([seed for _, seed in points], len(points))
-
-
 def check_pictures(name: str, given: Tensor, dtype: torch.dtype, count: int | None = None) -> None:
     """Raise InputError unless it is a tensor (B, 28, 28) of this type, with B = count if given."""
     shape = ("B" if count is None else count, PICTURE_SIDE, PICTURE_SIDE)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .checks import InputError, UserError, check_installed
+from .checks import InputError, UserError
 from .config import LATENT_SIDE, ModelConfig
 from .diffusion.completion import keeping, passes, resampled, times_reached
 from .diffusion.guidance import guided_denoiser, student_denoiser
@@ -31,7 +31,7 @@ from .diffusion.starts import (
 )
 from .files.hub import STUDENT_FILE, UNET_FILE, VAE_FILE, weights_folder
 from .files.weights import load_student, load_unet, load_vae
-from .inputs import Keep, check_keep, check_negative, check_pictures, check_points, check_seeds
+from .inputs import Keep, check_keep, check_negative, check_pictures, check_seeds
 from .model.conditioning import Conditioning, Context, Prompt, Style
 from .model.inside import PREDICTIONS, check_off, check_read, gates_on, switches
 from .model.pixels import border, to_image, to_pixels
@@ -150,7 +150,6 @@ class LatentDiffusion(nn.Module):
         return self._for_hub(name).push(**options)
 
     def _for_hub(self, name: str) -> Any:
-        check_installed("huggingface_hub", "To save a model as the Hub has them")
         from .files.hub_model import HubModel  # slow to import
 
         return HubModel(self, name)
@@ -422,7 +421,8 @@ class LatentDiffusion(nn.Module):
         """
         settings = self.settings(settings, **options)
         before, after, share = morph_frames(len(points), frames, loop)
-        prompts, seeds = check_points(points)
+        prompts = [prompt for prompt, _ in points]
+        seeds = check_seeds([seed for _, seed in points], len(points))
         read, each = self._read(prompts, negative, style, settings), self._noise(seeds)
 
         def noise(i: int) -> Tensor:

@@ -13,7 +13,7 @@ import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from .checks import InputError, check_choice
@@ -26,7 +26,6 @@ from .command_line import (
     exit_status,
     given_options,
     numbered,
-    say,
 )
 from .files.animation import ENCODERS, FRAME_MS, HOLD_MS, check_ending
 from .files.drawings import read_drawing, read_mask
@@ -45,15 +44,13 @@ from .output.file_settings import (
     STRENGTH,
     WEIGHTS,
     FileSettings,
-    Inversion,
     Morph,
     picture_text,
 )
-from .output.sample_files import ENDINGS, STILLS, write_samples
+from .output.sample_files import ENDINGS, write_samples
 from .output.shards import write_shards
 from .output.steps import round_trip_error
 from .output.views import VIEWS
-from .runtime.devices import device_type
 from .runtime.processes import Processes, device_of, joined
 
 PROGRAM = "python -m ldm_core.sample"
@@ -80,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _sample(args: argparse.Namespace, out: Path | None, shards: bool) -> None:
-    with joined(device_type(args.device), f"{GO_ON.capitalize()}.") as processes:
+    with joined(args.device, f"{GO_ON.capitalize()}.") as processes:
         sample(args, out, shards, processes)
 
 
@@ -109,7 +106,6 @@ def sample(args: argparse.Namespace, out: Path | None, shards: bool, processes: 
     load = lambda: LatentDiffusion.from_pretrained(args.weights, device, args.backend)
     model = processes.in_turn(load)
     settings = FileSettings.from_dict(model.defaults.to_dict() | values | given)
-    _check_effect(".npz" if shards else out.suffix.lower(), given, settings)
     own = weights_of(model, settings.sampling.sampler)
     if weights not in (None, own) and processes.first:
         complain(
@@ -124,22 +120,10 @@ def sample(args: argparse.Namespace, out: Path | None, shards: bool, processes: 
         what = f"a morph through {len(images.morph)} points"
     else:
         what = f"{images.count} image{'s'[: images.count > 1]}, seed {images.seed}"
-        if isinstance(images.start, Inversion):
+        if images.start and images.start.invert is not None:
             what += f", round trip off by {round_trip_error(model, settings):.1f} grey levels"
     if processes.first:
-        say(f"{out}: {what}")
-
-
-def _check_effect(ending: str, given: Collection[str], settings: FileSettings) -> None:
-    """Raise InputError for an option that has no effect on this file."""
-    idle = set(STILLS.get(ending, ("strip",)))
-    if isinstance(settings.images, Morph):
-        idle |= {"show", "strip"} | ({"hold_ms"} if settings.images.loop else set())
-    elif ending == ".png" and settings.look.strip:
-        idle.remove("show")
-    for option in sorted(idle & set(given)):
-        flag = "--" + option.replace("_", "-")
-        raise InputError(f"{flag} has no effect on this {ending} file: leave it out.")
+        print(f"{out}: {what}")
 
 
 def _check_out(out: Path, force: bool, shards: bool) -> None:

@@ -21,6 +21,7 @@ from PIL import Image, ImageSequence
 
 from demo.real_digits import write_digits
 from ldm_core import LatentDiffusion
+from ldm_core.checks import UserError
 from ldm_core.config import (
     ConditioningConfig,
     ModelConfig,
@@ -29,7 +30,6 @@ from ldm_core.config import (
     VAEConfig,
 )
 from ldm_core.data.datasets import load_dataset
-from ldm_core.data.mnist import DatasetError
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_student, save_unet, save_vae
 from ldm_core.model.conditioning import Conditioning, Context
@@ -234,7 +234,7 @@ def mnist(data_dir):
     """The real test digits. Missing data is a failure in CI and a skip on a machine offline."""
     try:
         return load_dataset("mnist", data_dir, train=False)
-    except DatasetError as error:
+    except UserError as error:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.datasets.folder import find_classes, make_dataset
 from tqdm import tqdm
@@ -155,20 +155,7 @@ def is_dark_on_light(paths: Sequence[Path]) -> bool:
 
 
 def to_square(grey: np.ndarray, invert: bool) -> np.ndarray:
-    """Fit greys uint8 (H, W) into (28, 28), whole and undistorted, in the middle of black.
-
-    Larger pictures are averaged down. Smaller ones are enlarged by a whole number, so that pixels
-    stay sharp.
-    """
-    if invert:
-        grey = 255 - grey
-    longest = max(grey.shape)
-    if longest > PICTURE_SIDE:
-        size = [max(1, round(side * PICTURE_SIDE / longest)) for side in grey.shape[::-1]]
-        grey = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-    else:
-        grey = grey.repeat(PICTURE_SIDE // longest, axis=0).repeat(PICTURE_SIDE // longest, axis=1)
-    canvas = np.zeros((PICTURE_SIDE, PICTURE_SIDE), np.uint8)
-    top, left = ((PICTURE_SIDE - side) // 2 for side in grey.shape)
-    canvas[top : top + grey.shape[0], left : left + grey.shape[1]] = grey
-    return canvas
+    """Fit greys uint8 (H, W) into (28, 28), whole and undistorted, in the middle of black."""
+    image = Image.fromarray(255 - grey if invert else grey)
+    # Large pictures are averaged; the pixels of small ones become squares.
+    return np.asarray(ImageOps.pad(image, (PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BOX))

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ..checks import check_installed
-from ..command_line import WEIGHTS, Parser, exit_status, say
+from ..command_line import WEIGHTS, Parser, exit_status
 from ..latent_diffusion import LatentDiffusion
 from .folder import whole_folder
 from .onnx_format import write_onnx
@@ -46,7 +46,7 @@ def _export(write: Format, args: argparse.Namespace) -> None:
     model = LatentDiffusion.from_pretrained(args.weights, backend="torch")
     with whole_folder(args.out, may_replace=args.force) as folder:
         write(model, folder, args)
-    say(f"wrote {args.out}")
+    print(f"wrote {args.out}")
 
 
 def _registered() -> dict[str, ModuleType]:

@@ -1,5 +1,8 @@
-"""The networks that a program needs to draw, as ONNX graphs."""
+"""What a program in any language needs to draw: the networks as ONNX graphs, and the facts."""
 
+from typing import Any
+
+from ..files.weights import weights_of
 from ..latent_diffusion import LatentDiffusion
 from ..runtime.onnx_layers import Accuracy
 from ..runtime.onnx_networks import decoder_graph, encoder_graph, unet_graph
@@ -9,8 +12,6 @@ from .packing import weights_in
 # Found by trial, as docs/export.md tells. What the U-Net gets wrong grows from step to step; what
 # the others get wrong does not.
 UNET, OTHERS = Accuracy(narrow=15, wide=12), Accuracy(narrow=10, wide=10)
-
-
 UNET_FILE = "unet.onnx"  # by this name the graph `inside` knows the file with its weights
 
 
@@ -40,3 +41,19 @@ def inside_graph(model: LatentDiffusion, unet: bytes) -> bytes:
     n_tokens = model.config.conditioning.n_tokens
     elsewhere = weights_in(unet, UNET_FILE)
     return unet_graph(model.unet, n_tokens, UNET, inside=True, elsewhere=elsewhere)
+
+
+def model_json(model: LatentDiffusion) -> dict[str, Any]:
+    """What must be known of a model beside its networks, for JSON.
+
+    config: of all parts, with the names of the classes and the noise schedule. defaults: the
+    settings that suit these weights. switches: what can be switched off. vocabulary: the words of
+    prompts. weights: a fingerprint, as files with settings inside have it.
+    """
+    return {
+        "config": model.config.to_dict(),
+        "defaults": model.defaults.to_dict(),
+        "switches": model.switches,
+        "vocabulary": model.vocabulary.to_dict(),
+        "weights": weights_of(model),
+    }

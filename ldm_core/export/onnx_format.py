@@ -8,9 +8,7 @@ from pathlib import Path
 from ..config import IMAGE_SIDE, LATENT_SIDE, PICTURE_SIDE
 from ..diffusion.guidance import TOKEN_SCALE
 from ..latent_diffusion import LatentDiffusion
-from ..runtime.onnx_networks import context_shapes
-from .graphs import graphs
-from .model_json import model_json
+from .graphs import graphs, model_json
 
 EXAMPLE = Path(__file__).parent / "onnx_example.py"
 README = """# A miniature Stable Diffusion as ONNX graphs
@@ -20,9 +18,15 @@ README = """# A miniature Stable Diffusion as ONNX graphs
 
 The graphs are plain ONNX of opset 23, for any runtime that knows its operation Attention.
 
-{tables}
-B is any number of images, and N a multiple of B: each image has one condition or more. Guidance
-needs two, the prompt and the negative prompt. All images under the first condition come
+- `prompt.onnx`: `rows` (N, {tokens}) int32, the words of a prompt, and `amounts` (N, {tokens}), the
+  weight of each, 0 to 1 → `pooled`, `keys_i` and `values_i`, all that the U-Net asks of a prompt
+- `unet.onnx`: `x_t` {latents}, noisy latents, `t` (B,), their times, 0 to 1, and `pooled`, `keys_i`
+  and `values_i` → `prediction`, v for each condition, of the shape of N latents
+- `decoder.onnx`: `z` {latents}, latents of about unit variance → `image`
+- `encoder.onnx`: `image` (B, 1, {image}, {image}) in [-1, 1] → `z`
+
+Numbers are float32. B is any number of images, and N a multiple of B: each image has one condition
+or more. Guidance needs two, the prompt and the negative prompt. All images under the first come
 first, then all under the second. What `prompt.onnx` returns is the same at every step.
 {student}
 ## model.json
@@ -49,8 +53,6 @@ All that `student_prompt.onnx` returns says the guidance scale w, from 1 to 7: u
 null + w / {TOKEN_SCALE:g} * (prompt - null), where null is what it returns for the empty prompt.
 """
 
-Tensor = tuple[str, str, str, str]  # its name, type, shape and meaning
-
 
 def write_onnx(model: LatentDiffusion, folder: Path, args: argparse.Namespace) -> None:
     """Write the graphs, model.json, a README.md, and an example that needs no PyTorch."""
@@ -58,52 +60,12 @@ def write_onnx(model: LatentDiffusion, folder: Path, args: argparse.Namespace) -
         (folder / f"{name}.onnx").write_bytes(graph)
     about = json.dumps(model_json(model), indent=1)
     (folder / "model.json").write_text(about + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_readme(model), encoding="utf-8")
-    shutil.copyfile(EXAMPLE, folder / "example.py")
-
-
-def _readme(model: LatentDiffusion) -> str:
-    lines = ["| graph | | name | type | shape | meaning |", "|---|---|---|---|---|---|"]
-    for graph, (inputs, outputs) in _tensors(model).items():
-        rows = [("in", *tensor) for tensor in inputs] + [("out", *tensor) for tensor in outputs]
-        lines += [f"| {graph}.onnx | {' | '.join(row)} |" for row in rows]
-    return README.format(
-        tables="\n".join(lines) + "\n",
+    readme = README.format(
+        tokens=model.config.conditioning.n_tokens,
+        latents=f"(B, {model.config.unet.latent_channels}, {LATENT_SIDE}, {LATENT_SIDE})",
         student=STUDENT if model.student else "",
         picture=PICTURE_SIDE,
         image=IMAGE_SIDE,
     )
-
-
-def _tensors(model: LatentDiffusion) -> dict[str, tuple[list[Tensor], list[Tensor]]]:
-    """The inputs and the outputs of each graph."""
-    config, channels = model.config.conditioning, model.config.unet.latent_channels
-    latent = ("float32", f"(B, {channels}, {LATENT_SIDE}, {LATENT_SIDE})")
-    image = ("float32", f"(B, 1, {IMAGE_SIDE}, {IMAGE_SIDE})", "in [-1, 1]")
-    asked = [
-        ("rows", "int32", f"(N, {config.n_tokens})", "the words of a prompt"),
-        ("amounts", "float32", f"(N, {config.n_tokens})", "the weight of each word, 0 to 1"),
-    ]
-    context = [
-        (name, "float32", f"({', '.join(map(str, shape))})", _meaning(name))
-        for name, shape in context_shapes(model.unet, config.n_tokens).items()
-    ]
-    x_t = ("x_t", *latent, "noisy latents")
-    t = ("t", "float32", "(B,)", "their times, 0 to 1")
-    prediction = ("prediction", "float32", latent[1].replace("B", "N"), "v, for each condition")
-    z = ("z", *latent, "latents of about unit variance")
-    found = {
-        "prompt": (asked, context),
-        "unet": ([x_t, t, *context], [prediction]),
-        "decoder": ([z], [("image", *image)]),
-        "encoder": ([("image", *image)], [z]),
-    }
-    if model.student:
-        found |= {"student_prompt": found["prompt"], "student": found["unet"]}
-    return found
-
-
-def _meaning(name: str) -> str:
-    """Of one of the tensors that the U-Net asks of a prompt."""
-    kind, _, number = name.partition("_")
-    return f"{kind} of cross-attention {number}" if number else "is added to the time embedding"
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    shutil.copyfile(EXAMPLE, folder / "example.py")

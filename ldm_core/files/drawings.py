@@ -59,18 +59,13 @@ def read_drawing(path: str | Path) -> Drawing:
 def as_mask(grey: np.ndarray) -> np.ndarray:
     """Make a mask bool (28, 28) of greys uint8 (28 k, 28 k): light is kept, dark is redrawn.
 
-    Raises InputError for another size, and for one that is dark but not black: other programs write
-    masks of 0 and 1, of which nothing would be kept.
+    Raises InputError for another size.
     """
     (height, width), side = grey.shape, PICTURE_SIDE
     times = height // side
     if height != width or height % side:
         raise InputError(
             f"A mask must be {side} x {side} pixels, or a multiple of that, not {width} x {height}."
-        )
-    if 0 < grey.max() <= 127:
-        raise InputError(
-            f"A mask must be white (255) where it keeps; the lightest of this one is {grey.max()}."
         )
     return grey.reshape(side, times, side, times).mean(axis=(1, 3)) > 127
 

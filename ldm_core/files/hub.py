@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..checks import UserError, check_installed
-from .checkpoint import CheckpointError
+from ..checks import UserError
 
 VAE_FILE, UNET_FILE = "vae.safetensors", "unet.safetensors"
 STUDENT_FILE = "student.safetensors"
@@ -39,14 +38,12 @@ def weights_folder(weights: str | Path, **options: Any) -> Path:
 
 
 def _download(name: str, options: dict[str, Any]) -> Path:
-    missing = f"There is no folder {name}, and"
-    check_installed("huggingface_hub", f"{missing} to look for a model of that name on the Hub")
     from huggingface_hub import errors, snapshot_download
 
+    missing = f"There is no folder {name}, and"
     try:
-        folder = Path(
-            snapshot_download(name, allow_patterns=[VAE_FILE, UNET_FILE, *COMPANIONS], **options)
-        )
+        files = [VAE_FILE, UNET_FILE, *COMPANIONS]
+        return Path(snapshot_download(name, allow_patterns=files, **options))
     except errors.RepositoryNotFoundError as error:
         raise UserError(
             f"{missing} the Hub has no model {name} that you may read; for a private or gated one, "
@@ -58,10 +55,6 @@ def _download(name: str, options: dict[str, Any]) -> Path:
             f"{missing} the Hub could not be asked for a model of that name "
             f"({one_line(cause or error)})."
         ) from error
-    for file in (VAE_FILE, UNET_FILE):
-        if not (folder / file).is_file():
-            raise CheckpointError(f"The model {name} on the Hub has no {file}, as ours have.")
-    return folder
 
 
 def one_line(error: BaseException) -> str:

@@ -125,11 +125,9 @@ class HubModel(
 
     def _measured(self) -> dict[str, Any] | None:
         """The evaluation that lies beside the weights, if it is about them."""
-        for path in self._companions():
-            if path.suffix == ".json":
-                report = json.loads(path.read_text())
-                return report if report.get("weights") == weights_of(self.model) else None
-        return None
+        found = [path for path in self._companions() if path.name == "evaluation.json"]
+        reports = [json.loads(path.read_text()) for path in found]
+        return next((r for r in reports if r.get("weights") == weights_of(self.model)), None)
 
 
 def example_prompt(vocabulary: Vocabulary) -> str:

@@ -1,4 +1,4 @@
-"""Pictures: laid out, enlarged, and written as PNG."""
+"""Pictures: laid out, enlarged, and written as PNG; or many of them in one NumPy file."""
 
 import json
 import math
@@ -70,3 +70,13 @@ def write_png(
     image, comment = Image.fromarray(enlarge(picture, scale)), png_comment(json.dumps(settings))
     with whole_file(path) as partial:
         image.save(partial, "PNG", optimize=True, pnginfo=comment)
+
+
+def write_npz(
+    path: str | Path, images: np.ndarray, *, settings: Mapping[str, Any], **arrays: np.ndarray
+) -> None:
+    """Write images, other arrays of their length (`labels`, `seeds`, `prompts`), and settings as a
+    JSON string, for `np.load`. The same arrays make the same bytes."""
+    with whole_file(path) as partial, partial.open("wb") as file:
+        settings = np.array(json.dumps(settings))
+        np.savez_compressed(file, images=images, **arrays, settings=settings)

@@ -105,8 +105,7 @@ def _numbered(first: int, last: int, class_names: Sequence[str]) -> list[int]:
 
 def _allowed(class_names: Sequence[str]) -> str:
     last = len(class_names) - 1
-    names = f"a class ({', '.join(class_names)})"
+    others = f"its number from 0 to {last}, a range such as 0-{last}"
     if any(re.fullmatch(NUMBER, name) for name in class_names):
-        return f"{names}, a range of them, or {label_text(None, class_names)}"
-    ranges = f"its number from 0 to {last}, a range such as 0-{last}"
-    return f"{names}, {ranges}, or {label_text(None, class_names)}"
+        others = "a range of them"
+    return f"a class ({', '.join(class_names)}), {others}, or {label_text(None, class_names)}"

@@ -36,18 +36,8 @@ STYLES = {
 # Words that carry no style; they are known so that a prompt may be a sentence.
 SMALL_WORDS = ("a", "an", "the", "of", "and", "with", "to", "picture", "strokes")
 NUMBER_NOUNS = ("digit", "number")  # of models whose classes are all numbers
-NUMBER_WORDS = {
-    "0": "zero",
-    "1": "one",
-    "2": "two",
-    "3": "three",
-    "4": "four",
-    "5": "five",
-    "6": "six",
-    "7": "seven",
-    "8": "eight",
-    "9": "nine",
-}
+FIGURES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+NUMBER_WORDS = {str(figure): word for figure, word in enumerate(FIGURES)}
 # Dots and a colon before a figure separate nothing: "bold:1.1" must not name a 1.
 SEPARATOR = r"""(?:[\s,;!?\-'"…]|\.\.+|[.:](?![-+]?\.?[0-9]))"""
 GAP = re.compile(SEPARATOR)

@@ -87,20 +87,30 @@ def _check_points(name: str, value: Any) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class _FromPicture(Config):
-    """start_from: a picture, as `picture_text` writes it. mask: another; where it is light, the
-    first is kept. resample: see `Keep`."""
+class FromPicture(Config):
+    """A start from a picture, as `picture_text` writes it.
+
+    strength: of the noise that it gets, see `LatentDiffusion.start_from`. invert: instead, what it
+    shows (see `prompt_of`): the start is the noise that makes it. mask: another picture; where it
+    is light, the first is kept. resample: see `Keep`.
+    """
 
     start_from: str = checked(_check_picture)
+    strength: float | None = checked(check_float, 0, 1)
+    invert: str | None = checked(check_text)
     mask: str | None = checked(_check_picture)
     resample: int | None = checked(check_whole, 1, MAX_RESAMPLE)
 
     def __post_init__(self):
         super().__post_init__()
+        if self.invert is not None and self.strength is not None:
+            raise InputError("strength has no effect beside invert: leave it out.")
         if self.mask is None and self.resample is not None:
             raise InputError("resample has no effect without mask: leave it out.")
         if self.mask is not None and self.resample is None:
             self.set(resample=RESAMPLE)
+        if self.invert is None and self.strength is None:
+            self.set(strength=1.0 if self.mask else STRENGTH)
 
     def pixels(self, count: int) -> torch.Tensor:
         """The picture, uint8 (count, 28, 28)."""
@@ -118,25 +128,6 @@ class _FromPicture(Config):
 
 
 @dataclass(frozen=True)
-class Picture(_FromPicture):
-    """A start from a picture with noise; strength: see `LatentDiffusion.start_from`."""
-
-    strength: float | None = checked(check_float, 0, 1)
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.strength is None:
-            self.set(strength=1.0 if self.mask else STRENGTH)
-
-
-@dataclass(frozen=True)
-class Inversion(_FromPicture):
-    """A start from the noise that makes a picture; invert: its prompt, see `prompt_of`."""
-
-    invert: str = checked(check_text)
-
-
-@dataclass(frozen=True)
 class Images(Config):
     """Images with prompts and seeds.
 
@@ -149,7 +140,7 @@ class Images(Config):
     prompt: str | None = checked(check_text)
     count: int | None = checked(check_whole, 1, MAX_COUNT)
     seed: int | None = checked(check_whole, 0, MAX_SEED)
-    start: Picture | Inversion | None = None
+    start: FromPicture | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -231,14 +222,13 @@ class Look(Config):
         return dataclasses.replace(self, scale=scale)
 
 
-START = ("start_from", "strength", "invert", "mask", "resample")
-MORPH = ("morph", "frames", "loop")
+START, MORPH = (tuple(f.name for f in fields(kind)) for kind in (FromPicture, Morph))
 KEYS = (  # of the JSON in a file, in their order
     *(f.name for f in fields(SamplingSettings)),
     *("label", "prompt", "negative_prompt", "stroke", "lean", "width", "count", "seed"),
     *("show", "strip", "scale", "frame_ms", "hold_ms", *START, *MORPH),
 )
-_KINDS = (SamplingSettings, Words, Images, Picture, Inversion, Morph, Look)
+_KINDS = (SamplingSettings, Words, Images, FromPicture, Morph, Look)
 _DEFAULTS = {f.name: f.default for kind in _KINDS for f in fields(kind)}
 BLANK = {key: _DEFAULTS[key] for key in KEYS}
 
@@ -272,11 +262,10 @@ class FileSettings:
         sampling, words, look = part(SamplingSettings), part(Words), part(Look)
         if left["morph"] is not None:
             images, why = part(Morph), "on a morph"
-        elif left["start_from"] is None:
-            images, why = part(Images), "without start_from"
+        elif left["start_from"] is not None:
+            images, why = part(Images, start=part(FromPicture)), ""
         else:
-            kind = Picture if left["invert"] is None else Inversion
-            images, why = part(Images, start=part(kind)), "beside invert"
+            images, why = part(Images), "without start_from"
         for name, value in left.items():
             if value != BLANK[name]:
                 why = "without morph" if name in MORPH else why

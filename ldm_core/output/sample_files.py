@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from ..config import PICTURE_SIDE
 from ..files.animation import ENCODERS, write_animation
-from ..files.npz import write_npz
-from ..files.pictures import grid_shape, lay_out, write_png
+from ..files.pictures import grid_shape, lay_out, write_npz, write_png
 from ..files.weights import weights_of
 from ..inputs import MAX_SEED
 from ..latent_diffusion import DenoisingStep, LatentDiffusion
@@ -23,11 +22,7 @@ from .file_settings import FileSettings, Images, Morph, stored_settings
 from .steps import steps_of, steps_of_morph
 from .views import VIEWS, step_pictures
 
-STILLS = {  # endings other than the animations', with the options that have no effect there
-    ".png": ("show", "frame_ms", "hold_ms"),  # show has one on a strip
-    ".npz": ("show", "strip", "frame_ms", "hold_ms", "scale"),
-}
-ENDINGS = (*STILLS, *ENCODERS)
+ENDINGS = (".png", ".npz", *ENCODERS)
 Follow = Callable[[Iterator[DenoisingStep]], Iterator[DenoisingStep]]
 BATCH = {"cpu": 64, "cuda": 1024}  # by device: larger batches are no faster
 
@@ -47,7 +42,9 @@ def write_samples(
     settings = dataclasses.replace(settings, images=images)
     ending, look, count = out.suffix.lower(), settings.look, images.count
     is_morph = isinstance(images, Morph)
-    with _watched(out, model, settings, follow) as runs:
+    batches = 1 if is_morph else n_batches(model, range(count))
+    with progress_bar(out.name, batches, hidden=follow is not None) as counted:
+        runs = map(follow or counted, _batches(model, settings, range(count)))
         if ending == ".npz":
             _write_npz(out, model, settings, runs, range(count))
             return settings
@@ -118,15 +115,11 @@ def _stored(model: LatentDiffusion, settings: FileSettings) -> dict:
 
 
 @contextmanager
-def _watched(
-    out: Path, model: LatentDiffusion, settings: FileSettings, follow: Follow | None
-) -> Iterator[Iterator[Iterator[DenoisingStep]]]:
-    """The steps of each batch, followed, or else shown on a progress bar; a morph is one batch."""
-    images, batch = settings.images, BATCH[model.device.type]
-    batches = 1 if isinstance(images, Morph) else math.ceil(images.count / batch)
+def progress_bar(name: str, batches: int, hidden: bool = False) -> Iterator[Follow]:
+    """A bar of the steps of all batches, and the function through which they go."""
     # delay: nobody needs a bar for what takes a second
-    about = {"desc": out.name, "delay": 1, "dynamic_ncols": True}
-    with tqdm(total=0, unit="step", disable=follow is not None, **about) as bar:
+    about = {"desc": name, "unit": "step", "delay": 1, "dynamic_ncols": True}
+    with tqdm(total=0, disable=hidden, **about) as bar:
 
         def counted(steps: Iterator[DenoisingStep]) -> Iterator[DenoisingStep]:
             for step in steps:
@@ -134,7 +127,11 @@ def _watched(
                 bar.update(step.index > 0)
                 yield step
 
-        yield map(follow or counted, _batches(model, settings, range(images.count)))
+        yield counted
+
+
+def n_batches(model: LatentDiffusion, indices: range) -> int:
+    return math.ceil(len(indices) / BATCH[model.device.type])
 
 
 def _batches(

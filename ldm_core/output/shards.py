@@ -6,19 +6,16 @@ changes no byte. Shards are whole or absent; the same settings make what is miss
 
 import dataclasses
 import json
-from collections.abc import Iterator
 from pathlib import Path
-
-from tqdm import tqdm
 
 from ..checks import InputError
 from ..files.metadata import read_settings
 from ..files.weights import weights_of
 from ..files.whole_file import remove_leftovers
-from ..latent_diffusion import DenoisingStep, LatentDiffusion
+from ..latent_diffusion import LatentDiffusion
 from ..runtime.processes import Processes
 from .file_settings import FileSettings, Morph, stored_settings
-from .sample_files import write_shard
+from .sample_files import n_batches, progress_bar, write_shard
 
 SHARD = 1000  # images
 SHARDS = "[0-9]*.npz"  # not the hidden names of unfinished files
@@ -41,14 +38,8 @@ def write_shards(
         raise InputError("A morph goes into one file: give --out a name with an ending.")
     settings, missing = processes.from_first(lambda: _plan(folder, model, settings, replace))
     own = missing[processes.rank :: processes.count]
-    about = {"desc": folder.name, "unit": "image", "delay": 1, "dynamic_ncols": True}
-    with tqdm(total=sum(map(len, own)), disable=not processes.first, **about) as bar:
-
-        def counted(steps: Iterator[DenoisingStep]) -> Iterator[DenoisingStep]:
-            for step in steps:
-                yield step
-            bar.update(len(step.x_t))
-
+    batches = sum(n_batches(model, indices) for indices in own)
+    with progress_bar(folder.name, batches, hidden=not processes.first) as counted:
         for indices in own:
             path = folder / shard_name(indices.start)
             remove_leftovers(path)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from ..diffusion.starts import Start
 from ..latent_diffusion import INVERSION, DenoisingStep, LatentDiffusion
 from ..model.conditioning import Prompt
-from .file_settings import FileSettings, Inversion, prompt_of
+from .file_settings import FileSettings, prompt_of
 
 
 def steps_of(
@@ -19,7 +19,7 @@ def steps_of(
     start = keep = None
     if given is not None:
         keep = given.keep(count)
-        if isinstance(given, Inversion):
+        if given.invert is not None:
             one = _inverted(model, settings)
             start = Start(one.x.expand(count, *one.x.shape[1:]), one.times)
         else:

@@ -12,57 +12,33 @@ A backend has three calls, and all backends return the same (to 1e-4, by test):
                                                              "prediction"
     backend.decode(z (B, 4, 8, 8)) -> image (B, 1, 32, 32)   the VAE's decoder
 
-`shared.py` makes one of them serve many runs at once. For that, a backend says how many rows suit
-it, and how many passes, and gives out its networks.
+`shared.py` makes one of them serve many runs at once. For that it has `rows_at_once` in a pass,
+`passes_at_once`, each in a thread of its own, and `copies_weights`, whether its networks never
+change; and it gives out its networks for rows, each an image under one condition, or None while
+they have hooks:
+
+    backend.unet(inside, student)      inside: for rows with "on"; student: the model's student
+    backend.decoder()
+    network.run({name: (N, ...)}) -> (N, ...)      a row depends on itself alone, so rows of several
+                                                   runs may be put together. Of the decoder: "z".
+                                                   Of the U-Net: "x_t", "t", what its
+                                                   `prepare(context)` returns, and "on" where
+                                                   something is off
+
+Networks that are equal do the same.
 """
 
 import importlib.util
-from collections.abc import Callable, Collection
-from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..checks import InputError, check_choice, check_installed
-from ..diffusion.guidance import Predict
 from .onnx_backend import OnnxRuntimeBackend
 from .torch_backend import TorchBackend
 
 BACKENDS = ("auto", "onnxruntime", "torch")
-
-
-class Backend(Protocol):
-    def predictor(
-        self, context: Tensor, on: Tensor | None = None, student: bool = False
-    ) -> Predict: ...
-
-    def reader(
-        self, context: Tensor, on: Tensor | None = None, names: Collection[str] = ()
-    ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]: ...
-
-    def decode(self, z: Tensor) -> Tensor: ...
-
-
-class Network(Protocol):
-    """A network for rows, each of which depends on itself alone: so rows of several runs may be
-    put together. Networks that are equal do the same."""
-
-    def run(self, rows: dict[str, Tensor]) -> Tensor:
-        """rows: by name, each (N, ...). Of the decoder: "z". Of the U-Net: "x_t", "t", what
-        its `prepare(context (N, n_tokens, d_context))` returns, and "on" where something is off."""
-
-
-class Shareable(Backend, Protocol):
-    rows_at_once: int  # in a pass
-    passes_at_once: int  # each in a thread of its own
-    copies_weights: bool  # its networks never change; others may, in place
-
-    def unet(self, inside: bool = False, student: bool = False) -> Network | None:
-        """The U-Net, an image under one condition in each row; None while it has hooks. inside:
-        the one for rows with "on". student: the model's student."""
-
-    def decoder(self) -> Network | None:
-        """The VAE's decoder; None while it has hooks."""
+Backend = OnnxRuntimeBackend | TorchBackend
 
 
 def make_backend(name: str, model: nn.Module, device: torch.device) -> Backend:

@@ -8,22 +8,15 @@ import torch
 from ..checks import InputError
 
 
-def device_type(name: str) -> str:
-    """Return "cpu" or "cuda"; "auto" is a GPU if there is one. Raises InputError for others."""
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise InputError(f"device must be auto, cpu, cuda or cuda:N, not {name!r:.40}.")
-    return name.partition(":")[0]
-
-
 def choose_device(name: str) -> torch.device:
-    """The device of that name: "auto", "cpu", "cuda" or "cuda:N". Raises InputError if there is
-    none."""
-    if device_type(name) == "cpu":
+    """The device of that name: "cpu", "cuda", "cuda:N", or "auto", a GPU if there is one. Raises
+    InputError for others, and if there is none."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise InputError(f"device must be auto, cpu, cuda or cuda:N, not {name!r:.40}.")
+    count = torch.cuda.device_count()
+    if name == "cpu" or name == "auto" and not count:
         return torch.device("cpu")
     device = torch.device("cuda" if name == "auto" else name)
-    count = torch.cuda.device_count()
     if (device.index or 0) >= count:
         raise InputError(
             f"device {name}: PyTorch finds {count or 'no'} CUDA device{'s'[: count != 1]} here. "

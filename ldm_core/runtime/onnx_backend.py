@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..checks import InputError
 from ..diffusion.guidance import Predict
 from ..model.inside import gates
 from .onnx_networks import context_graph, decoder_graph, unet_graph
@@ -25,7 +24,7 @@ class OnnxRuntimeBackend:
     """ONNX Runtime on a CPU.
 
     Its graphs are built from the weights, and built again if those have changed at the next run
-    (see `_Weights`). A network with forward hooks runs in PyTorch, which calls them.
+    (see `_Sessions`). A network with forward hooks runs in PyTorch, which calls them.
 
     These networks are too small for threads that meet after every layer. Instead each thread runs
     a part of the batch, or one of the conditions of a single image, through the whole network.
@@ -59,7 +58,6 @@ class OnnxRuntimeBackend:
     def predictor(
         self, context: Tensor, on: Tensor | None = None, student: bool = False
     ) -> Predict:
-        _check_cpu(context)
         network = self.unet(inside=on is not None, student=student)
         if network is None:
             return self._modules.predictor(context, on, student)
@@ -94,7 +92,6 @@ class OnnxRuntimeBackend:
     def reader(
         self, context: Tensor, on: Tensor | None = None, names: Collection[str] = ()
     ) -> Callable[[Tensor, Tensor], dict[str, Tensor]]:
-        _check_cpu(context)
         network = self.unet(inside=True)
         if network is None:
             return self._modules.reader(context, on, names)
@@ -109,7 +106,6 @@ class OnnxRuntimeBackend:
         return read
 
     def decode(self, z: Tensor) -> Tensor:
-        _check_cpu(z)
         sessions = self._decoder.current()
         if sessions is None:
             return self._modules.decode(z)
@@ -155,7 +151,7 @@ class OnnxRuntimeBackend:
 
 
 class _UNet(NamedTuple):
-    """The U-Net for rows, each an image under one condition; see `backends.Network`."""
+    """The U-Net for rows, each an image under one condition; see `backends.py`."""
 
     context_session: Any
     unet_session: Any
@@ -188,7 +184,12 @@ class _Decoder(NamedTuple):
 
 
 class _Sessions:
-    """Sessions of ONNX Runtime for modules, built again when their weights have changed."""
+    """Sessions of ONNX Runtime for modules, built again when their weights have changed: a tensor
+    was replaced, or an operation changed it.
+
+    PyTorch counts the operations on a tensor, but not those of its fused optimisers; those change
+    its first number, too. Writing single numbers into `.data` is not noticed.
+    """
 
     def __init__(
         self,
@@ -197,7 +198,9 @@ class _Sessions:
         at_once: bool = True,
     ):
         self._modules, self._graphs, self._lock = modules, graphs, Lock()
-        self._weights, self._sessions = None, ()
+        self._tensors: list[Tensor] = []
+        self._first: list[np.ndarray] = []  # a view of the first number of each
+        self._state, self._sessions = None, ()
         if at_once:
             self.current()
 
@@ -206,50 +209,22 @@ class _Sessions:
         modules = self._modules()
         if any(module._forward_hooks or module._forward_pre_hooks for module in modules):
             return None
+        each = (t for m in modules for t in (*m._parameters.values(), *m._buffers.values()))
+        tensors = [tensor for tensor in each if tensor is not None]
         with self._lock:
-            if self._weights is None or not self._weights.are_those_of(modules):
+            if len(tensors) != len(self._tensors) or not all(map(is_, tensors, self._tensors)):
+                self._tensors, self._state = tensors, None
+                self._first = [tensor.detach().numpy().reshape(-1)[:1] for tensor in tensors]
+            state = [
+                # Tensors of inference mode have no counter.
+                (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version, first.item())
+                for tensor, first in zip(tensors, self._first)
+            ]
+            if state != self._state:
                 # First of all: a change while the graphs are built is then noticed later.
-                self._weights = _Weights(modules)
+                self._state = state
                 self._sessions = tuple(map(_session, self._graphs()))
             return self._sessions
-
-
-class _Weights:
-    """Notices changes of weights: a tensor was replaced, or an operation changed it.
-
-    PyTorch counts the operations on a tensor, but not those of its fused optimisers; those change
-    its first number, too. Writing single numbers into `.data` is not noticed.
-    """
-
-    def __init__(self, modules: Sequence[nn.Module]):
-        self._tensors = _tensors(modules)
-        self._first = [tensor.detach().numpy().reshape(-1)[:1] for tensor in self._tensors]
-        self._state = self._read()
-
-    def are_those_of(self, modules: Sequence[nn.Module]) -> bool:
-        tensors = _tensors(modules)
-        same = len(tensors) == len(self._tensors) and all(map(is_, tensors, self._tensors))
-        return same and self._read() == self._state
-
-    def _read(self) -> list[tuple[int, int, float]]:
-        return [
-            # Tensors of inference mode have no counter.
-            (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version, first.item())
-            for tensor, first in zip(self._tensors, self._first)
-        ]
-
-
-def _tensors(modules: Sequence[nn.Module]) -> list[Tensor]:
-    each = (t for m in modules for t in (*m._parameters.values(), *m._buffers.values()))
-    return [tensor for tensor in each if tensor is not None]
-
-
-def _check_cpu(x: Tensor) -> None:
-    if x.device.type != "cpu":
-        raise InputError(
-            f"The backend onnxruntime runs on a CPU, and the model is now on {x.device}: load it "
-            'with that device, or with backend="torch".'
-        )
 
 
 def import_onnxruntime() -> ModuleType:

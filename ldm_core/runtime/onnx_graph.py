@@ -12,8 +12,6 @@ from struct import pack
 
 import numpy as np
 
-from ..checks import InputError
-
 IR_VERSION, OPSET = 11, 23  # of ONNX 1.18; ONNX Runtime reads them from 1.23 on
 DTYPES = {"float32": 1, "int32": 6, "int64": 7}  # TensorProto.DataType
 
@@ -41,8 +39,6 @@ class Graph:
     def constant(self, values: np.ndarray | Sequence[int]) -> str:
         """A tensor of the network: weights in float32, or a shape in int64."""
         array = np.asarray(values, order="C")
-        if str(array.dtype) not in DTYPES:
-            raise InputError(f"A constant must be one of {', '.join(DTYPES)}, not {array.dtype}.")
         name = self._new_name()
         dims = b"".join(_number(1, size) for size in array.shape)
         kind = _number(2, DTYPES[str(array.dtype)])

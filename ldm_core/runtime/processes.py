@@ -18,15 +18,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..checks import InputError, UserError
-from .devices import choose_device, device_type
+from .devices import choose_device
 
 Key, Value = TypeVar("Key"), TypeVar("Value")
 
 TIMEOUT = timedelta(minutes=60)  # the others wait while the first loads data or draws samples
-
-
-class ProcessLost(UserError, RuntimeError):
-    """Another process has failed or ended, so this one cannot go on."""
 
 
 @dataclass(frozen=True)
@@ -117,25 +113,23 @@ ALONE = Processes()
 
 
 @contextmanager
-def joined(device_type: str, remedy: str) -> Iterator[Processes]:
+def joined(device: str, remedy: str) -> Iterator[Processes]:
     """The processes that torchrun started, connected until the block ends; ALONE without it.
 
-    remedy: what to do if one of them ends.
+    device: as for `choose_device`. remedy: what to do if one of them ends.
     """
     count = int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
     if count == 1:
         yield ALONE
         return
     # NCCL connects GPUs only; gloo carries what lies in main memory: flags, settings, weights.
-    backend = "cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo"
+    backend = "cpu:gloo,cuda:nccl" if choose_device(device).type == "cuda" else "gloo"
     dist.init_process_group(backend, timeout=TIMEOUT)
     try:
         yield Processes(dist.get_rank(), count, int(os.environ["LOCAL_RANK"]))
     except RuntimeError as error:
         if isinstance(error, dist.DistError) or "gloo" in str(error).lower():
-            raise ProcessLost(
-                f"another process ended, so this one cannot go on. {remedy}"
-            ) from error
+            raise UserError(f"another process ended, so this one cannot go on. {remedy}") from error
         raise
     finally:
         dist.destroy_process_group()
@@ -146,7 +140,7 @@ def device_of(name: str, processes: Processes) -> torch.device:
 
     Raises InputError where there is none.
     """
-    if processes.count > 1 and device_type(name) == "cuda":
+    if processes.count > 1 and choose_device(name).type == "cuda":
         if ":" in name:
             raise InputError(f"--device {name} is one GPU for all processes; use --device cuda.")
         name = f"cuda:{processes.local_rank}"

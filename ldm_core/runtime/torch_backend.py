@@ -59,7 +59,7 @@ def _has_hooks(network: nn.Module) -> bool:
 
 
 class _UNet(NamedTuple):
-    """The U-Net for rows, each an image under one condition; see `backends.Network`."""
+    """The U-Net for rows, each an image under one condition; see `backends.py`."""
 
     unet: nn.Module
     inside: bool

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torchvision.datasets import EMNIST, MNIST
 
-from ldm_core.checks import InputError
+from ldm_core.checks import InputError, UserError
 from ldm_core.data.datasets import LabelledImages, data_fingerprint, load_dataset
-from ldm_core.data.mnist import DatasetError
 
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 
@@ -41,7 +40,7 @@ def offline(monkeypatch):
 
 
 def refused(data_dir, words, name="mnist", train=True):
-    with pytest.raises(DatasetError, match=words) as caught:
+    with pytest.raises(UserError, match=words) as caught:
         load_dataset(name, data_dir, train=train)
     assert "\n" not in str(caught.value)
     return str(caught.value)

@@ -171,8 +171,7 @@ def test_large_pictures_are_averaged_and_keep_their_proportions():
     assert not square[:7].any() and not square[21:].any()
 
 
-def test_small_pictures_are_enlarged_by_whole_numbers():
-    square = to_square(np.full((9, 5), 200, np.uint8), invert=False)
-    assert np.unique(square).tolist() == [0, 200]
-    assert (square[:27, 6:21] == 200).all()
-    assert (square == 200).sum() == 27 * 15
+def test_small_pictures_fill_the_square_with_sharp_pixels():
+    square = to_square(np.array([[0, 200]] * 4, np.uint8), invert=False)
+    assert (square[:, 14:21] == 200).all()
+    assert (square == 200).sum() == 28 * 7 and (square == 0).sum() == 28 * 21

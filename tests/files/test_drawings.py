@@ -127,15 +127,6 @@ def test_the_light_part_of_a_mask_is_kept(tmp_path, times):
     assert np.array_equal(read_mask(tmp_path / "mask.png"), mask)
 
 
-def test_a_mask_of_0_and_1_would_keep_nothing_and_is_refused(tmp_path):
-    ones = np.ones((SIDE, SIDE), np.uint8)
-    Image.fromarray(ones).save(tmp_path / "mask.png")
-    with pytest.raises(InputError, match="the lightest of this one is 1"):
-        read_mask(tmp_path / "mask.png")
-    Image.fromarray(0 * ones).save(tmp_path / "mask.png")
-    assert not read_mask(tmp_path / "mask.png").any()
-
-
 @pytest.mark.parametrize("times", [8, 9, 36])
 def test_a_jpeg_mask_has_the_size_that_its_file_has(tmp_path, times):
     """Pillow can decode a JPEG of 252 x 252 as 126 x 126, which is no multiple of 28."""

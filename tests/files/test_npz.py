@@ -5,7 +5,7 @@ import time
 import numpy as np
 
 from ldm_core.files.metadata import read_settings
-from ldm_core.files.npz import write_npz
+from ldm_core.files.pictures import write_npz
 
 from ..conftest import SETTINGS
 

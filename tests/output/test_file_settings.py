@@ -10,11 +10,10 @@ from ldm_core.output.file_settings import (
     BLANK,
     STRENGTH,
     FileSettings,
+    FromPicture,
     Images,
-    Inversion,
     Look,
     Morph,
-    Picture,
     Words,
     picture_text,
     prompt_of,
@@ -61,11 +60,11 @@ def test_each_kind_of_request_is_flat_in_json_and_comes_back():
         ({"show": "both", "scale": 3}, FileSettings(look=Look("both", scale=3))),
         (
             {"start_from": TEXT, "strength": 0.3, "label": "2"},
-            FileSettings(images=Images(label="2", start=Picture(TEXT, strength=0.3))),
+            FileSettings(images=Images(label="2", start=FromPicture(TEXT, strength=0.3))),
         ),
         (
             {"start_from": TEXT, "invert": "a bag", "mask": TEXT, "resample": 2},
-            FileSettings(images=Images(start=Inversion(TEXT, TEXT, 2, invert="a bag"))),
+            FileSettings(images=Images(start=FromPicture(TEXT, None, "a bag", TEXT, 2))),
         ),
         (
             {"morph": ["3:7", "8:11"], "frames": 4, "loop": True},
@@ -116,10 +115,10 @@ def test_a_picture_in_settings_comes_back():
     assert np.array_equal(read_picture_text("start_from", TEXT), PICTURE)
     mask = PICTURE > 127
     assert np.array_equal(read_picture_text("mask", picture_text(mask)), mask * 255)
-    picture = Picture(TEXT, picture_text(mask), 3)
+    picture = FromPicture(TEXT, mask=picture_text(mask), resample=3)
     assert np.array_equal(picture.pixels(2), np.stack([PICTURE] * 2))
     assert np.array_equal(picture.keep(2).mask[1], mask)
-    assert picture.keep(2).resample == 3 and Picture(TEXT).keep(1) is None
+    assert picture.keep(2).resample == 3 and FromPicture(TEXT).keep(1) is None
 
 
 @pytest.mark.parametrize(

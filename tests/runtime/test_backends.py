@@ -286,9 +286,3 @@ def test_attention_and_every_stage_can_be_read_by_ordinary_hooks(backend):
     images, heads, tokens = seen[names[0]][0][0], 16 // 8, SMALL.conditioning.n_tokens
     assert images in (3, 6)  # with guidance, twice the batch
     assert seen[names[0]][0] == (images, heads, 8 * 8, tokens)
-
-
-def test_a_model_that_has_moved_to_a_gpu_says_what_to_do(torch_model):
-    model = with_backend(torch_model, "onnxruntime")
-    with pytest.raises(ValueError, match="runs on a CPU, and the model is now on meta"):
-        model.backend.decode(torch.zeros(1, 4, 8, 8, device="meta"))

@@ -73,18 +73,14 @@ def _assemble(
         "scheduler": scheduler,
     }
     index: dict[str, Any] = {"_diffusers_version": diffusers.__version__, "settings": settings}
-    code = {}
     for name, part in parts.items():
         part.save_pretrained(folder / name)
         is_stock = type(part).__module__.startswith("diffusers.")
-        if not is_stock:
-            code[name] = _write_code(type(part), folder / name)
-        library = "diffusers" if is_stock else code[name].removesuffix(".py")
+        library = "diffusers" if is_stock else _write_code(type(part), folder / name)
         index[name] = [library, type(part).__name__]
-    own = _write_code(MiniaturePipeline, folder)
-    index["_class_name"] = [own.removesuffix(".py"), MiniaturePipeline.__name__]
+    index["_class_name"] = [_write_code(MiniaturePipeline, folder), MiniaturePipeline.__name__]
     (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
-    card = model_card(model, parts, code, settings, missing)
+    card = model_card(model, settings, missing, type(scheduler).__name__)
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -114,13 +110,13 @@ def _scheduler(
 
 
 def _write_code(kind: type, folder: Path) -> str:
-    """Write the code of a class, and return the name of the file.
+    """Write the code of a class, and return the name of its module.
 
     diffusers keeps the code of all folders in one place: a file of the same name would be taken
     for ours, and one of another version for this one. So the name has a hash of the content.
     """
     source = Path(inspect.getfile(kind))
     code = bundle(source)
-    name = f"{source.stem}_{hashlib.sha256(code.encode()).hexdigest()[:12]}.py"
-    (folder / name).write_text(code, encoding="utf-8")
+    name = f"{source.stem}_{hashlib.sha256(code.encode()).hexdigest()[:12]}"
+    (folder / f"{name}.py").write_text(code, encoding="utf-8")
     return name

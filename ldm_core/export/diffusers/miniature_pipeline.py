@@ -93,12 +93,13 @@ class MiniaturePipeline(DiffusionPipeline):
         for name in callback_on_step_end_tensor_inputs:
             check_choice("Each tensor input", name, self._callback_tensor_inputs)
         asked, negative = _asked(prompt, label, negative_prompt, num_images_per_prompt)
-        prompts = self.text_encoder.read(asked, negative, style)
+        conditioning = self.text_encoder.model
+        prompts = conditioning.read(asked, negative, style)
         low, high = STUDENT_SCALES if self._is_student else (0, MAX_GUIDANCE_SCALE)
         scale = check_number(*self._given("guidance_scale", guidance_scale), low, high)
         rescale = check_number(*self._given("guidance_rescale", guidance_rescale), 0, 1)
         interval = _interval(*self._given("guidance_interval", guidance_interval))
-        led_away = self.text_encoder.says_something(negative)
+        led_away = conditioning.says_something(negative)
         if self._is_student and (led_away or guidance_interval is not None or rescale):
             raise InputError(
                 "A student has no negative prompt, no guidance_interval and no guidance_rescale."

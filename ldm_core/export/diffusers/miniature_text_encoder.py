@@ -2,7 +2,6 @@
 Diffusion as a model of diffusers."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -10,7 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor
 
 from ...config import ConditioningConfig
-from ...model.conditioning import Conditioning, Prompt, Style
+from ...model.conditioning import Conditioning, Positions
 
 
 class MiniatureTextEncoder(ModelMixin, ConfigMixin):
@@ -30,20 +29,8 @@ class MiniatureTextEncoder(ModelMixin, ConfigMixin):
         config = ConditioningConfig(tuple(class_names), n_tokens, **words)
         self.model = Conditioning(config, d_context)
 
-    def read(
-        self, asked: Sequence[Prompt], negative: Sequence[Prompt], style: Style | None = None
-    ) -> Any:
-        """Make the input of `forward`. asked: for each image a prompt, a class index, or None;
-        negative: the same for negative prompts. Raises InputError for what the model does not
-        know."""
-        return self.model.read(asked, negative, style)
-
-    def says_something(self, asked: Sequence[Prompt]) -> bool:
-        """Whether any of the prompts is not empty."""
-        return self.model.says_something(asked)
-
-    def forward(self, prompts: Any) -> Tensor:
-        """prompts, as `read` returns them -> tokens of the negative prompts, then of the prompts,
+    def forward(self, prompts: Positions) -> Tensor:
+        """prompts, as `model.read` returns them -> tokens of the negative ones, then of the others,
         (2 B, n_tokens, d_context)."""
         # The weights of words are float32, and half the precision would save nothing here.
         context = self.model.float().encode(prompts)
