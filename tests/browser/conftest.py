@@ -23,6 +23,8 @@ from ..conftest import ROOT
 from .hosting import hosting
 
 PAGES = ["gradio", "static"]
+USUAL = {"color_scheme": "light", "reduced_motion": "no-preference"}
+STILL = {"reduced_motion": "reduce"}
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +129,7 @@ def word_site(small_site, tmp_path_factory):
         yield f"{url}some/path/"
 
 
-@pytest.fixture(params=PAGES)
+@pytest.fixture(scope="module", params=PAGES)
 def address(request):
     """The address of either page, of a small model that knows words."""
     return request.getfixturevalue({"gradio": "word_server", "static": "word_site"}[request.param])
@@ -135,14 +137,14 @@ def address(request):
 
 @pytest.fixture(scope="session")
 def left_pages():
-    """Pages that tests have left, by their address and options: another test goes on with them, as
+    """Pages that tests have left, by their address and device: another test goes on with them, as
     to make a page takes Chromium as long as to load ours. What ours remember is forgotten."""
     return defaultdict(list)
 
 
 @pytest.fixture
 def open_page(browser, address, left_pages):
-    """open_page(query="", **context) opens either page. At the end, no page may have an error."""
+    """open_page(query="", **device) opens either page. At the end, no page may have an error."""
     with pages(browser, address, left_pages) as open_page:
         yield open_page
 
@@ -152,18 +154,19 @@ def pages(browser, address, left=None):
     """left: see `left_pages`; without it, each page is a first visit."""
     opened = []
 
-    def open_page(query="", width=1280, height=800, **options):
-        size = {"width": width, "height": height}
-        idle = [] if left is None else left[json.dumps([address, size, options])]
-        page = idle.pop() if idle else new_page(viewport=size, **options)
-        opened.append((page, size, idle))
+    def open_page(query="", width=1280, height=800, media=None, **device):
+        idle = [] if left is None else left[json.dumps([address, device])]
+        page = idle.pop() if idle else new_page(**device)
+        opened.append((page, idle))
         page.faults.clear()
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(**USUAL | (media or {}))
         page.goto(address + query)
         page.wait_for_selector("body[data-ready] .player[data-state] .x_t[src]", state="attached")
         return page
 
-    def new_page(**options):
-        page = browser.new_context(**options).new_page()
+    def new_page(**device):
+        page = browser.new_context(**device).new_page()
         page.faults = []
         page.set_default_timeout(60_000)  # a slow machine is no failure
         page.on("console", lambda m: _is_fault(m) and page.faults.append(m.text))
@@ -174,13 +177,12 @@ def pages(browser, address, left=None):
         return page
 
     yield open_page
-    assert not [fault for page, *_ in opened for fault in page.faults]
-    for page, size, idle in opened:
+    assert not [fault for page, _ in opened for fault in page.faults]
+    for page, idle in opened:
         if left is None:
             page.context.close()
         else:
             page.evaluate("sessionStorage.clear()")
-            page.set_viewport_size(size)
             page.mouse.move(0, 0)
             idle.append(page)
 

@@ -1,13 +1,12 @@
 """The tab Inside on both pages: each panel's main path and one bad input, and the lesson."""
 
-import json
-
 import pytest
 from PIL import Image
 
 from demo.lesson import lesson
 
-from .actions import STEPS, open_tab, set_steps, slide, visible, wait_for_state
+from .actions import STEPS, be_still, generate, open_tab, set_steps, visible
+from .conftest import STILL, pages
 
 # The pixels of a canvas, as text.
 PIXELS = """(name) => {
@@ -15,7 +14,7 @@ PIXELS = """(name) => {
     .find((one) => one.checkVisibility());
   return canvas.toDataURL();
 }"""
-# Collects what is asked of the engine from now on, also by the panel that was open before.
+# Collects in `asked` what is asked of the engine.
 REQUESTS = """() => {
   window.asked = [];
   const { fetch } = window;
@@ -31,12 +30,15 @@ REQUESTS = """() => {
 }"""
 
 
-@pytest.fixture
-def page(open_page):
-    page = open_page(reduced_motion="reduce")
-    open_tab(page, "Inside")
-    page.wait_for_selector(".inside .parts button >> visible=true")
-    return page
+@pytest.fixture(scope="module")
+def page(browser, address):
+    """The tab Inside, on which one panel is tested after the other."""
+    with pages(browser, address) as open_page:
+        page = open_page(media=STILL)
+        page.evaluate(REQUESTS)
+        open_tab(page, "Inside")
+        page.wait_for_selector(".inside .parts button >> visible=true")
+        yield page
 
 
 def open_panel(page, name, says):
@@ -68,21 +70,38 @@ def set_slider(page, selector, value):
     page.fill(f".inside {selector}", str(value))
 
 
+def test_unet(page):
+    open_panel(page, "unet", "All parts are on")
+    assert page.locator(".diagram canvas >> visible=true").count() == 5 + 3
+    page.wait_for_function(f"({PIXELS})('features.mid').length > 500")
+    changed_by(page, lambda: scrub(page, 2), "features.down.0", "features.mid", "original")
+    changed_by(page, lambda: page.click("[data-switch=time]"), "without", "apart", "features.up.0")
+    told(page, "Without time")
+    page.click("[data-switch='skip.1']")
+    told(page, "Without skip.1 and time")
+    page.evaluate("asked = []")
+    changed_by(page, lambda: scrub(page, 1), "without")
+    assert "features" not in page.evaluate("asked")
+    page.click("[data-switch=time]")
+    page.click("[data-switch='skip.1']")
+    told(page, "All parts are on")
+
+
 def test_noise(page):
     open_panel(page, "noise", "At t = 0.50")
     set_slider(page, ".slide input", 0)
     told(page, "At t = 0.00 the latent is 1.00 of the signal")
-    page.evaluate(REQUESTS)
+    page.evaluate("asked = []")
     changed_by(page, lambda: set_slider(page, ".slide input", 1), "x_t")
     told(page, "At t = 1.00 the latent is 0.01 of the signal")
     assert "noise" not in page.evaluate("asked")  # all times have come at once
-    assert page.is_disabled("[data-digit=drawn]")  # nothing is drawn yet
 
 
 def test_a_real_digit_and_one_that_was_drawn(page):
     """Two panels look at the same one."""
-    open_panel(page, "noise", "At t = 0.50")
+    open_panel(page, "noise", "At t = ")
     assert page.locator("[data-digit^=real] canvas").count() == 10
+    assert page.is_disabled("[data-digit=drawn]")  # nothing is drawn yet
     changed_by(page, lambda: page.click("[data-digit='real 3']"), "decoded", "estimate")
     page.click(".inside .parts [data-panel=vae]")
     page.wait_for_selector("[data-digit='real 3'][aria-pressed=true]")
@@ -104,7 +123,7 @@ def test_score(page):
     told(page, "Step 2")
     changed_by(page, lambda: set_slider(page, ".slide input", 10), "guided")
     told(page, "at 10.0 the estimate is")
-    page.evaluate(REQUESTS)
+    page.evaluate("asked = []")
     set_slider(page, ".slide input", 3)
     told(page, "at 3.0 the estimate is")
     set_slider(page, ".slide input", 10)
@@ -112,27 +131,10 @@ def test_score(page):
     assert page.evaluate("asked.filter((what) => what === 'score').length") == 1
 
 
-def test_unet(page):
-    open_panel(page, "unet", "All parts are on")
-    assert page.locator(".diagram canvas >> visible=true").count() == 5 + 3
-    page.wait_for_function(f"({PIXELS})('features.mid').length > 500")
-    changed_by(page, lambda: scrub(page, 2), "features.down.0", "features.mid", "original")
-    changed_by(page, lambda: page.click("[data-switch=time]"), "without", "apart", "features.up.0")
-    told(page, "Without time")
-    page.click("[data-switch='skip.1']")
-    told(page, "Without skip.1 and time")
-    page.evaluate(REQUESTS)
-    changed_by(page, lambda: scrub(page, 1), "without")
-    assert "features" not in page.evaluate("asked")
-    page.click("[data-switch=time]")
-    page.click("[data-switch='skip.1']")
-    told(page, "All parts are on")
-
-
 def test_attention(page):
     open_panel(page, "attention", "row 4, column 5")
     assert page.inner_text(".words-of-maps").split() == ["seven"] + ["empty"] * 11
-    page.evaluate(REQUESTS)
+    page.evaluate("asked = []")
     page.focus("[data-heat=self]")
     changed_by(page, lambda: page.keyboard.press("ArrowDown"), "self")
     told(page, "row 5, column 5")
@@ -171,7 +173,7 @@ def test_samplers(page):
     open_panel(page, "samplers", "Ends within a distance")
     assert page.locator(".ways polyline").count() == 7
     dots = page.locator(".ways circle").count()
-    page.evaluate(REQUESTS)
+    page.evaluate("asked = []")
     scrub(page, 1)
     told(page, "Step 1 of")
     assert page.locator(".ways circle").count() == 7 * 2 < dots
@@ -179,35 +181,31 @@ def test_samplers(page):
     assert "was not measured" in page.inner_text(".errors")  # of these weights
 
 
-def test_panels_follow_the_run_that_was_made(open_page):
-    page = open_page(reduced_motion="reduce")
-    page.uncheck(".live input")
+def test_panels_follow_the_run_that_was_made(page):
+    open_tab(page, "Watch")
+    be_still(page)
     set_steps(page, 5)
-    slide(page, "stroke", 1)
-    page.click("#generate")
-    wait_for_state(page, "done")
+    generate(page)
     open_tab(page, "Inside")
     open_panel(page, "samplers", "Step 5 of 5")
 
 
 def test_an_error_is_told(page):
-    open_panel(page, "vae", "0 of 784 pixels")
-    failure = "async () => { throw Object.assign(new Error('Too busy.'), {name: 'BusyError'}) }"
-    page.evaluate(f"""() => {{
-      const failing = {failure};
-      window.fetch = failing;
-      Worker.prototype.postMessage = () => {{ throw Object.assign(new Error("Too busy."),
-        {{ name: "InputError" }}) }};
-    }}""")
+    open_panel(page, "vae", "of 784 pixels")
+    page.evaluate("""() => {
+      window.fetch = async () => { throw new Error("Too busy."); };
+      Worker.prototype.postMessage = () => { throw new Error("Too busy."); };
+    }""")
     set_slider(page, "[data-move=number]", 2)
     page.wait_for_function(
         "/busy|answer/.test([...document.querySelectorAll('.told')].map((e) => e.textContent))"
     )
 
 
-def test_the_lesson(open_page):
-    page = open_page("?lesson=1", reduced_motion="reduce")
-    for number, step in enumerate(lesson(), start=1):
+def test_a_link_leads_into_the_lesson(open_page):
+    page, steps = open_page("?lesson=4", media=STILL), lesson()
+    for number in (*range(4, len(steps) + 1), 1, 2, 3):
+        step = steps[number - 1]
         page.wait_for_selector(f".lesson-steps h3:has-text('{number} of ')")
         assert page.inner_text(".lesson-steps .says") == step["says"]
         page.click(".lesson-steps .press")
@@ -218,9 +216,5 @@ def test_the_lesson(open_page):
             page.wait_for_selector(f".inside .step:has-text('Step {at} of ')")
         page.wait_for_function("document.querySelector('.inside .told').textContent")
         page.click(".lesson-steps .next")
-    page.wait_for_selector(".lesson-steps .begin >> visible=true")
-
-
-def test_a_link_leads_into_the_lesson(open_page):
-    page = open_page("?lesson=4")
-    page.wait_for_selector(f".lesson-steps h3:has-text({json.dumps(lesson()[3]['title'])})")
+        if number == len(steps):
+            page.click(".lesson-steps .begin >> visible=true")

@@ -3,6 +3,7 @@
 from PIL import Image
 
 from .actions import generate, open_tab, set_number, step, visible, write
+from .conftest import STILL
 
 
 def noise(page):
@@ -11,7 +12,7 @@ def noise(page):
 
 def test_it_opens_with_an_example_and_three_points_make_a_loop(open_page):
     # It does not play by itself where people want to see less motion.
-    page = open_page(reduced_motion="reduce")
+    page = open_page(media=STILL)
     open_tab(page, "Morph")
     visible(page, ".player[data-state=example] .x_t[src]").wait_for()
     assert step(page) == "Picture 23 of 23"

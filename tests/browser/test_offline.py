@@ -7,7 +7,7 @@ import pytest
 from ldm_core import LatentDiffusion
 
 from ..conftest import save, small_parts
-from .actions import generate
+from .actions import generate, open_tab, settings
 from .hosting import Handler, hosting
 
 UPDATE = """async () => {
@@ -53,7 +53,11 @@ def test_a_host_that_redirects_the_page_serves_it_again_and_again(context, small
     with hosting(small_site, Redirecting) as address:
         visit(context, address).close()
         visit(context, address).close()
-    visit(context, address)  # there is no server any more
+    page = visit(context, f"{address}?label=4&steps=2")  # there is no server any more
+    assert "label 4 " in settings(page)
+    for tab in ("Compare", "Draw", "Morph", "Inside", "Train"):
+        open_tab(page, tab)
+    page.wait_for_selector(".training-page :is(h2, p)")
     assert all(url.startswith((address, "data:", "blob:")) for url in asked)
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .actions import generate, open_tab, set_steps, status, wait_for_state
+from .actions import generate, status, wait_for_state
 from .conftest import pages
 
 # A worker that breaks as soon as it is to draw, once.
@@ -29,7 +29,7 @@ def wait_until_loaded(page):
     page.wait_for_selector("text=/^Ready\\./")
 
 
-def test_generate_waits_for_the_model_and_may_be_stopped_meanwhile(open_page):
+def test_generate_waits_for_the_model_and_a_worker_that_fails_has_a_successor(open_page):
     page = open_page()
     page.evaluate("""() => {
       const player = document.querySelector(".player");
@@ -44,6 +44,19 @@ def test_generate_waits_for_the_model_and_may_be_stopped_meanwhile(open_page):
     generate(page)
     states = page.evaluate("states")
     assert states.count("done") == 1 and states.index("stopped") < states.index("done")
+
+    page.evaluate(BREAKS)
+    page.click("#generate")
+    wait_for_state(page, "failed")
+    assert "out of memory" in status(page)
+    generate(page)
+
+    page.focus("[role=tab][aria-selected=true]")  # tabs are chosen by keys
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("[role=tab][aria-selected=true]:has-text('Compare')")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("[role=tab][aria-selected=true]:has-text('Train')")
 
 
 def test_a_file_that_does_not_load_is_told_and_can_be_tried_again(browser, word_site):
@@ -65,16 +78,6 @@ def test_a_file_that_does_not_load_is_told_and_can_be_tried_again(browser, word_
     page.close()
 
 
-def test_a_worker_that_fails_is_told_and_the_next_run_has_a_new_one(open_page):
-    page = open_page()
-    wait_until_loaded(page)
-    page.evaluate(BREAKS)
-    page.click("#generate")
-    wait_for_state(page, "failed")
-    assert "out of memory" in status(page)
-    generate(page)
-
-
 def test_a_page_that_is_not_whole_says_so(browser, word_site):
     page = browser.new_page()
     page.route("**/parts/more.js", lambda route: route.abort())
@@ -89,29 +92,3 @@ def test_without_javascript_the_page_says_what_is_missing(browser, word_site):
     page.goto(word_site)
     assert "JavaScript, which is switched off" in page.inner_text("#model")
     context.close()
-
-
-def test_tabs_are_chosen_by_keys(open_page):
-    page = open_page()
-    page.focus("[role=tab][aria-selected=true]")
-    page.keyboard.press("ArrowRight")
-    page.wait_for_selector("[role=tab][aria-selected=true]:has-text('Compare')")
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("ArrowLeft")
-    page.wait_for_selector("[role=tab][aria-selected=true]:has-text('Train')")
-
-
-def test_the_second_visit_needs_no_connection(open_page, word_site):
-    page = open_page()
-    page.wait_for_selector("text=Works offline from now on.")
-    page.context.set_offline(True)
-    page.goto(f"{word_site}?label=4&steps=2")
-    page.wait_for_selector("#label label.selected:has-text('4')")
-    generate(page)
-    assert "label=4" in page.url
-    for tab in ("Compare", "Draw", "Morph", "Train"):
-        open_tab(page, tab)
-    page.wait_for_selector(".training-page :is(h2, p)")
-    open_tab(page, "Watch")
-    set_steps(page, 1)
-    generate(page)

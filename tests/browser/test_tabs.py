@@ -1,6 +1,7 @@
 """What all tabs that draw have in common: an example, Stop, and what is wrong with a request."""
 
 from .actions import STOP_AT_ONCE, be_still, open_tab, set_number, visible, write
+from .conftest import STILL
 
 TABS = {  # the prefix of its controls, its stage, and what makes it refuse
     "Watch": ("", ".player", ("negative_prompt", "bold"), "negative prompt needs guidance"),
@@ -11,7 +12,7 @@ TABS = {  # the prefix of its controls, its stage, and what makes it refuse
 
 
 def test_an_example_a_stop_a_refusal_and_a_run(open_page):
-    page = open_page(reduced_motion="reduce")  # nothing plays by itself
+    page = open_page(media=STILL)  # nothing plays by itself
     be_still(page)
     for name, of_tab in TABS.items():
         open_tab(page, name)

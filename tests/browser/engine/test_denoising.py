@@ -63,9 +63,10 @@ DENOISE = """async ({ made_up }, { about, cases }) => {
 def test_each_step_is_that_of_python(node, table):
     cases = [{"asked": WORDS, "steps": 4} | case for case in table]
     cases = [case | {"seeds": [2**32 - 1, 11, 12][: len(case["asked"])]} for case in cases]
-    found = node(MADE_UP, DENOISE, {"about": about(made_up()), "cases": cases})
+    model = made_up()
+    found = node(MADE_UP, DENOISE, {"about": about(model), "cases": cases})
     for case, one in zip(cases, found, strict=True):
-        model = made_up()
+        model.backend.asked.clear()
         options = case | {"guidance_interval": tuple(case.get("guidance_interval", (0.4, 0.7)))}
         steps = list(model.denoise(options.pop("asked"), **options))
         for step, got in zip(steps, one["steps"], strict=True):

@@ -50,30 +50,27 @@ def pictures():
     return (torch.arange(3 * 784) * 37 % 256).to(torch.uint8).view(3, 28, 28)
 
 
-@pytest.fixture(scope="module")
-def drawn(node):
+def test_each_step_from_a_picture_is_that_of_python(node):
+    model = made_up()
     given = {"asked": ASKED, "seeds": SEEDS, "pictures": pictures().flatten().tolist()}
     given |= {"mask": np.tile(LEFT, (3, 1)).flatten().tolist(), "cases": CASES}
-    return node(MADE_UP, DRAW, given | {"about": about(made_up())})
-
-
-@pytest.mark.parametrize("i", range(len(CASES)))
-def test_each_step_from_a_picture_is_that_of_python(drawn, i):
-    model, options = made_up(), dict(CASES[i])
-    grid, start, keep = options.pop("grid"), None, None
-    if "strength" in options:
-        start = model.start_from(pictures(), options.pop("strength"), seeds=SEEDS, **grid)
-    if "invert" in options:
-        start = model.invert(pictures(), options.pop("invert"), **grid)
-    if "resample" in options:
-        mask = torch.tensor(LEFT).bool().expand(3, 28, 28)
-        keep = Keep(pictures(), mask, options.pop("resample"))
-    steps = model.denoise(ASKED, seeds=SEEDS, start=start, keep=keep, **options)
-    for step, got in zip(steps, drawn[i], strict=True):
-        assert (got["index"], got["steps"]) == (step.index, step.steps)
-        assert got["t"] == pytest.approx(step.t, abs=1e-12)
-        same(got["x_t"], step.x_t)
-        assert got["x_0"] is None if step.x_0 is None else same(got["x_0"], step.x_0)
+    drawn = node(MADE_UP, DRAW, given | {"about": about(model)})
+    for case, one in zip(CASES, drawn, strict=True):
+        options, start, keep = dict(case), None, None
+        grid = options.pop("grid")
+        if "strength" in options:
+            start = model.start_from(pictures(), options.pop("strength"), seeds=SEEDS, **grid)
+        if "invert" in options:
+            start = model.invert(pictures(), options.pop("invert"), **grid)
+        if "resample" in options:
+            mask = torch.tensor(LEFT).bool().expand(3, 28, 28)
+            keep = Keep(pictures(), mask, options.pop("resample"))
+        steps = model.denoise(ASKED, seeds=SEEDS, start=start, keep=keep, **options)
+        for step, got in zip(steps, one, strict=True):
+            assert (got["index"], got["steps"]) == (step.index, step.steps)
+            assert got["t"] == pytest.approx(step.t, abs=1e-12)
+            same(got["x_t"], step.x_t, case)
+            assert got["x_0"] is None if step.x_0 is None else same(got["x_0"], step.x_0, case)
 
 
 MORPH = """async ({ made_up }, { about, points, frames, parts, options }) => {

@@ -2,15 +2,19 @@
 
 import shutil
 
-import pytest
-
 from ..hosting import hosting
 from .conftest import engine_page, load_engine
 
-
-def copied(site, folder):
-    """A copy that may be changed."""
-    return shutil.copytree(site, folder / "site")
+FAULTS = {  # of each file: what is there in its place, and what is said
+    "model/unet.onnx.bin": (None, "unet.onnx.bin did not load: the server answers 404."),
+    "model/decoder.onnx.bin": (lambda all: all[:-100], "decoder.onnx.bin was cut off after"),
+    "model/prompt.onnx.bin": (
+        lambda all: all[:500] + bytes([all[500] ^ 1]) + all[501:],
+        "prompt.onnx.bin is not the file that belongs to",
+    ),
+    "packages/onnxruntime.js": (None, "A part of the engine did not load."),
+    "model/model.json": (lambda all: all[:-100], "model.json is damaged."),
+}
 
 
 def error_of(browser, folder):
@@ -18,36 +22,19 @@ def error_of(browser, folder):
         return page.error
 
 
-def absent(file):
-    file.unlink()
-
-
-def cut_off(file):
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-def changed(file):
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    file.write_bytes(content)
-
-
-@pytest.mark.parametrize(
-    ("name", "harm", "said"),
-    [
-        ("model/unet.onnx.bin", absent, "unet.onnx.bin did not load: the server answers 404."),
-        ("model/decoder.onnx.bin", cut_off, "decoder.onnx.bin was cut off after"),
-        ("model/prompt.onnx.bin", changed, "prompt.onnx.bin is not the file that belongs to"),
-        ("packages/onnxruntime.js", absent, "A part of the engine did not load."),
-        ("model/model.json", cut_off, "model.json is damaged."),
-    ],
-)
-def test_a_file_that_did_not_load_is_named(browser, small_site, tmp_path, name, harm, said):
-    folder = copied(small_site, tmp_path)
-    harm(folder / name)
-    error = error_of(browser, folder)
-    assert error.startswith("LoadError: ") and said in error
-    assert error.endswith("Reload the page; if that does not help, the site is not whole.")
+def test_a_file_that_did_not_load_is_named(browser, small_site, tmp_path):
+    context, folder = browser.new_context(), shutil.copytree(small_site, tmp_path / "site")
+    for name, (harm, said) in FAULTS.items():
+        whole = (folder / name).read_bytes()
+        (folder / name).unlink()
+        if harm:
+            (folder / name).write_bytes(harm(whole))
+        with hosting(folder) as base:  # another address, of which the browser has kept nothing
+            error = load_engine(context, base).error
+        assert error.startswith("LoadError: ") and said in error
+        assert error.endswith("Reload the page; if that does not help, the site is not whole.")
+        (folder / name).write_bytes(whole)
+    context.close()
 
 
 def test_a_browser_without_webassembly_is_told(browser_with, small_site):
