@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..checks import InputError
 from ..config import PICTURE_SIDE
-from ..files.greys import PictureError, printable, read_grey
+from ..files.greys import PictureError, read_grey
 
 TRAIN, TEST = "train", "test"
 PART_WORDS = {TRAIN, "training", TEST, "testing", "val", "valid", "validation"}
@@ -48,13 +48,13 @@ def read_folder(
             labels.append(label)
         except (PictureError, OSError) as error:
             why = getattr(error, "strerror", None) or error
-            unread[path] = f"{printable(path.relative_to(folder))} ({printable(why)})"
+            unread[path] = f"{path.relative_to(folder)} ({why})"
     part = "training" if train else "testing"
     for label in set(range(len(class_names))) - set(labels):
         name = class_names[label]
         why = [unread[path] for path, of in wanted if of == label][:SHOWN]
         raise InputError(
-            f"The class {name} of {printable(folder)} has no readable picture for {part}: add some."
+            f"The class {name} of {folder} has no readable picture for {part}: add some."
             + (f" Passed over: {', '.join(why)}." if why else "")
         )
     skipped = (*passed_over, *unread.values())
@@ -64,7 +64,7 @@ def read_folder(
 def list_folder(folder: Path) -> tuple[list[tuple[Path, int, bool]], tuple[str, ...], list[str]]:
     """The files of a folder, each with its label and whether it is for testing; the names of the
     classes; and the files that were passed over, each with the reason."""
-    skipped = [f"{printable(p.name)} (in no class)" for p in folder.iterdir() if not p.is_dir()]
+    skipped = [f"{p.name} (in no class)" for p in folder.iterdir() if not p.is_dir()]
     tops = classes_in(folder)
     roots = {folder: None}
     if tops == sorted((TRAIN, TEST)):
@@ -73,24 +73,24 @@ def list_folder(folder: Path) -> tuple[list[tuple[Path, int, bool]], tuple[str, 
         if tops != of_test:
             odd = ", ".join(map(ascii, sorted(set(tops) ^ set(of_test))))
             raise InputError(
-                f"{printable(folder)} must hold the same classes in {TRAIN} and {TEST}; one of "
+                f"{folder} must hold the same classes in {TRAIN} and {TEST}; one of "
                 f"them lacks {odd}."
             )
     else:
         check_no_parts(folder, tops)
     if len(tops) < 2:
-        found = f"only {printable(tops[0])}" if tops else "none"
+        found = f"only {tops[0]}" if tops else "none"
         raise InputError(
-            f"{printable(folder)} must hold at least two folders of pictures, one for each class: "
+            f"{folder} must hold at least two folders of pictures, one for each class: "
             f"there is {found}."
         )
 
     def is_wanted(path: str) -> bool:
         inside = Path(path).relative_to(folder)
         if any(map(is_leftover, inside.parts)):
-            skipped.append(f"{printable(inside)} (hidden)")
+            skipped.append(f"{inside} (hidden)")
         elif not os.path.isfile(path):
-            skipped.append(f"{printable(inside)} (no file)")
+            skipped.append(f"{inside} (no file)")
         else:
             return True
         return False
@@ -134,7 +134,7 @@ def check_no_parts(folder: Path, tops: Sequence[str]) -> None:
     found += [f"{top}/{name}" for top in tops for name in inside[top] if is_part(name)]
     if found:
         raise InputError(
-            f"{printable(folder)} holds {', '.join(map(printable, found[:SHOWN]))}, which may be "
+            f"{folder} holds {', '.join(found[:SHOWN])}, which may be "
             f"parts of a data set or classes: make {TRAIN}/CLASS and {TEST}/CLASS, with nothing "
             "else beside them, or rename the classes."
         )

@@ -18,8 +18,6 @@ def whole_folder(path: Path, *, may_replace: bool) -> Iterator[Path]:
     Raises InputError if it has files and `may_replace` is false.
     """
     path = path.resolve()
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path} is no folder. Take another --out.")
     if path.is_dir() and any(path.iterdir()) and not may_replace:
         raise InputError(
             f"{path} has files in it. Pass --force to replace those of the same name, or another "

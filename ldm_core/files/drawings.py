@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..checks import InputError
 from ..config import PICTURE_SIDE
-from .greys import PictureError, printable, read_grey, read_picture
+from .greys import PictureError, read_grey, read_picture
 from .ink import BLANK, MIN_CONTRAST, ink_of
 
 BOX = 20  # pixels of the longer side of a digit in MNIST
@@ -89,9 +89,9 @@ def _naming(path: str | Path) -> Iterator[None]:
     try:
         yield
     except PictureError as error:
-        raise InputError(f"{printable(path)} cannot be read as a picture: {error}.") from error
+        raise InputError(f"{path} cannot be read as a picture: {error}.") from error
     except InputError as error:
-        raise InputError(f"{printable(path)}: {error}") from error
+        raise InputError(f"{path}: {error}") from error
 
 
 def without_enlargement(grey: np.ndarray) -> np.ndarray | None:

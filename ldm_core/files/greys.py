@@ -60,7 +60,7 @@ def read_picture(path: Path, *, full_size: bool = True) -> Image.Image:
         except UnidentifiedImageError as error:
             raise PictureError("no picture of a format that is read here") from error
         except Exception as error:  # Pillow may raise anything for a damaged file
-            raise PictureError(f"damaged: {printable(error)[:80]}") from error
+            raise PictureError(f"damaged: {' '.join(str(error).split())[:80]}") from error
 
 
 def _decoded(image: Image.Image, full_size: bool) -> Image.Image:
@@ -78,12 +78,3 @@ def _decoded(image: Image.Image, full_size: bool) -> Image.Image:
     if image.mode == "RGBA":
         return Image.merge("LA", (image.convert("L"), image.getchannel("A")))
     return image.convert("LA")
-
-
-def printable(text: object) -> str:
-    """The text in one line, with escapes for what a terminal cannot print: names of files may hold
-    any bytes."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode()
-        for c in str(text)
-    )

@@ -46,7 +46,7 @@ def write_samples(
     with progress_bar(out.name, batches, hidden=follow is not None) as counted:
         runs = map(follow or counted, _batches(model, settings, range(count)))
         if ending == ".npz":
-            _write_npz(out, model, settings, runs, range(count))
+            write_arrays(out, model, settings, range(count), follow or counted)
             return settings
         if ending == ".png" and look.strip and not is_morph:
             settings, picture = _strip(model, settings, runs)
@@ -62,7 +62,7 @@ def write_samples(
             across = views * images.across(model.class_names, views)
             settings = _fitted(settings, grid_shape(count * views, across))
             frames = _frames(model, runs, look.show, across)
-        about = {"settings": _stored(model, settings), "scale": settings.look.scale}
+        about = {"settings": stored(model, settings), "scale": settings.look.scale}
         if ending == ".png":
             write_png(out, picture, **about)
         else:
@@ -71,24 +71,13 @@ def write_samples(
     return settings
 
 
-def write_shard(
+def write_arrays(
     out: Path, model: LatentDiffusion, settings: FileSettings, indices: range, follow: Follow
 ) -> None:
     """Make some of the images of settings, which are filled in, and write them to an .npz file."""
-    runs = map(follow, _batches(model, settings, indices))
-    _write_npz(out, model, settings, runs, indices)
-
-
-def _write_npz(
-    out: Path,
-    model: LatentDiffusion,
-    settings: FileSettings,
-    runs: Iterable[Iterator[DenoisingStep]],
-    indices: range,
-) -> None:
-    pixels = _finished(model, runs, len(indices))
+    pixels = _finished(model, map(follow, _batches(model, settings, indices)), len(indices))
     about = _about_each(model, settings.images, indices)
-    write_npz(out, pixels, settings=_stored(model, settings), **about)
+    write_npz(out, pixels, settings=stored(model, settings), **about)
 
 
 def _strip(
@@ -110,7 +99,7 @@ def _fitted(settings: FileSettings, shape: tuple[int, int]) -> FileSettings:
     return dataclasses.replace(settings, look=settings.look.fitted(shape))
 
 
-def _stored(model: LatentDiffusion, settings: FileSettings) -> dict:
+def stored(model: LatentDiffusion, settings: FileSettings) -> dict:
     return stored_settings(settings, weights_of(model, settings.sampling.sampler))
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 from ..checks import InputError
 from ..files.metadata import read_settings
-from ..files.weights import weights_of
 from ..files.whole_file import remove_leftovers
 from ..latent_diffusion import LatentDiffusion
 from ..runtime.processes import Processes
-from .file_settings import FileSettings, Morph, stored_settings
-from .sample_files import n_batches, progress_bar, write_shard
+from .file_settings import FileSettings, Morph
+from .sample_files import n_batches, progress_bar, stored, write_arrays
 
 SHARD = 1000  # images
 SHARDS = "[0-9]*.npz"  # not the hidden names of unfinished files
@@ -43,7 +42,7 @@ def write_shards(
         for indices in own:
             path = folder / shard_name(indices.start)
             remove_leftovers(path)
-            write_shard(path, model, settings, indices, counted)
+            write_arrays(path, model, settings, indices, counted)
     processes.union({})  # all are done
     return settings
 
@@ -69,10 +68,9 @@ def _plan(
     settings = dataclasses.replace(settings, images=images)
     all_images, firsts = range(images.count), range(0, images.count, SHARD)
     missing = {shard_name(first): all_images[first : first + SHARD] for first in firsts}
-    weights = weights_of(model, settings.sampling.sampler)
-    stored = json.loads(json.dumps(stored_settings(settings, weights)))
+    own = json.loads(json.dumps(stored(model, settings)))
     for path in there:
-        if path.name not in missing or read_settings(path) != stored:
+        if path.name not in missing or read_settings(path) != own:
             raise InputError(
                 f"{path} was made with other settings or weights. Take another folder, or make all "
                 "of it anew with --force."

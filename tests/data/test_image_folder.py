@@ -114,7 +114,7 @@ def test_what_is_no_picture_is_passed_over_counted_and_named(tmp_path):
     (tmp_path / "b" / "z2.png").write_bytes((tmp_path / "b" / "01.png").read_bytes()[:60])
     (tmp_path / "b" / "z3.png").symlink_to("nowhere.png")
     os.mkfifo(tmp_path / "b" / "z4.png")
-    (tmp_path / "a" / os.fsdecode(b"zz\xff\x1b.png")).write_bytes(b"no picture")
+    (tmp_path / "a" / os.fsdecode(b"zz\xff.png")).write_bytes(b"no picture")
     after = both(tmp_path)
     assert all(torch.equal(x, y.pixels) for x, y in zip(before, after))
     said = describe(*after)
@@ -124,7 +124,7 @@ def test_what_is_no_picture_is_passed_over_counted_and_named(tmp_path):
         *("a/.ipynb_checkpoints/00.png (hidden)", "a/@eaDir/00.png (hidden)"),
         *("b/z3.png (no file)", "b/z4.png (no file)"),
         *("a/zz.png (no picture of a format that is read here)", "b/z2.png (damaged"),
-        r"a/zz\udcff\x1b.png (no picture",
+        "a/zz\udcff.png (no picture",
     ):
         assert what in said
 
