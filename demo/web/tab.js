@@ -27,7 +27,8 @@ export class Tab {
   // ready: resolves when the engine can be asked; is_ready: whether it can now.
   constructor(name, { engine, about, language, write, ready, is_ready = () => true }) {
     const controls = { ...about.starts[name] };
-    this.store = new Store({ tab: name, controls, own: {}, moved: 0, at: null, shown: null });
+    const begin = { own: {}, moved: 0, at: null, shown: null, status: "" };
+    this.store = new Store({ tab: name, controls, ...begin });
     Object.assign(this, { name, engine, about, language, is_ready, checks: new Set(), write });
     const kind = { compare: "grid", morph: "morph" }[name] ?? "denoise";
     this.runs = new Runs(this.store, engine, kind, ready);

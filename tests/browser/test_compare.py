@@ -33,6 +33,15 @@ def set_axes(page, across, down):
     page.fill("#compare-down_values :is(input, textarea)", down)
 
 
+def test_it_says_nothing_before_its_example_has_come(open_page):
+    page = open_page(service_workers="block")
+    page.route("**/*compare*", lambda route: None)  # it never comes
+    open_tab(page, "Compare")
+    page.wait_for_selector(".comparison")
+    assert page.text_content(".grid-status") == ""
+    page.unroute_all(behavior="ignoreErrors")
+
+
 def test_it_opens_with_an_example_and_says_what_its_controls_ask_for(open_compare):
     page = open_compare()
     assert page.locator(".grid canvas").count() == 28
