@@ -145,9 +145,9 @@ class LatentDiffusion(nn.Module):
         of `save_pretrained`; returns its address.
 
         options: of `huggingface_hub.ModelHubMixin.push_to_hub`, such as `private`, `token` and
-        `commit_message`. Raises UserError if the Hub refuses it or cannot be reached.
+        `commit_message`. Raises the errors of `huggingface_hub`.
         """
-        return self._for_hub(name).push(**options)
+        return self._for_hub(name).push_to_hub(name, **options)
 
     def _for_hub(self, name: str) -> Any:
         from .files.hub_model import HubModel  # slow to import

@@ -51,12 +51,7 @@ def _download(name: str, options: dict[str, Any]) -> Path:
         ) from error
     except (errors.HFValidationError, errors.HTTPError, OSError) as error:
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
+        said = " ".join(str(cause or error).split()).rstrip(".")
         raise UserError(
-            f"{missing} the Hub could not be asked for a model of that name "
-            f"({one_line(cause or error)})."
+            f"{missing} the Hub could not be asked for a model of that name ({said})."
         ) from error
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, whose message may have many lines."""
-    return " ".join(str(error).split()).rstrip(".")

@@ -5,13 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import ModelCard, ModelHubMixin, errors
+from huggingface_hub import ModelCard, ModelHubMixin
 from torch import nn
 
-from ..checks import UserError
 from ..model.vocabulary import HIGH, Vocabulary
 from .checkpoint import read_checkpoint
-from .hub import COMPANIONS, STUDENT_FILE, UNET_FILE, VAE_FILE, one_line
+from .hub import COMPANIONS, STUDENT_FILE, UNET_FILE, VAE_FILE
 from .weights import save_unet, save_vae, teacher_of, weights_of
 
 ABOUT = {"license": "mit", "pipeline_tag": "text-to-image"}  # of every model card
@@ -103,16 +102,6 @@ class HubModel(
             measured=self._measured(),
             **others,
         )
-
-    def push(self, **options: Any) -> str:
-        """`push_to_hub` with errors in one sentence."""
-        try:
-            return self.push_to_hub(self.name, **options)
-        except (errors.HTTPError, errors.HFValidationError, OSError) as error:
-            raise UserError(
-                f"{self.name} could not be pushed to the Hub ({one_line(error)}). It needs the "
-                "network, and a token that may write there: hf auth login."
-            ) from error
 
     def _companions(self) -> list[Path]:
         folder = self.model.folder
