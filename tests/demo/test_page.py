@@ -10,12 +10,10 @@ from demo import app
 from demo.about import about, starts_of
 from demo.request import values_of
 from demo.run import Runner
-from demo.web_files import WEB, modules
+from demo.web_files import modules
 
 from .conftest import models_of
 from .values import model_of
-
-TABS = ("watch", "compare", "draw", "morph")
 
 
 def built(model):
@@ -68,38 +66,6 @@ def test_a_property_that_the_model_has_no_words_for_has_no_slider():
     assert "stroke" not in found and {"lean", "width"} <= found.keys()
 
 
-def test_controls_hand_their_values_to_the_page_s_script_and_to_no_function(page, small_model):
-    config, _ = page
-    mine = [event for event in config["dependencies"] if event["api_visibility"] == "private"]
-    assert mine and not any(event["backend_fn"] for event in mine)
-    names = starts_of(small_model)
-    ids = {c["id"]: c["props"].get("elem_id") for c in config["components"]}
-    for tab in TABS:
-        (run,) = [event for event in mine if f"page.generate('{tab}', values)" in str(event["js"])]
-        given = [ids[one] for one in run["inputs"]]
-        assert given == [element_id(tab, name) for name in names[tab]]
-        (sets,) = [event for event in mine if f"page.values('{tab}')" in str(event["js"])]
-        assert sets["outputs"] == run["inputs"] and sets["targets"][0][1] == "set"
-        for name in names[tab]:
-            control = [e for e in mine if f"page.changed('{tab}', '{name}'" in str(e["js"])]
-            kind = next(
-                c["type"]
-                for c in config["components"]
-                if c["props"].get("elem_id") == element_id(tab, name)
-            )
-            assert len(control) == (kind not in ("textbox", "slider", "number"))
-
-
-def test_each_host_mounts_a_part_that_is_there(page):
-    config, _ = page
-    hosts = [str(c["props"].get("js_on_load")) for c in config["components"] if c["type"] == "html"]
-    mounted = re.findall(r"page\.mount\(element, '(\w+)', '(\w+)', trigger\)", "\n".join(hosts))
-    assert {tab for tab, _ in mounted} == {*TABS, "train"}
-    for _, part in mounted:
-        assert (WEB / f"{part}.html").is_file(), part
-    assert ("watch", "prompt") in mounted
-
-
 def test_the_head_brings_what_the_scripts_know_and_preloads_modules(page, known):
     _, head = page
     said = re.search(r'<script type="application/json" id="about">(.*?)</script>', head)[1]
@@ -107,13 +73,6 @@ def test_the_head_brings_what_the_scripts_know_and_preloads_modules(page, known)
     preloaded = re.findall(r'<link rel="modulepreload" href="web/([\w/.]+)">', head)
     assert preloaded == modules("gradio.js") and "engine/remote_engine.js" in preloaded
     assert not any("worker" in name for name in preloaded)
-
-
-def test_the_page_opens_on_what_its_controls_say(known):
-    example = known["examples"]["watch"]
-    start = {n: v for n, v in known["starts"]["watch"].items() if n in example["settings"]}
-    assert example["settings"] == start and example["settings"]["label"] == "7"
-    assert len(example["pictures"]) == example["steps"] + 1
 
 
 def test_about_names_every_value_of_every_request(known):

@@ -58,35 +58,6 @@ def test_a_word_that_counts_in_part_is_between_itself_and_the_empty_place(condit
     torch.testing.assert_close(seen[0][0], torch.stack(expected) + places)
 
 
-def test_an_amount_of_0_is_the_empty_place_and_of_1_the_word(conditioning):
-    def context(*words):
-        return conditioning(*as_positions([[(8, 1.0), *words]], 12))
-
-    assert torch.equal(context((25, 0.0)), context())
-    between = context((25, 0.5))
-    for end in (context(), context((25, 1.0))):
-        assert (between - end).abs().max() > 0.01
-
-
-def test_every_weight_of_the_encoder_learns():
-    torch.manual_seed(0)
-    conditioning = Conditioning(with_words(("cat", "dog")), 64)
-    n_rows = len(conditioning.config.vocabulary)
-    rows = (
-        torch.arange(n_rows + 12)
-        .remainder(n_rows)[: (n_rows + 11) // 12 * 12]
-        .unflatten(0, (-1, 12))
-    )
-    context = conditioning(rows, torch.full(rows.shape, 0.7))
-    (context * torch.randn_like(context)).sum().backward()
-    for name, parameter in conditioning.named_parameters():
-        assert parameter.grad.any(), name
-    assert conditioning.encoder.words.weight.grad.any(dim=1).all()
-    embeddings = {conditioning.encoder.words.weight, conditioning.encoder.places.weight}
-    assert embeddings.isdisjoint(conditioning.encoder.matrices())
-    assert len(conditioning.encoder.matrices()) == 2 * 6
-
-
 # What is asked
 
 

@@ -135,7 +135,7 @@ def timed(arguments, now):
 def test_a_run_takes_its_minutes(data, tmp_path):
     """By a clock that goes on with each reading, so that all that a run does takes some time."""
     readings = itertools.count()
-    now = lambda: next(readings) / 5
+    now = lambda: next(readings) / 3
     run = timed(["--minutes", "0.5", *data, "--out", str(tmp_path)], now)
     assert run.run()
     assert 25 < run.clock.seconds() < 31
