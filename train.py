@@ -33,6 +33,12 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--stage", choices=STAGES, default="all", help="all: VAE, then U-Net")
     parser.add_argument(
+        "--vae",
+        type=Path,
+        metavar="FOLDER",
+        help="take the VAE of this folder, such as weights, and train the U-Net alone",
+    )
+    parser.add_argument(
         "--dataset",
         default="mnist",
         help=f"{', '.join(DATASETS)}, or a folder that holds a folder of images for each class",
@@ -72,7 +78,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--resume", action="store_true", help="go on where a run with these options was stopped"
     )
     again.add_argument("--force", action="store_true", help="start over, and replace what exists")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.vae and options.stage not in ("all", "unet"):
+        parser.error("--vae is for the U-Net: it goes with --stage all or unet.")
+    return options
 
 
 def positive(number: type) -> Callable[[str], float]:

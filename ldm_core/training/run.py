@@ -2,7 +2,9 @@
 
 import argparse
 import ctypes
+import filecmp
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -16,9 +18,11 @@ from ..checks import InputError
 from ..config import ConditioningConfig, ModelConfig, TrainingConfig
 from ..data.datasets import data_fingerprint, describe, load_dataset
 from ..files.checkpoint import read_checkpoint
+from ..files.hub import VAE_FILE
 from ..files.weights import load_unet, load_vae
-from ..files.whole_file import remove_leftovers
+from ..files.whole_file import remove_leftovers, whole_file
 from ..latent_diffusion import LatentDiffusion
+from ..model.vae import VAE
 from ..model.vocabulary import make_vocabulary
 from ..runtime.devices import has_bfloat16
 from ..runtime.processes import Processes, device_of
@@ -75,7 +79,8 @@ class TrainingRun:
         unets = config.unet_batch, config.student_batch
         for batch in (config.vae_batch, *unets, config.classifier_batch):
             processes.part(batch)  # an error now rather than after the data
-        self.stages = STAGES[options.stage]
+        self.stages = STAGES["unet" if options.vae else options.stage]
+        self.given_vae = options.vae / VAE_FILE if options.vae else None
         self.names = [stage.name for stage in self.stages]
         self.begin = processes.from_first(self._first_stage)
         load = partial(load_dataset, options.dataset, options.data_dir)
@@ -95,7 +100,7 @@ class TrainingRun:
             config=config,
             device=self.device,
             compiled=options.compile,
-            load_vae=lambda: processes.from_first(lambda: load_vae(self.checkpoint("vae"))),
+            load_vae=lambda: processes.from_first(self._load_vae),
             load_teacher=lambda: processes.from_first(self._load_teacher),
             enough_pairs=self._enough_pairs,
             pairs_file=options.out / "student.pairs.safetensors",
@@ -114,6 +119,9 @@ class TrainingRun:
         """Train the stages that are not finished yet; False if Ctrl-C stopped one of them."""
         keep_freed_memory()
         if self.processes.first:
+            if self.given_vae and not self._has_given_vae():
+                with whole_file(self.checkpoint("vae")) as unfinished:
+                    shutil.copyfile(self.given_vae, unfinished)
             for name in self.names[self.begin :]:
                 remove_leftovers(self.checkpoint(name))  # of killed processes
                 remove_leftovers(self.state(name))
@@ -245,6 +253,9 @@ class TrainingRun:
             if not begun and begin == 0:
                 print(f"There is nothing to resume in {options.out}: starting from the beginning.")
         files = [path for n in names[begin:] for path in (self.checkpoint(n), self.state(n))]
+        if self.given_vae and not self._has_given_vae():
+            load_vae(self.given_vae)  # an error now rather than after it was copied
+            files.append(self.checkpoint("vae"))
         existing = [str(path) for path in files if path.exists()]
         if existing and not (options.force or (options.resume and begun)):
             raise InputError(
@@ -252,6 +263,14 @@ class TrainingRun:
                 "unfinished run, --force to start over, or --out to write to another folder."
             )
         return begin
+
+    def _has_given_vae(self) -> bool:
+        """Whether the VAE to train with is in the output folder already."""
+        path = self.checkpoint("vae")
+        return path.exists() and filecmp.cmp(path, self.given_vae, shallow=False)
+
+    def _load_vae(self) -> VAE:
+        return load_vae(self.given_vae or self.checkpoint("vae"))
 
     def _load_teacher(self) -> LatentDiffusion:
         vae = load_vae(self.checkpoint("vae"))

@@ -57,6 +57,21 @@ def before_loss(monkeypatch, stage, act):
 # A whole run
 
 
+def test_a_given_vae_is_taken_and_the_unet_trained_alone(arguments, trained, tmp_path, capsys):
+    out, vae = tmp_path / "mine", (trained / "vae.safetensors").read_bytes()
+    line = [*arguments, "--out", str(out), "--vae", str(trained)]
+    assert command.main(line) == 0
+    assert (out / "vae.safetensors").read_bytes() == vae
+    one, other = (LatentDiffusion.load(folder) for folder in (out, trained))
+    assert weights_of(one) == weights_of(other)  # as with the VAE of its own run
+    assert command.main([*line, "--resume"]) == 0
+    (out / "vae.safetensors").write_bytes(b"another")
+    capsys.readouterr()
+    assert command.main(line) == 2
+    assert "vae.safetensors would be replaced" in capsys.readouterr().err
+    assert command.main([*line, "--vae", str(tmp_path)]) == 2
+
+
 def test_training_on_real_digits_lowers_both_losses(trained):
     for kind, start in (("vae", 0.8), ("unet", 0.98)):
         about = record_of(trained, kind)
@@ -272,6 +287,7 @@ def test_resuming_nothing_starts_from_the_beginning_and_says_so(data, tmp_path, 
     [
         (["--minutes", "0"], "must be above 0"),
         (["--steps", "3", "--minutes", "1"], "not allowed with"),
+        (["--vae", "weights", "--stage", "distill"], "--vae is for the U-Net"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message, capsys):
