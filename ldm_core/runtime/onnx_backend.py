@@ -106,16 +106,11 @@ class OnnxRuntimeBackend:
         return read
 
     def decode(self, z: Tensor) -> Tensor:
-        sessions = self._decoder.current()
-        if sessions is None:
+        decoder = self.decoder()
+        if decoder is None:
             return self._modules.decode(z)
-        (session,) = sessions
-
-        def run(part: np.ndarray) -> np.ndarray:
-            return session.run(None, {"z": part})[0]
-
-        parts = [z.numpy()[columns] for columns in self._slices(len(z))]
-        return torch.from_numpy(np.concatenate(self._together([partial(run, p) for p in parts])))
+        parts = ({"z": z[columns]} for columns in self._slices(len(z)))
+        return torch.cat(self._together([partial(decoder.run, part) for part in parts]))
 
     def unet(self, inside: bool = False, student: bool = False) -> "_UNet | None":
         sessions = (self._student if student else self._unet).current()
