@@ -144,14 +144,16 @@ def left_pages():
 
 @pytest.fixture
 def open_page(browser, address, left_pages):
-    """open_page(query="", **device) opens either page. At the end, no page may have an error."""
+    """open_page(query="", ...) opens either page, see `pages`."""
     with pages(browser, address, left_pages) as open_page:
         yield open_page
 
 
 @contextmanager
 def pages(browser, address, left=None):
-    """left: see `left_pages`; without it, each page is a first visit."""
+    """open_page(query="", width, height, media, **device): media is what the visitor wants that is
+    not USUAL, device what a context is made with. At the end, no page may have an error. left: see
+    `left_pages`; without it, each page is a first visit."""
     opened = []
 
     def open_page(query="", width=1280, height=800, media=None, **device):
