@@ -70,23 +70,6 @@ def set_slider(page, selector, value):
     page.fill(f".inside {selector}", str(value))
 
 
-def test_unet(page):
-    open_panel(page, "unet", "All parts are on")
-    assert page.locator(".diagram canvas >> visible=true").count() == 5 + 3
-    page.wait_for_function(f"({PIXELS})('features.mid').length > 500")
-    changed_by(page, lambda: scrub(page, 2), "features.down.0", "features.mid", "original")
-    changed_by(page, lambda: page.click("[data-switch=time]"), "without", "apart", "features.up.0")
-    told(page, "Without time")
-    page.click("[data-switch='skip.1']")
-    told(page, "Without skip.1 and time")
-    page.evaluate("asked = []")
-    changed_by(page, lambda: scrub(page, 1), "without")
-    assert "features" not in page.evaluate("asked")
-    page.click("[data-switch=time]")
-    page.click("[data-switch='skip.1']")
-    told(page, "All parts are on")
-
-
 def test_noise(page):
     open_panel(page, "noise", "At t = 0.50")
     set_slider(page, ".slide input", 0)
@@ -131,6 +114,23 @@ def test_score(page):
     assert page.evaluate("asked.filter((what) => what === 'score').length") == 1
 
 
+def test_unet(page):
+    open_panel(page, "unet", "All parts are on")
+    assert page.locator(".diagram canvas >> visible=true").count() == 5 + 3
+    page.wait_for_function(f"({PIXELS})('features.mid').length > 500")
+    changed_by(page, lambda: scrub(page, 3), "features.down.0", "features.mid", "original")
+    changed_by(page, lambda: page.click("[data-switch=time]"), "without", "apart", "features.up.0")
+    told(page, "Without time")
+    page.click("[data-switch='skip.1']")
+    told(page, "Without skip.1 and time")
+    page.evaluate("asked = []")
+    changed_by(page, lambda: scrub(page, 1), "without")
+    assert "features" not in page.evaluate("asked")
+    page.click("[data-switch=time]")
+    page.click("[data-switch='skip.1']")
+    told(page, "All parts are on")
+
+
 def test_attention(page):
     open_panel(page, "attention", "row 4, column 5")
     assert page.inner_text(".words-of-maps").split() == ["seven"] + ["empty"] * 11
@@ -172,6 +172,8 @@ def test_text(page):
 def test_samplers(page):
     open_panel(page, "samplers", "Ends within a distance")
     assert page.locator(".ways polyline").count() == 7
+    scrub(page, 3)
+    told(page, "Step 3 of")
     dots = page.locator(".ways circle").count()
     page.evaluate("asked = []")
     scrub(page, 1)

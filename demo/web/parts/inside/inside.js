@@ -63,8 +63,9 @@ export async function mount(element, given) {
       .map(([title, address]) => `<a href="${address}" target="_blank" rel="noopener">${title}</a>`)
       .join(" · ");
     say("Asking the model…");
-    $(".body").replaceChildren();
-    draw = mount($(".body"), { ...given, inside, answers, facts, say, update });
+    const body = $(".body").cloneNode(); // a panel's handlers go with it
+    $(".body").replaceWith(body);
+    draw = mount(body, { ...given, inside, answers, facts, say, update });
     update();
   }
 
