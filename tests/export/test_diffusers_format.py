@@ -240,6 +240,7 @@ def test_the_unet_loads_without_trust_and_predicts_the_same(folder, release):
 
 def test_nothing_is_pickled_and_each_part_has_one_file_of_code(folder):
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    files = {name for name in files if not name.startswith("student/")}  # a pipeline of its own
     weights = {
         f"{part}/diffusion_pytorch_model.safetensors" for part in ("vae", "text_encoder", "unet")
     }
