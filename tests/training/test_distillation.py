@@ -1,6 +1,7 @@
 """The student: what it learns from, that it learns, and its file."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from ldm_core.sample import main as sample
 from ldm_core.training.distillation import RUNS, TOGETHER, Pairs, StudentStage, teacher_pairs
 from ldm_core.training.draws import batch_at
 from ldm_core.training.loop import train
+from ldm_core.training.run import Clock, TrainingRun
 from ldm_core.training.stages import Materials
 
 from ..conftest import save
@@ -69,6 +71,21 @@ def test_pairs_are_a_function_of_the_seed(small_model, pairs):
     for again, other, part in zip(pairs_of(small_model, 0), pairs_of(small_model, 1), pairs):
         assert torch.equal(again, part)
         assert not torch.equal(other, part)
+
+
+def test_the_teacher_draws_for_half_of_the_time_or_as_much_as_the_steps_use():
+    def enough(n, minutes, steps, seconds):
+        options = SimpleNamespace(minutes=minutes, steps=steps)
+        clock = Clock(now=iter([0.0, seconds]).__next__)
+        materials = SimpleNamespace(config=TrainingConfig(student_batch=64))
+        run = SimpleNamespace(options=options, clock=clock, materials=materials)
+        return TrainingRun._enough_pairs(run, n)
+
+    assert not enough(64, minutes=10, steps=None, seconds=299)
+    assert enough(64, minutes=10, steps=None, seconds=300)
+    assert not enough(0, minutes=10, steps=None, seconds=600)  # it needs some
+    assert not enough(1536, minutes=10, steps=100, seconds=999)
+    assert enough(1600, minutes=10, steps=100, seconds=0)
 
 
 def stage_of(model: LatentDiffusion, pairs: Pairs, **config) -> StudentStage:

@@ -178,10 +178,10 @@ class Request {
     return Object.fromEntries(ordered.filter(says).map((name) => [name, this.values[name]]));
   }
 
-  // These, with the others of a file; what of them there is not has a null.
-  all(nulls) {
+  // All settings of a file: where the request says nothing, those in `blank`, or else the usual ones.
+  all_settings(blank) {
     const { about } = this.requests, weights = weights_by(about, this.values.sampler);
-    return { ...about.stored, ...nulls, ...this.settings(), weights };
+    return { ...about.stored, ...blank, ...this.settings(), weights };
   }
 
   // A name for files, without an ending.
@@ -225,7 +225,7 @@ class Request {
   stored(shown) {
     const { strength, resample, mask } = this.asks().start ?? {};
     const start = { strength: strength ?? null, resample: resample ?? null };
-    return { ...this.all({ label: null, prompt: null }), ...start, ...shown };
+    return { ...this.all_settings({ label: null, prompt: null }), ...start, ...shown };
   }
 }
 
@@ -260,7 +260,8 @@ class MorphRequest extends Request {
   }
 
   stored(shown) {
-    return { ...this.all({ label: null, prompt: null, count: null, seed: null }), ...shown };
+    const blank = { label: null, prompt: null, count: null, seed: null };
+    return { ...this.all_settings(blank), ...shown };
   }
 }
 
