@@ -203,7 +203,7 @@ def _blocks(model: LatentDiffusion) -> list[Answer]:
         "parts": {
             part: count(getattr(m.transformer, part))
             for m in modules
-            if hasattr(m, "transformer")
+            if getattr(m, "transformer", None) is not None
             for part in ("self_attention", "cross_attention")
         },
     }

@@ -14,7 +14,8 @@ Readings, each of R conditions and B images:
     attention.cross.S  (R, B, heads, positions, n_tokens): and of each condition token
     features.S         (R, B, C, H, W): what stage S returns
 
-Stages are "down.0", "down.1", ..., "mid", "up.0", "up.1", ...; positions go row by row.
+Stages are "down.0", "down.1", ..., "mid", "up.0", "up.1", ...; the attention of stage S is there
+where it has a transformer. Positions go row by row.
 """
 
 import math
@@ -32,16 +33,21 @@ PREDICTIONS = ("prediction.cond", "prediction.null")  # with the prompt, and wit
 
 
 def stages(config: UNetConfig) -> tuple[str, ...]:
-    """The names of the stages; each has a transformer."""
+    """The names of the stages."""
     levels = range(len(config.channels))
     return (*(f"down.{i}" for i in levels), "mid", *(f"up.{i}" for i in levels))
+
+
+def attending(config: UNetConfig) -> tuple[str, ...]:
+    """The names of the stages that have a transformer."""
+    return ("mid",) if config.middle_only else stages(config)
 
 
 def gates(config: UNetConfig) -> tuple[str, ...]:
     """What the network itself can switch off."""
     skips = (f"skip.{i}" for i in range(len(config.channels)))
     kinds = ("self_attention", "cross_attention")
-    return ("time", *skips, *(f"{kind}.{stage}" for kind in kinds for stage in stages(config)))
+    return ("time", *skips, *(f"{kind}.{stage}" for kind in kinds for stage in attending(config)))
 
 
 def switches(config: UNetConfig) -> tuple[str, ...]:
@@ -52,8 +58,9 @@ def switches(config: UNetConfig) -> tuple[str, ...]:
 
 def readings(config: UNetConfig) -> tuple[str, ...]:
     """The names of all that can be read."""
-    kinds = ("attention.self", "attention.cross", "features")
-    return (*(f"{kind}.{stage}" for kind in kinds for stage in stages(config)), *PREDICTIONS)
+    kinds = ("attention.self", "attention.cross")
+    attention = (f"{kind}.{stage}" for kind in kinds for stage in attending(config))
+    return (*attention, *(f"features.{stage}" for stage in stages(config)), *PREDICTIONS)
 
 
 def check_off(names: Collection[str], config: UNetConfig) -> None:

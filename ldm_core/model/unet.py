@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from ..config import UNetConfig
 from .attention import SpatialTransformer
-from .inside import Inside, stages
+from .inside import Inside, attending
 
 
 def sinusoidal_embedding(t: Tensor, d: int) -> Tensor:
@@ -58,19 +58,23 @@ class TimedResidualBlock(nn.Module):
 
 
 class Stage(nn.Module):
-    """A residual block and a spatial transformer: the U-Net has one at each resolution on the way
-    down and on the way up, and one in the middle."""
+    """A residual block, and a spatial transformer if the stage attends: the U-Net has one stage at
+    each resolution on the way down and on the way up, and one in the middle. name: of `stages`."""
 
-    def __init__(self, in_channels: int, out_channels: int, config: UNetConfig):
+    def __init__(self, in_channels: int, out_channels: int, config: UNetConfig, name: str):
         super().__init__()
+        self.name = name
         self.residual = TimedResidualBlock(in_channels, out_channels, config.d_time)
-        self.transformer = SpatialTransformer(out_channels, config.d_head, config.d_context)
-        self.name = ""  # one of `stages`
+        self.transformer = None
+        if name in attending(config):
+            self.transformer = SpatialTransformer(out_channels, config.d_head, config.d_context)
 
     def forward(
         self, x: Tensor, time: Tensor, context: Tensor, inside: Inside | None = None
     ) -> Tensor:
-        h = self.transformer(self.residual(x, time), context, inside, self.name)
+        h = self.residual(x, time)
+        if self.transformer is not None:
+            h = self.transformer(h, context, inside, self.name)
         if inside:
             inside.keep(f"features.{self.name}", h)
         return h
@@ -92,15 +96,20 @@ class UNet(nn.Module):
         self.conv_in = nn.Conv2d(config.latent_channels, channels[0], 3, padding=1)
 
         inputs = (channels[0], *channels[:-1])
-        self.down = nn.ModuleList(Stage(i, o, config) for i, o in zip(inputs, channels))
+        self.down = nn.ModuleList(
+            Stage(i, o, config, f"down.{level}")
+            for level, (i, o) in enumerate(zip(inputs, channels))
+        )
         self.downsample = nn.ModuleList(
             nn.Conv2d(c, c, 3, stride=2, padding=1) for c in channels[:-1]
         )
-        self.mid_1 = Stage(channels[-1], channels[-1], config)
+        self.mid_1 = Stage(channels[-1], channels[-1], config, "mid")
         self.mid_2 = TimedResidualBlock(channels[-1], channels[-1], d_time)
         # In the order of `down`: up[0] is the finest. It takes twice the channels, since half of
         # them come from the skip connection.
-        self.up = nn.ModuleList(Stage(2 * c, c, config) for c in channels)
+        self.up = nn.ModuleList(
+            Stage(2 * c, c, config, f"up.{level}") for level, c in enumerate(channels)
+        )
         self.upsample = nn.ModuleList(
             nn.Conv2d(coarse, fine, 3, padding=1) for fine, coarse in zip(channels, channels[1:])
         )
@@ -108,8 +117,6 @@ class UNet(nn.Module):
         self.conv_out = nn.Conv2d(channels[0], config.latent_channels, 3, padding=1)
         nn.init.zeros_(self.conv_out.weight)
         nn.init.zeros_(self.conv_out.bias)
-        for stage, name in zip((*self.down, self.mid_1, *self.up), stages(config), strict=True):
-            stage.name = name
 
     def edges(self) -> list[nn.Conv2d]:
         """The layers that read or write a latent: one side has only a few channels."""

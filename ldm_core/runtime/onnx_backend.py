@@ -2,10 +2,10 @@
 
 import math
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from operator import is_
+from operator import attrgetter, is_
 from threading import Lock
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -38,19 +38,19 @@ class OnnxRuntimeBackend:
         self._modules = TorchBackend(model)
         n_tokens = model.config.conditioning.n_tokens
         whole = lambda unet: (context_graph(unet, n_tokens), unet_graph(unet, n_tokens))
-        self._unet = _Sessions(lambda: [*model.unet.modules()], lambda: whole(model.unet))
+        self._unet = _Sessions(lambda: [*_all(model.unet)], lambda: whole(model.unet))
         self._student = _Sessions(
-            lambda: [*model.student.modules()], lambda: whole(model.student), at_once=False
+            lambda: [*_all(model.student)], lambda: whole(model.student), at_once=False
         )
         # Built when something is first off or read: it takes as much memory again.
         self._inside = _Sessions(
-            lambda: [*model.unet.modules()],
+            lambda: [*_all(model.unet)],
             lambda: (unet_graph(model.unet, n_tokens, inside=True),),
             at_once=False,
         )
         self._n_gates = len(gates(model.config.unet))
         self._decoder = _Sessions(
-            lambda: [model.vae, *model.vae.decoder.modules()], lambda: (decoder_graph(model.vae),)
+            lambda: [model.vae, *_all(model.vae.decoder)], lambda: (decoder_graph(model.vae),)
         )
         self._others = ThreadPoolExecutor(threads - 1) if threads > 1 else None
         self.passes_at_once, self.rows_at_once = threads, self.CHUNK
@@ -194,6 +194,7 @@ class _Sessions:
     ):
         self._modules, self._graphs, self._lock = modules, graphs, Lock()
         self._tensors: list[Tensor] = []
+        self._counted: list[Tensor] = []
         self._first: list[np.ndarray] = []  # a view of the first number of each
         self._state, self._sessions = None, ()
         if at_once:
@@ -210,16 +211,25 @@ class _Sessions:
             if len(tensors) != len(self._tensors) or not all(map(is_, tensors, self._tensors)):
                 self._tensors, self._state = tensors, None
                 self._first = [tensor.detach().numpy().reshape(-1)[:1] for tensor in tensors]
-            state = [
                 # Tensors of inference mode have no counter.
-                (tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version, first.item())
-                for tensor, first in zip(tensors, self._first)
-            ]
+                self._counted = [tensor for tensor in tensors if not tensor.is_inference()]
+            # Each picture pays for this: maps take half the time of a comprehension.
+            firsts = [first.item() for first in self._first]
+            counts = [*map(attrgetter("_version"), self._counted)]
+            state = [*map(Tensor.data_ptr, tensors)], counts, firsts
             if state != self._state:
                 # First of all: a change while the graphs are built is then noticed later.
                 self._state = state
                 self._sessions = tuple(map(_session, self._graphs()))
             return self._sessions
+
+
+def _all(module: nn.Module) -> Iterator[nn.Module]:
+    """A module and all within. `nn.Module.modules` takes longer: it makes their names, too."""
+    yield module
+    for part in module._modules.values():
+        if part is not None:
+            yield from _all(part)
 
 
 def import_onnxruntime() -> ModuleType:

@@ -217,8 +217,9 @@ class _UNetGraph(Layers):
 
     def _stage(self, x: str, stage, side: int, shared: bool = False) -> str:
         h = self._residual(x, stage.residual, side, shared)
-        h = self._transformer(h, stage.transformer, side, stage.name)
-        self._keep(f"features.{stage.name}", h, stage.transformer.proj_in.in_features, side, side)
+        if stage.transformer is not None:
+            h = self._transformer(h, stage.transformer, side, stage.name)
+        self._keep(f"features.{stage.name}", h, stage.residual.conv_2.out_channels, side, side)
         return h
 
     def _residual(self, x: str, block: TimedResidualBlock, side: int, shared: bool = False) -> str:

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from ..model.unet import UNet
 from ..model.vae import VAE
-from ..runtime.devices import has_bfloat16
 
 WARM_UP_STEPS = 50  # the learning rate rises over these
 # The coefficients of an odd polynomial. Iterating it drives singular values from (0, 1] to about 1:
@@ -126,17 +125,25 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalise(matrices: Tensor) -> Tensor:
     """About U V^T of each matrix U S V^T in a batch (N, rows, columns), by Newton-Schulz iteration:
-    X <- a X + b (X X^T) X + c (X X^T)^2 X. In bfloat16 where the hardware has it."""
+    X <- Q X with Q = a + b G + c G^2, G = X X^T.
+
+    Kernels are much wider than high, so only G and the product of all Q are kept: G <- Q G Q, and
+    the factors commute. X itself is multiplied twice, in place of ten times. In float32: rounded to
+    bfloat16, G can have negative eigenvalues, and they grow.
+    """
     a, b, c = _COEFFICIENTS
-    x = matrices.bfloat16() if has_bfloat16(matrices.device) else matrices
-    tall = x.shape[1] > x.shape[2]
-    x = x.mT if tall else x
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(_ITERATIONS):
-        gram = x @ x.mT
-        polynomial = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
-        x = torch.baddbmm(x, polynomial, x, beta=a)
-    return (x.mT if tall else x).to(matrices.dtype)
+    gram, product = x @ x.mT, None
+    for left in reversed(range(_ITERATIONS)):
+        q = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
+        q.diagonal(dim1=1, dim2=2).add_(a)
+        product = q if product is None else q @ product
+        if left:
+            gram = q @ gram @ q
+    x = product @ x
+    return x.mT if tall else x
 
 
 class Average:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ..checks import InputError
-from ..config import ConditioningConfig, ModelConfig, TrainingConfig
+from ..config import ConditioningConfig, ModelConfig, TrainingConfig, UNetConfig
 from ..data.datasets import data_fingerprint, describe, load_dataset
 from ..files.checkpoint import read_checkpoint
 from ..files.hub import VAE_FILE
@@ -290,7 +290,8 @@ class TrainingRun:
 def model_config(class_names: tuple[str, ...]) -> ModelConfig:
     """The parts of a model that knows the words for these classes."""
     conditioning = ConditioningConfig(class_names, vocabulary=make_vocabulary(class_names))
-    return ModelConfig(conditioning=conditioning)
+    unet = UNetConfig(middle_only=True)
+    return ModelConfig(unet=unet, conditioning=conditioning)
 
 
 def environment(device: torch.device, processes: Processes) -> dict[str, Any]:

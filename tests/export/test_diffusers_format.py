@@ -17,14 +17,17 @@ import torch
 import yaml
 
 from ldm_core import LatentDiffusion
+from ldm_core.config import ModelConfig, UNetConfig
 from ldm_core.diffusion.randomness import gaussian_noise
 from ldm_core.evaluation.classifier import load_classifier
 from ldm_core.export.__main__ import main
 from ldm_core.export.diffusers import assemble
 from ldm_core.export.diffusers.miniature_pipeline import MiniaturePipeline
+from ldm_core.export.diffusers.networks import N_TIMES, stock_unet
 from ldm_core.training.stages import suited_defaults
 
-from ..conftest import ROOT, context_of, save
+from ..conftest import ROOT, context_of, save, with_words
+from ..runtime.test_backends import perturbed
 
 LABELS = [7, None, 3, 0, 9, None]
 WORDS = ["a thin seven", "bold three leaning left", "eight", "", "wide 0", "narrow five"]
@@ -236,6 +239,15 @@ def test_the_unet_loads_without_trust_and_predicts_the_same(folder, release):
             conditions = {"encoder_hidden_states": context, "class_labels": context.mean(dim=1)}
             theirs = stock(x, round(t * 3600) - 1, **conditions).sample
         torch.testing.assert_close(theirs, ours, atol=2e-5, rtol=0)
+
+
+def test_stages_without_a_transformer_are_stock_ones_that_do_nothing():
+    parts = UNetConfig(channels=(16, 32), d_head=8, d_time=32, middle_only=True)
+    model = perturbed(ModelConfig(unet=parts, conditioning=with_words(("circle", "square"))))
+    x_t, t, context = torch.randn(2, 4, 8, 8), torch.tensor([0.3, 0.9]), torch.randn(2, 12, 64)
+    about = {"encoder_hidden_states": context, "class_labels": context.mean(dim=1)}
+    found = stock_unet(model.unet)(x_t, t * N_TIMES - 1, **about).sample
+    torch.testing.assert_close(found, model.unet(x_t, t, context), atol=1e-4, rtol=1e-4)
 
 
 def test_nothing_is_pickled_and_each_part_has_one_file_of_code(folder):

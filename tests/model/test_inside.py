@@ -68,6 +68,11 @@ def test_names_come_from_the_configuration():
     assert switches(small)[3:6] == tuple(f"self_attention.{s}" for s in stages(small))
     assert set(gates(small)) == set(switches(small)) - {"guidance"}
     assert len(switches(UNetConfig())) == 14
+    middle = UNetConfig(middle_only=True)
+    assert switches(middle)[-2:] == ("self_attention.mid", "cross_attention.mid")
+    assert len(switches(middle)) == 6
+    assert check_read("attention", middle) == ("attention.self.mid", "attention.cross.mid")
+    assert len(check_read("features", middle)) == 5
 
 
 @pytest.mark.parametrize("name", gates(CONFIG))

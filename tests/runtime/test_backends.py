@@ -19,7 +19,7 @@ from ..conftest import SMALL, context_of, with_words
 LABELS, SEEDS = [3, None, 7], [11, 12, 2**32 - 1]
 OTHER = ModelConfig(  # nothing like the default: three resolutions, other numbers of everything
     vae=VAEConfig(latent_channels=6, width=16, n_blocks=3),
-    unet=UNetConfig(latent_channels=6, channels=(32, 16, 48), d_head=16, d_context=32, d_time=64),
+    unet=UNetConfig(6, (32, 16, 48), d_head=16, d_context=32, d_time=64, middle_only=True),
     conditioning=with_words(("circle", "square"), n_tokens=3),
 )
 

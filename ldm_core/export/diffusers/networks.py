@@ -39,7 +39,8 @@ def stock_unet(unet: UNet) -> UNet2DConditionModel:
 
     for the number n of a time. It has one more residual block and one more transformer at each
     resolution on the way up than on the way down. The surplus blocks are identities: their last
-    layer is zero, and a shortcut selects the first channels. Ours are, at each resolution:
+    layer is zero, and a shortcut selects the first channels. So are transformers that we do not
+    have. Ours are, at each resolution:
 
         down_blocks   0
         up_blocks     1, which takes the skip connection of down 0; at the coarsest resolution 0
@@ -65,7 +66,8 @@ def stock_unet(unet: UNet) -> UNet2DConditionModel:
                 if i == at:
                     _fill_stage(residual, transformer, ours)
                 else:
-                    _hand_on(residual, transformer)
+                    _hand_on_residual(residual)
+                    _hand_on_transformer(transformer)
         if not coarsest:
             _copy(down.downsamplers[0].conv, unet.downsample[level])
         if level:
@@ -123,7 +125,10 @@ def _fill_time(stock: UNet2DConditionModel, unet: UNet) -> None:
 
 def _fill_stage(residual: nn.Module, transformer: nn.Module, stage: Stage) -> None:
     _fill_residual(residual, stage.residual)
-    _fill_transformer(transformer, stage.transformer)
+    if stage.transformer is None:
+        _hand_on_transformer(transformer)
+    else:
+        _fill_transformer(transformer, stage.transformer)
 
 
 def _fill_residual(stock: nn.Module, block: TimedResidualBlock) -> None:
@@ -155,11 +160,16 @@ def _fill_transformer(stock: nn.Module, block: SpatialTransformer) -> None:
     _copy(stock.proj_out, block.proj_out)
 
 
-def _hand_on(residual: nn.Module, transformer: nn.Module) -> None:
-    """Make both identities, keeping the first channels."""
-    for layer in (residual.conv2, transformer.proj_out):
-        nn.init.zeros_(layer.weight)
-        nn.init.zeros_(layer.bias)
+def _hand_on_transformer(transformer: nn.Module) -> None:
+    """Make it the identity."""
+    nn.init.zeros_(transformer.proj_out.weight)
+    nn.init.zeros_(transformer.proj_out.bias)
+
+
+def _hand_on_residual(residual: nn.Module) -> None:
+    """Make it the identity, keeping the first channels."""
+    nn.init.zeros_(residual.conv2.weight)
+    nn.init.zeros_(residual.conv2.bias)
     if residual.conv_shortcut is not None:
         nn.init.dirac_(residual.conv_shortcut.weight)
         nn.init.zeros_(residual.conv_shortcut.bias)

@@ -23,7 +23,7 @@ const SIDE = 8;
 
 export function mount(body, { store, inside, answers, facts, say, update }) {
   const checked = facts.attention;
-  const stages = facts.blocks.map(({ name }) => name).filter((name) => name !== "time");
+  const stages = facts.blocks.filter(({ parts }) => parts?.self_attention).map(({ name }) => name);
   body.innerHTML = `<div class="beside"><figure class="heat pick"><div class="of-self"><canvas data-heat="self"
     tabindex="0" role="application" aria-label="The digit: point at it, or use the arrow keys, to
     choose a position"></canvas><i></i></div><figcaption><b>Self-attention</b> <span>of the position with the mark</span></figcaption>

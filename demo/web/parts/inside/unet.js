@@ -43,11 +43,10 @@ export function mount(body, { store, inside, answers, facts, say, update }) {
   const key = (name, title) => `<button type="button" data-switch="${name}">${title}</button>`;
   const attention = (kind, block) =>
     key(`${kind}_attention.${block}`, `${kind}<span class="wide">-attention</span>`);
-  const block = ({ name, channels, side, parameters }) =>
+  const block = ({ name, channels, side, parameters, parts }) =>
     `<b>${name}</b><canvas data-heat="features.${name}" role="img" aria-label="Feature maps of ${name}">` +
     `</canvas><small>${channels}×${side}×${side}<br>${thousands(parameters)}</small>` +
-    attention("self", name) +
-    attention("cross", name);
+    (parts.self_attention ? attention("self", name) + attention("cross", name) : "");
   put(key("time", `time embedding, ${thousands(blocks.time.parameters)}`), 1, 1, levels + 1);
   put(key("guidance", "guidance"), levels + 2, 1, levels);
   for (let level = 0; level < levels; level++) {
