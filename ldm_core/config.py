@@ -84,7 +84,7 @@ class UNetConfig(Config):
     d_context: int = 64  # width of one condition token
     d_time: int = 256  # width of the time embedding
     # The middle, at the coarsest resolution, has the only spatial transformer; otherwise each stage
-    # has one. What is trained today is so: a step takes 0.6 of the time, and learns as much.
+    # has one. What is trained today is so: a step takes 0.6 of the time, and learns nearly as much.
     middle_only: bool = False
 
 
