@@ -213,7 +213,7 @@ class _Sessions:
                 self._first = [tensor.detach().numpy().reshape(-1)[:1] for tensor in tensors]
                 # Tensors of inference mode have no counter.
                 self._counted = [tensor for tensor in tensors if not tensor.is_inference()]
-            # Each picture pays for this: maps take half the time of a comprehension.
+            # Each picture pays for this, so it is maps where it can be.
             firsts = [first.item() for first in self._first]
             counts = [*map(attrgetter("_version"), self._counted)]
             state = [*map(Tensor.data_ptr, tensors)], counts, firsts

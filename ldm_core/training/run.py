@@ -290,8 +290,7 @@ class TrainingRun:
 def model_config(class_names: tuple[str, ...]) -> ModelConfig:
     """The parts of a model that knows the words for these classes."""
     conditioning = ConditioningConfig(class_names, vocabulary=make_vocabulary(class_names))
-    unet = UNetConfig(middle_only=True)
-    return ModelConfig(unet=unet, conditioning=conditioning)
+    return ModelConfig(unet=UNetConfig(middle_only=True), conditioning=conditioning)
 
 
 def environment(device: torch.device, processes: Processes) -> dict[str, Any]:

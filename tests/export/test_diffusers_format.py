@@ -244,7 +244,8 @@ def test_the_unet_loads_without_trust_and_predicts_the_same(folder, release):
 def test_stages_without_a_transformer_are_stock_ones_that_do_nothing():
     parts = UNetConfig(channels=(16, 32), d_head=8, d_time=32, middle_only=True)
     model = perturbed(ModelConfig(unet=parts, conditioning=with_words(("circle", "square"))))
-    x_t, t, context = torch.randn(2, 4, 8, 8), torch.tensor([0.3, 0.9]), torch.randn(2, 12, 64)
+    x_t, t = gaussian_noise([1, 2], 0, (4, 8, 8)), torch.tensor([0.3, 0.9])
+    context = gaussian_noise([3, 4], 0, (12, 64))
     about = {"encoder_hidden_states": context, "class_labels": context.mean(dim=1)}
     found = stock_unet(model.unet)(x_t, t * N_TIMES - 1, **about).sample
     torch.testing.assert_close(found, model.unet(x_t, t, context), atol=1e-4, rtol=1e-4)

@@ -17,6 +17,7 @@ from ldm_core.model.inside import (
     switches,
 )
 from ldm_core.model.unet import UNet
+from ldm_core.training.run import model_config
 
 from ..conftest import SMALL, randomised
 
@@ -73,6 +74,7 @@ def test_names_come_from_the_configuration():
     assert len(switches(middle)) == 6
     assert check_read("attention", middle) == ("attention.self.mid", "attention.cross.mid")
     assert len(check_read("features", middle)) == 5
+    assert model_config(("circle", "square")).unet == middle  # what is trained
 
 
 @pytest.mark.parametrize("name", gates(CONFIG))
