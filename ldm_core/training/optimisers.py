@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..model.unet import UNet
 from ..model.vae import VAE
+from ..runtime.devices import has_bfloat16
 
 WARM_UP_STEPS = 50  # the learning rate rises over these
 # The coefficients of an odd polynomial. Iterating it drives singular values from (0, 1] to about 1:
@@ -125,16 +126,30 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalise(matrices: Tensor) -> Tensor:
     """About U V^T of each matrix U S V^T in a batch (N, rows, columns), by Newton-Schulz iteration:
-    X <- Q X with Q = a + b G + c G^2, G = X X^T.
-
-    Kernels are much wider than high, so only G and the product of all Q are kept: G <- Q G Q, and
-    the factors commute. X itself is multiplied twice, in place of ten times. In float32: rounded to
-    bfloat16, G can have negative eigenvalues, and they grow.
-    """
-    a, b, c = _COEFFICIENTS
+    X <- Q X with Q = a + b G + c G^2, G = X X^T."""
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    wide = x.shape[2] > 1.5 * x.shape[1]
+    x = _iterate_on_gram(x) if wide else _iterate(x)
+    return x.mT if tall else x
+
+
+def _iterate(x: Tensor) -> Tensor:
+    """The iteration as it is written; it bears the rounding to bfloat16."""
+    a, b, c = _COEFFICIENTS
+    x = x.bfloat16() if has_bfloat16(x.device) else x
+    for _ in range(_ITERATIONS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.float()
+
+
+def _iterate_on_gram(x: Tensor) -> Tensor:
+    """The same where rows are long, as those of kernels: only G and the product of all Q are kept,
+    G <- Q G Q, and the factors commute. X itself is multiplied twice, in place of ten times. In
+    float32: rounded to bfloat16, G can have negative eigenvalues, and they grow."""
+    a, b, c = _COEFFICIENTS
     gram, product = x @ x.mT, None
     for left in reversed(range(_ITERATIONS)):
         q = torch.baddbmm(gram, gram, gram, beta=b, alpha=c)
@@ -142,8 +157,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
         product = q if product is None else q @ product
         if left:
             gram = q @ gram @ q
-    x = product @ x
-    return x.mT if tall else x
+    return product @ x
 
 
 class Average:
