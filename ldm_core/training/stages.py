@@ -300,7 +300,7 @@ def suited_defaults(steps: int) -> SamplingSettings:
     docs/training-log.md has all figures.
     """
     if steps >= SHORT_TRAINING:
-        return SamplingSettings(steps=16, guidance_scale=3.3)
+        return SamplingSettings(sampler="unipc", steps=16, guidance_scale=3.5)
     return SamplingSettings(
         sampler="unipc", steps=16, guidance_scale=3.1, guidance_interval=(0.55, 0.8)
     )

@@ -19,12 +19,12 @@ import yaml
 from ldm_core import LatentDiffusion
 from ldm_core.config import ModelConfig, UNetConfig
 from ldm_core.diffusion.randomness import gaussian_noise
+from ldm_core.diffusion.settings import SamplingSettings
 from ldm_core.evaluation.classifier import load_classifier
 from ldm_core.export.__main__ import main
 from ldm_core.export.diffusers import assemble
 from ldm_core.export.diffusers.miniature_pipeline import MiniaturePipeline
 from ldm_core.export.diffusers.networks import N_TIMES, stock_unet
-from ldm_core.training.stages import suited_defaults
 
 from ..conftest import ROOT, context_of, save, with_words
 from ..runtime.test_backends import perturbed
@@ -72,7 +72,7 @@ NOT_OF_STUDENT = {
     "student, a negative prompt": {"negative_prompt": "thin"},
     "student, an interval": {"guidance_interval": [0.2, 0.8]},
 }
-SCHEDULERS = ("EulerDiscreteScheduler", "UniPCMultistepScheduler")
+SCHEDULERS = ("EulerDiscreteScheduler", "DPMSolverMultistepScheduler")
 OTHER_SCHEDULERS = {  # what the error says
     "FlowMatchEulerDiscreteScheduler": "does not follow the noise schedule of these weights",
     "DDIMScheduler": "pass clip_sample=False to its from_config",
@@ -81,10 +81,10 @@ DIGITS = list(range(10)) * 2
 
 
 @pytest.fixture(scope="module")
-def short_model(small_model) -> LatentDiffusion:
-    """Has the default settings of a short training, with another sampler."""
+def other_model(small_model) -> LatentDiffusion:
+    """Has another sampler than the weights of this repository."""
     model = copy.copy(small_model)
-    model.defaults = suited_defaults(steps=1)
+    model.defaults = SamplingSettings(sampler="dpmpp_2m", steps=16)
     return model
 
 
@@ -97,9 +97,9 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def short_folder(short_model, tmp_path_factory) -> Path:
+def other_folder(other_model, tmp_path_factory) -> Path:
     weights = tmp_path_factory.mktemp("weights")
-    save(weights, short_model)
+    save(weights, other_model)
     folder = tmp_path_factory.mktemp("export") / "diffusers"
     line = ["--format", "diffusers", "--out", str(folder), "--weights", str(weights)]
     assert main(line) == 0
@@ -115,7 +115,7 @@ def student_folder(taught_weights, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answers(folder, short_folder, student_folder, tmp_path_factory) -> SimpleNamespace:
+def answers(folder, other_folder, student_folder, tmp_path_factory) -> SimpleNamespace:
     """What diffusers draws (`drawn`) or says (`errors`) for each job; the classes of the parts."""
     place = tmp_path_factory.mktemp("answers")
     jobs = {}
@@ -134,7 +134,7 @@ def answers(folder, short_folder, student_folder, tmp_path_factory) -> SimpleNam
     for kind in ("latent", "np", "pt"):
         arguments = {"label": 7, "num_images_per_prompt": 2, "output_type": kind, "noise": 2}
         job(kind, folder, arguments)
-    job("small", short_folder, {"label": LABELS, "noise": len(LABELS)})
+    job("small", other_folder, {"label": LABELS, "noise": len(LABELS)})
     for name, arguments in OF_STUDENT.items():
         job(name, student_folder, {"label": LABELS, "noise": len(LABELS)} | arguments)
     for name, arguments in NOT_OF_STUDENT.items():
@@ -150,15 +150,16 @@ def answers(folder, short_folder, student_folder, tmp_path_factory) -> SimpleNam
     return SimpleNamespace(drawn=drawn, **json.loads((place / "out.json").read_text()))
 
 
-def test_parts_are_stock_classes_of_diffusers_where_it_has_them(answers, folder, short_folder):
+def test_parts_are_stock_classes_of_diffusers_where_it_has_them(answers, folder, other_folder):
     classes = answers.classes[str(folder)]
     assert classes["unet"] == f"{diffusers.UNet2DConditionModel.__module__}.UNet2DConditionModel"
-    assert classes["scheduler"].endswith(".DPMSolverMultistepScheduler")
+    unipc = f"{diffusers.UniPCMultistepScheduler.__module__}.UniPCMultistepScheduler"
+    assert classes["scheduler"] == unipc
     assert re.fullmatch(
         r"diffusers_modules\.local\.miniature_vae_\w+\.MiniatureVAE", classes["vae"]
     )
-    unipc = answers.classes[str(short_folder)]["scheduler"]  # the sampler of those weights
-    assert unipc == f"{diffusers.UniPCMultistepScheduler.__module__}.UniPCMultistepScheduler"
+    other = answers.classes[str(other_folder)]["scheduler"]  # the sampler of those weights
+    assert other.endswith(".DPMSolverMultistepScheduler")
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -168,8 +169,8 @@ def test_the_same_noise_gives_the_same_pictures(answers, release, name):
     check_same(answers.drawn[name], ours)
 
 
-def test_other_weights_have_settings_of_their_own(answers, short_model):
-    ours = short_model.generate(LABELS, seeds=range(len(LABELS)))
+def test_other_weights_have_settings_of_their_own(answers, other_model):
+    ours = other_model.generate(LABELS, seeds=range(len(LABELS)))
     check_same(answers.drawn["small"], ours)
 
 
@@ -219,14 +220,13 @@ def test_a_scheduler_that_would_draw_no_digits_is_refused(answers, name):
 
 
 def test_other_outputs_are_those_of_diffusers(answers, release):
-    settings = {"seeds": [0, 1], "sampler": "dpmpp_2m"}
-    *_, last = release.denoise([7, 7], **settings)
+    *_, last = release.denoise([7, 7], seeds=[0, 1])
     np.testing.assert_allclose(answers.drawn["latent"], last.x_t, atol=1e-4)
     rows, columns = answers.drawn["pt"], answers.drawn["np"]
     assert rows.shape == (2, 1, 28, 28)
     assert columns.shape == (2, 28, 28, 1)
     assert np.array_equal(rows[:, 0], columns[..., 0])
-    check_same((255 * rows[:, 0]).round(), release.generate([7, 7], **settings))
+    check_same((255 * rows[:, 0]).round(), release.generate([7, 7], seeds=[0, 1]))
 
 
 def test_the_unet_loads_without_trust_and_predicts_the_same(folder, release):
@@ -270,7 +270,7 @@ def test_nothing_is_pickled_and_each_part_has_one_file_of_code(folder):
     }
 
 
-def test_the_card_says_what_is_there(folder, short_folder, short_model):
+def test_the_card_says_what_is_there(folder, other_folder, other_model):
     _, front, card = (folder / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front) | {"tags": []} == {
         "license": "mit",
@@ -280,13 +280,13 @@ def test_the_card_says_what_is_there(folder, short_folder, short_model):
     }
     assert "pipe(prompt='bold zero')" in card
     assert "at most 12 words" in card
-    assert "These settings and DPMSolverMultistepScheduler are those that suit" in card
+    assert "These settings and UniPCMultistepScheduler are those that suit" in card
 
 
 @pytest.fixture(scope="module")
 def pipe(release, folder) -> MiniaturePipeline:
     settings = json.loads((folder / "model_index.json").read_text())["settings"]
-    scheduler = diffusers.DPMSolverMultistepScheduler.from_pretrained(folder, subfolder="scheduler")
+    scheduler = diffusers.UniPCMultistepScheduler.from_pretrained(folder, subfolder="scheduler")
     unet = diffusers.UNet2DConditionModel.from_pretrained(folder, subfolder="unet")
     parts = assemble.vae(release), assemble.text_encoder(release), unet, scheduler
     pipe = MiniaturePipeline(*parts, settings=settings)
