@@ -16,8 +16,8 @@ from ..model.vocabulary import EMPTY, HIGH, LOW, MIDDLE, NUMBER_NOUNS, Phrase, V
 from .morphometrics import Measurements
 
 # Probabilities
-PLAIN = 0.25  # a caption has no style
-MENTIONED = 0.6  # another caption mentions a property
+PLAIN = 0.33  # a caption has no style
+MENTIONED = 0.55  # another caption mentions a property
 BY_SLIDER = 0.3  # it does so by the position of a slider instead of words
 BARE = 0.5  # a caption without style is the name of the class alone
 NAMELESS = 0.1  # a caption does not name the class

@@ -3,7 +3,7 @@ that judges samples. Each class reads in the order of its training: the module, 
 of a step, the optimisers, pictures of its progress, and its checkpoint."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,8 @@ GRID_IMAGES, GRID_COLUMNS = 40, 10  # of a grid of reconstructions
 GRID_ROWS, GRID_CLASSES = 4, 26  # of a grid of samples, at most
 DROPOUT = 0.3  # share of the classifier's features
 LABEL_SMOOTHING = 0.05
-# Between the longest of the short trainings that were measured (3,100 steps of the U-Net) and the
-# shortest of the long ones (13,000).
-SHORT_TRAINING = 6000
+# Steps of the U-Net. Measured were trainings of 760 (three minutes), 3,000 (ten) and 18,000.
+SHORT, SHORTEST = 6000, 1500
 
 
 @dataclass(frozen=True)
@@ -293,17 +292,15 @@ def training_times(normal: Tensor, shift: float, spread: float) -> Tensor:
 def suited_defaults(steps: int) -> SamplingSettings:
     """The default settings of a model whose U-Net was trained for `steps` steps.
 
-    Measured on MNIST. A model of 18,000 steps draws the label as often in 16 steps and with less
-    guidance as with SamplingSettings(), and with more variety. Models of 2,200 to 3,100 steps,
-    which is ten minutes on two cores, draw it more often when guidance begins earlier; that costs
-    a longer training variety. Nothing between was measured, and nothing shorter.
-    docs/training-log.md has all figures.
+    Measured on MNIST (docs/training-log.md): the shorter the training, the more guidance it takes
+    until digits are read as their label. Below SHORT steps it begins earlier, where a digit is
+    decided; a longer training would lose variety by that.
     """
-    if steps >= SHORT_TRAINING:
-        return SamplingSettings(sampler="unipc", steps=16, guidance_scale=3.5)
-    return SamplingSettings(
-        sampler="unipc", steps=16, guidance_scale=3.1, guidance_interval=(0.55, 0.8)
-    )
+    settings = SamplingSettings(sampler="unipc", steps=16, guidance_scale=3.5)
+    if steps >= SHORT:
+        return settings
+    scale = 3.2 if steps >= SHORTEST else 4.0
+    return replace(settings, guidance_scale=scale, guidance_interval=(0.55, 0.8))
 
 
 class ClassifierStage(Stage):
