@@ -299,7 +299,7 @@ def suited_defaults(steps: int) -> SamplingSettings:
     settings = SamplingSettings(sampler="unipc", steps=16, guidance_scale=3.5)
     if steps >= SHORT:
         return settings
-    scale = 3.2 if steps >= SHORTEST else 4.0
+    scale = 3.6 if steps >= SHORTEST else 4.0
     return replace(settings, guidance_scale=scale, guidance_interval=(0.55, 0.8))
 
 
