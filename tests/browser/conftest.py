@@ -190,8 +190,12 @@ def pages(browser, address, left=None):
 
 
 def _is_fault(message) -> bool:
-    is_refusal = "status of 422" in message.text  # which the page tells people
-    return message.type in ("error", "warning") and not is_refusal
+    expected = (
+        "status of 422",  # a refusal, which the page tells people
+        "blocked by Playwright",  # a service worker, by the test itself
+    )
+    is_expected = any(text in message.text for text in expected)
+    return message.type in ("error", "warning") and not is_expected
 
 
 class Server:

@@ -65,7 +65,7 @@ def test_what_is_saved_is_what_was_loaded_and_the_card_says_what_its_record_says
     assert str(tmp_path) not in card.content
     for fact in (
         "18,000 | 133 min | 0.73716 |",
-        "| accuracy | 0.9983 | 0.9957 |",
+        "| accuracy | 0.9988 | 0.9957 |",
         "| `steps` | 16 |",
     ):
         assert fact in card.text, fact
