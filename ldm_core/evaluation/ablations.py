@@ -24,14 +24,11 @@ def measure_ablations(
 ) -> dict:
     """FIGURES of `count` samples with all on and with each switch off, as a JSON-able dictionary.
 
-    All have the same labels and seeds. real: the figures of as many test images, of each class as
-    many, since a distance counts another mix of classes as a fault. All processes make samples;
-    only the first judges them, and the others return no figures."""
+    All have the same labels and seeds. real: the figures of as many test images. All
+    processes make samples; only the first judges them, and the others return no figures."""
     labels = labels_like(judge.training.labels, count)
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(judge.test.pixels), generator=generator)
-    of_class = lambda label: order[judge.test.labels[order] == label]
-    some = torch.cat([of_class(label)[:n] for label, n in enumerate(labels.bincount().tolist())])
+    some = judge.real_like(labels, generator)
     references = torch.randperm(len(judge.training.pixels), generator=generator)[:REFERENCES]
 
     def figures(pixels: torch.Tensor, labels: torch.Tensor) -> dict:

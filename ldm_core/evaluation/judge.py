@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from ..checks import InputError
@@ -41,6 +42,16 @@ class Judge:
     @cached_property
     def training_features(self) -> Tensor:
         return self.classifier.judge(self.training.pixels)[0].cpu()
+
+    def real_like(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Indices of test pictures, of each class as many as among labels (N,): another mix would
+        count as a fault in a distance. Of a class with fewer, all; and all of the test set where N
+        is no less."""
+        order = torch.randperm(len(self.test.pixels), generator=generator)
+        if len(labels) >= len(order):
+            return order
+        of_class = [order[self.test.labels[order] == i] for i in range(labels.max() + 1)]
+        return torch.cat([own[:n] for own, n in zip(of_class, labels.bincount().tolist())])
 
     def frechet_deviation(self, pixels: Tensor, labels: Tensor) -> float:
         """Of the distance of pictures to the training set: see `metrics.frechet_deviation`."""

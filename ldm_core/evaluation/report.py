@@ -42,7 +42,7 @@ def evaluate(
     if not processes.first:
         return None
     generator = torch.Generator().manual_seed(seed)
-    some = torch.randperm(len(judge.test.pixels), generator=generator)[:count]
+    some = judge.real_like(labels, generator)
     real, real_labels = judge.test.pixels[some], judge.test.labels[some]
     references = torch.randperm(len(judge.training.pixels), generator=generator)[:REFERENCES]
     decoded = reconstructions(model, real)
