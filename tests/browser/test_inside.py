@@ -42,7 +42,10 @@ def page(browser, address):
 
 
 def open_panel(page, name, says):
-    page.click(f".inside .parts [data-panel={name}]")
+    """Wait for the panel itself, too: the one before may have said the same."""
+    button = page.locator(f".inside .parts [data-panel={name}]")
+    button.click()
+    page.wait_for_selector(f".inside .panel h2:text-is('{button.inner_text()}')")
     told(page, says)
 
 
@@ -86,9 +89,8 @@ def test_a_real_digit_and_one_that_was_drawn(page):
     assert page.locator("[data-digit^=real] canvas").count() == 10
     assert page.is_disabled("[data-digit=drawn]")  # nothing is drawn yet
     changed_by(page, lambda: page.click("[data-digit='real 3']"), "decoded", "estimate")
-    page.click(".inside .parts [data-panel=vae]")
+    open_panel(page, "vae", "0 of 784 pixels")
     page.wait_for_selector("[data-digit='real 3'][aria-pressed=true]")
-    told(page, "0 of 784 pixels")
     own = page.evaluate("document.querySelector(\"[data-digit='real 3'] canvas\").toDataURL()")
     assert pixels(page, "digit") == own
     open_tab(page, "Draw")
