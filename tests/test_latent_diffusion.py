@@ -9,6 +9,7 @@ import torch
 from ldm_core import InputError, SamplingSettings, Start, UserError
 from ldm_core.diffusion.guidance import guided_denoiser, rescale
 from ldm_core.diffusion.randomness import gaussian_noise
+from ldm_core.diffusion.samplers import LEAD
 from ldm_core.inputs import Keep
 
 from .conftest import context_of
@@ -95,7 +96,8 @@ def test_sampling_leaves_the_global_generator_alone(small_model):
 
 
 def test_the_student_makes_ddim_steps_with_the_guidance_in_its_tokens(taught_model):
-    """c = null + w / 3 (tokens - null), and one pass a step of its own network alone."""
+    """c = null + w / 3 (tokens - null), and one pass a step of its own network alone. The sample is
+    x_0 + LEAD t (x_0 - x_0_first)."""
     calls = []
     hooks = [
         network.register_forward_pre_hook(lambda of, args: calls.append((of, len(args[0]))))
@@ -109,13 +111,14 @@ def test_the_student_makes_ddim_steps_with_the_guidance_in_its_tokens(taught_mod
     tokens, null, _ = context_of(taught_model.conditioning, LABELS)
     context = null + 1.5 * (tokens - null)
     x, times = gaussian_noise(SEEDS, 0, (4, 8, 8)), taught_model.schedule.times(3)
+    first = steps[1].x_0
     for step, t, s in zip(steps[1:], times[:-1], times[1:]):
         v = taught_model.student(x, t.float().expand(3), context)
         (signal, sigma), (signal_s, sigma_s) = (
             map(float, taught_model.schedule.levels(u)) for u in (t, s)
         )
         x_0, noise = signal * x - sigma * v, sigma * x + signal * v
-        x = signal_s * x_0 + sigma_s * noise
+        x = signal_s * x_0 + sigma_s * noise if s else x_0 + LEAD / 3 * (x_0 - first)
         torch.testing.assert_close(step.x_0, x_0, atol=1e-4, rtol=1e-4)
         torch.testing.assert_close(step.x_t, x, atol=1e-4, rtol=1e-4)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ldm_core.diffusion.noise_schedule import SPACINGS, NoiseSchedule
-from ldm_core.diffusion.samplers import SAMPLERS
+from ldm_core.diffusion.samplers import LEAD, SAMPLERS, STUDENT
 
 SCHEDULE = NoiseSchedule()
 
@@ -154,10 +154,23 @@ def test_denoiser_is_called_at_the_times_of_the_grid(name):
     assert seen == (twice if name == "heun" else t[:4])
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != STUDENT])
 def test_the_sample_is_the_last_estimate_of_x_0(name):
     x_t, x_0 = run(name, normal((4, 3), seed=0), SCHEDULE.times(5), toy_denoise)[-1]
     assert torch.equal(x_t, x_0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_the_students_sample_is_led_away_from_its_first_estimate(steps):
+    """x_0 + LEAD t (x_0 - x_0_first), after the steps of `ddim`."""
+    x, times = normal((4, 3), seed=0), SCHEDULE.times(steps)
+    *before, (x_t, x_0) = run(STUDENT, x, times, toy_denoise)
+    *before_of_ddim, (_, x_0_of_ddim) = run("ddim", x, times, toy_denoise)
+    for (ours, _), (of_ddim, _) in zip(before, before_of_ddim, strict=True):
+        assert torch.equal(ours, of_ddim)
+    assert torch.equal(x_0, x_0_of_ddim)
+    first = toy_denoise(x, torch.ones(4))
+    torch.testing.assert_close(x_t, x_0 + LEAD / steps * (x_0 - first))
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -132,9 +132,16 @@ async function* unipc(denoise, x, times, { schedule }) {
   }
 }
 
-// `ddim` with another network, the distilled one.
-function student(denoise, x, times, { schedule, noise }) {
-  return ddim(denoise, x, times, { schedule, noise });
+// `ddim` with another network, the distilled one. The sample is led away from the first estimate, which
+// has seen noise alone: x_0 + LEAD t (x_0 - x_0_first), with the estimate of the last step, at time t.
+async function* student(denoise, x, times, { schedule, noise }) {
+  let i = 0, first = null;
+  for await (const [x_t, x_0] of ddim(denoise, x, times, { schedule, noise })) {
+    first ??= x_0;
+    const lead = LEAD * times[i++];
+    const is_last = i === times.length - 1;
+    yield [is_last ? x_0.map((x_0, j) => x_0 + lead * (x_0 - first[j])) : x_t, x_0];
+  }
 }
 
 // [rho_1, rho_s] of UniC-2: the solution of rho_1 + rho_s = b_1 and r rho_1 + rho_s = b_2.
@@ -152,6 +159,7 @@ function fresh_noise(eta, signal_t, sigma_t, signal_s, sigma_s) {
 
 export const SAMPLERS = { ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc, student };
 export const STUDENT = "student", STUDENT_STEPS = 4; // its name, and the most steps it has learned
+const LEAD = 1.7; // of `student`
 export const STUDENT_USUAL = 2, STUDENT_SCALES = [1, 7]; // its usual steps; guidance that it has learned
 // The fingerprint that a file stores whose image this sampler has made: `weights_of` in Python.
 export const weights_by = (about, sampler) =>

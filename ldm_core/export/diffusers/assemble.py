@@ -15,6 +15,7 @@ from diffusers import (
 )
 
 from ...diffusion.guidance import TOKEN_SCALE
+from ...diffusion.samplers import LEAD
 from ...latent_diffusion import LatentDiffusion
 from ...model.unet import UNet
 from .bundle import bundle
@@ -50,7 +51,7 @@ def assemble(model: LatentDiffusion, folder: Path) -> None:
     _assemble(model, folder, model.unet, scheduler, settings, missing)
     if model.student:
         settings |= {"num_inference_steps": 2, "guidance_interval": [0, 1], "guidance_rescale": 0}
-        settings |= {"token_scale": TOKEN_SCALE}
+        settings |= {"token_scale": TOKEN_SCALE, "lead": LEAD}
         scheduler = _scheduler(model, DDIMScheduler, clip_sample=False)
         _assemble(model, folder / "student", model.student, scheduler, settings, [])
     for path in folder.rglob("*.safetensors"):

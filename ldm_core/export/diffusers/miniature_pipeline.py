@@ -114,10 +114,18 @@ class MiniaturePipeline(DiffusionPipeline):
         prompt_embeds = self.text_encoder(prompts).to(self.unet.dtype)
         takes_generator = "generator" in inspect.signature(self.scheduler.step).parameters
         options = {"generator": generator} if takes_generator else {}
+        first = None  # estimate of x_0
         for i, timestep in enumerate(self.progress_bar(self.scheduler.timesteps)):
             x = self.scheduler.scale_model_input(latents, timestep)
             v = self._predict(x, timestep, prompt_embeds, interval, rescale)
             latents = self.scheduler.step(v, timestep, latents, **options).prev_sample
+            if self._is_student:
+                level = self.scheduler.alphas_cumprod[timestep.long().cpu()].item()
+                x_0 = level**0.5 * x - (1 - level) ** 0.5 * v
+                first = x_0 if first is None else first
+                if i + 1 == self._num_timesteps:  # away from the first estimate, as our sampler
+                    lead = self.config.settings["lead"] * self._time(timestep)
+                    latents = x_0 + lead * (x_0 - first)
             if callback_on_step_end is not None:
                 changed = callback_on_step_end(self, i, timestep, {"latents": latents}) or {}
                 latents = changed.get("latents", latents)
@@ -186,8 +194,7 @@ class MiniaturePipeline(DiffusionPipeline):
         if self._is_student:
             share = w / self.config.settings["token_scale"]
             return self._run(x, timestep, null + share * (tokens - null))
-        # In float32, as times are compared elsewhere: both ends belong to the interval.
-        t = ((timestep.double() + 1) / self.scheduler.config.num_train_timesteps).float()
+        t = self._time(timestep)
         if w in (0, 1) or not interval[0] <= t <= interval[1] or torch.equal(null, tokens):
             return self._run(x, timestep, null if w == 0 else tokens)
         uncond, cond = self._run(torch.cat([x, x]), timestep, prompt_embeds).chunk(2)
@@ -196,6 +203,11 @@ class MiniaturePipeline(DiffusionPipeline):
             std, std_cond = (p.std(dim=(1, 2, 3), keepdim=True) for p in (v, cond))
             v = rescale * v * (std_cond / std) + (1 - rescale) * v
         return v
+
+    def _time(self, timestep: Tensor) -> Tensor:
+        """t in [0, 1]; in float32, as times are compared elsewhere: both ends of an interval belong
+        to it."""
+        return ((timestep.double() + 1) / self.scheduler.config.num_train_timesteps).float()
 
     def _run(self, x: Tensor, timestep: Tensor, tokens: Tensor) -> Tensor:
         conditions = {"encoder_hidden_states": tokens, "class_labels": tokens.mean(dim=1)}
