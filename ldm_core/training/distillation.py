@@ -9,6 +9,7 @@ earlier ones really make, and correct them. The guidance scale is part of its co
 """
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -40,6 +41,7 @@ from .stages import GRID_CLASSES, GRID_ROWS, Materials, Stage
 # The teacher's steps. With the weights of this repository its pictures are then half a grey level
 # from those of its 16 steps, a ninth of what the student errs.
 TEACHER_STEPS = 12
+HUBER = 0.03  # the c of `distance`
 TOGETHER = 64  # pictures that the teacher draws at once; they share a guidance scale
 PLAIN = 1 / 3  # share of the pairs whose caption is the name of the class alone
 # The steps of the student's run in training step 0, 1, ..., over and over: 2 is the usual number.
@@ -119,6 +121,17 @@ def context_of(conditioning: Conditioning, captions: Positions) -> Context:
     return conditioning.encode(Positions(*map(torch.cat, zip(captions, empty))))
 
 
+def distance(x_0: Tensor, z: Tensor) -> Tensor:
+    """Of each latent (B, 4, 8, 8) from another, (B,): pseudo-Huber (Song & Dhariwal 2023, eq. 7),
+
+        (sqrt(|x_0 - z|^2 + c^2) - c) / sqrt(n)
+
+    with n the numbers of a latent, so about their root mean square. Of the squared error, the few
+    latents that lie far off are the most, and the others learn less from it."""
+    apart = (x_0 - z).flatten(1)
+    return ((apart.square().sum(dim=1) + HUBER**2).sqrt() - HUBER) / math.sqrt(apart.shape[1])
+
+
 class StudentStage(Stage):
     """The student, from the teacher in the output folder."""
 
@@ -150,7 +163,7 @@ class StudentStage(Stage):
 
     def loss_at(self, step: int) -> Tensor:
         """The mean over the steps of a run of the student, each from the latent that it has made
-        itself, of the squared error of its estimate of x_0. Gradients go back to the step before by
+        itself, of the `distance` of its estimate of x_0. Gradients go back to the step before by
         the sampler's formula, and not through the network."""
         model, steps = self.model, RUNS[step % len(RUNS)]
         part = self.materials.processes.part(self.batch)
@@ -170,7 +183,7 @@ class StudentStage(Stage):
         denoise = student_denoiser(predictor, context, model.schedule, scale)
         times = model.schedule.times(steps)
         run = ddim(denoise, noise, times, schedule=model.schedule, noise=None)
-        return torch.stack([(x_0 - z).square().mean() for _, x_0 in run]).mean()
+        return torch.stack([distance(x_0, z).mean() for _, x_0 in run]).mean()
 
     def optimisers(self) -> Optimisers:
         return Optimisers(

@@ -19,6 +19,7 @@ from ldm_core.model.vocabulary import EMPTY
 from ldm_core.runtime.devices import has_bfloat16
 from ldm_core.sample import main as sample
 from ldm_core.training.distillation import (
+    HUBER,
     RUNS,
     TEACHER_STEPS,
     TOGETHER,
@@ -108,7 +109,8 @@ def stage_of(model: LatentDiffusion, pairs: Pairs, **config) -> StudentStage:
 
 
 def test_the_loss_is_that_of_the_students_own_runs(small_model, pairs):
-    """Of every step of a run, so also of those that begin where the student itself has led."""
+    """Of every step of a run, so also of those that begin where the student itself has led: the
+    mean of (sqrt(|x_0 - z|^2 + c^2) - c) / 16."""
     stage = stage_of(small_model, pairs)
     step = RUNS.index(3)
     names = small_model.vocabulary.class_row
@@ -126,9 +128,11 @@ def test_the_loss_is_that_of_the_students_own_runs(small_model, pairs):
         Start(pairs.noise[indices], model.schedule.times(3)),
         model.settings(sampler="student", steps=3, guidance_scale=2.5),
     )
-    errors = [(s.x_0 - pairs.z[indices]).square().mean() for s in runs if s.x_0 is not None]
-    assert len(errors) == 3
-    assert loss == pytest.approx(torch.stack(errors).mean().item(), rel=2e-2)  # of bfloat16
+    apart = [s.x_0 - pairs.z[indices] for s in runs if s.x_0 is not None]
+    assert len(apart) == 3
+    squared = torch.stack([of.square().sum(dim=(1, 2, 3)) for of in apart])
+    errors = ((squared + HUBER**2).sqrt() - HUBER) / 16
+    assert loss == pytest.approx(errors.mean().item(), rel=2e-2)  # of bfloat16
 
 
 def test_a_student_learns_and_its_teacher_stays(small_model, pairs):
@@ -138,7 +142,7 @@ def test_a_student_learns_and_its_teacher_stays(small_model, pairs):
     first = stage.loss_at(0).item()
     for _ in train(learner, lambda done: done / 15):
         pass
-    assert stage.loss_at(0).item() < 0.9 * first
+    assert stage.loss_at(0).item() < 0.95 * first
     teacher = {n: t for n, t in stage.model.state_dict().items() if not n.startswith("student.")}
     assert all(torch.equal(before[name], tensor) for name, tensor in teacher.items())
 
