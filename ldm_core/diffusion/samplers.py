@@ -178,8 +178,8 @@ def student(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedu
     """`ddim` with another network: the distilled one, whose estimate of x_0 is already the picture
     that many steps would make (see `training/distillation.py`). STUDENT_STEPS at most.
 
-    An estimate that was learned by squared error is a mean, and lies too near to others. So the
-    sample is led away from the first estimate, which has seen noise alone and is the nearest:
+    An estimate lies in the middle of all that may come of a latent, so it is a little blurred, and
+    the first, which has seen noise alone, is so most. So the sample is led away from the first:
 
         sample = x_0 + LEAD t (x_0 - x_0_first)
 
@@ -218,7 +218,7 @@ SAMPLERS = {
     f.__name__: f for f in (ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc, student)
 }
 STUDENT, STUDENT_STEPS = "student", 4  # its name, and the most steps that it has learned
-LEAD = 1.7  # of `student`: chosen for the weights of this repository (docs/training-log.md)
+LEAD = 0.8  # of `student`: chosen for the weights of this repository (docs/training-log.md)
 WITH_ETA = ("ddim", "dpmpp_2m")
 
 

@@ -39,7 +39,7 @@ from .optimisers import Optimisers, hidden_matrices
 from .stages import GRID_CLASSES, GRID_ROWS, Materials, Stage
 
 # The teacher's steps. With the weights of this repository its pictures are then half a grey level
-# from those of its 16 steps, a ninth of what the student errs.
+# from those of its 16 steps, an eighth of what the student errs.
 TEACHER_STEPS = 12
 HUBER = 0.03  # the c of `distance`
 TOGETHER = 64  # pictures that the teacher draws at once; they share a guidance scale

@@ -159,7 +159,7 @@ function fresh_noise(eta, signal_t, sigma_t, signal_s, sigma_s) {
 
 export const SAMPLERS = { ddpm, ddim, euler, heun, dpmpp_2m, dpmpp_2m_sde, unipc, student };
 export const STUDENT = "student", STUDENT_STEPS = 4; // its name, and the most steps it has learned
-const LEAD = 1.7; // of `student`
+const LEAD = 0.8; // of `student`
 export const STUDENT_USUAL = 2, STUDENT_SCALES = [1, 7]; // its usual steps; guidance that it has learned
 // The fingerprint that a file stores whose image this sampler has made: `weights_of` in Python.
 export const weights_by = (about, sampler) =>
