@@ -132,8 +132,8 @@ def _student(weights: Path, rounds: int) -> Table:
     steps = (2, 1) if model.student else ()
     hows = {f"{n}-step, student": {"sampler": "student", "steps": n} for n in steps}
     hows = {f"{model.defaults.steps}-step, default": {}} | hows
-    draw = lambda how: lambda: model.generate([7], seeds=[0], **how)
-    calls = {name: partial(_repeat, draw(how)) for name, how in hows.items()}
+    draw = partial(model.generate, [7], seeds=[0])
+    calls = {name: partial(_repeat, partial(draw, **how)) for name, how in hows.items()}
     for name, times in in_turn(calls, rounds).items():
         table.row(name, "ms", [1000 * time / IN_A_ROW for time in times])
     return table

@@ -178,8 +178,8 @@ def student(denoise: Denoise, x: Tensor, times: Tensor, *, schedule: NoiseSchedu
     """`ddim` with another network: the distilled one, whose estimate of x_0 is already the picture
     that many steps would make (see `training/distillation.py`). STUDENT_STEPS at most.
 
-    An estimate lies in the middle of all that may come of a latent, so it is a little blurred, and
-    the first, which has seen noise alone, is so most. So the sample is led away from the first:
+    An estimate lies in the middle of all pictures that may come of a latent, so it is a little
+    blurred. The first, made from noise alone, is blurred most. So the sample is led away from it:
 
         sample = x_0 + LEAD t (x_0 - x_0_first)
 

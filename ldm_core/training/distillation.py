@@ -72,8 +72,9 @@ def teacher_pairs(
     enough(number) says that it and those after it are not needed. Half of them have the model's
     default guidance scale, the others one between those of STUDENT_SCALES. dropout: share of empty
     captions. Each process makes a part; all get all."""
-    half = has_bfloat16(model.device)
-    backend = make_backend("torch" if half else "auto", model, model.device)
+    # The backend of a CPU, which is faster in float32, has no bfloat16.
+    name = "torch" if has_bfloat16(model.device) else "auto"
+    backend = make_backend(name, model, model.device)
     shape = (TOGETHER, model.config.unet.latent_channels, LATENT_SIDE, LATENT_SIDE)
     times = model.schedule.times(TEACHER_STEPS, model.defaults.spacing)
     made, about = {}, {"desc": "teacher", "unit_scale": TOGETHER, "disable": processes.silent}

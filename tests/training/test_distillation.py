@@ -16,8 +16,9 @@ from ldm_core.diffusion.settings import STUDENT_SCALES
 from ldm_core.files.checkpoint import read_checkpoint
 from ldm_core.files.weights import save_student, weights_of
 from ldm_core.model.vocabulary import EMPTY
-from ldm_core.runtime.devices import has_bfloat16
+from ldm_core.runtime import devices
 from ldm_core.sample import main as sample
+from ldm_core.training import distillation
 from ldm_core.training.distillation import (
     HUBER,
     RUNS,
@@ -48,7 +49,11 @@ def pairs_of(model: LatentDiffusion, seed: int) -> Pairs:
     return teacher_pairs(model, captions, lambda k: k == 4, seed, dropout=0.1)
 
 
-def test_pairs_are_what_the_teacher_makes_of_the_noise(small_model, pairs):
+def test_pairs_are_what_the_teacher_makes_of_the_noise(small_model, pairs, monkeypatch):
+    for module in (distillation, devices):
+        monkeypatch.setattr(module, "has_bfloat16", lambda device: False)
+    in_bfloat16, pairs = pairs, pairs_of(small_model, seed=0)
+    assert (in_bfloat16.z - pairs.z).square().mean().sqrt() < 0.02  # where the processor has it
     names = small_model.vocabulary.class_row
     plain = (pairs.rows[:, 1:] == EMPTY).all(dim=1) & (pairs.weights == 1).all(dim=1)
     plain &= (pairs.rows[:, 0] >= names(0)) & (pairs.rows[:, 0] <= names(9))
@@ -60,9 +65,7 @@ def test_pairs_are_what_the_teacher_makes_of_the_noise(small_model, pairs):
         start=Start(pairs.noise[chosen][None], times),
         guidance_scale=pairs.scale[chosen].item(),
     )
-    # Or in bfloat16, with a precision of 1/256.
-    tolerance = 0.05 if has_bfloat16(small_model.device) else 1e-4
-    torch.testing.assert_close(last.x_t[0], pairs.z[chosen], atol=tolerance, rtol=tolerance)
+    torch.testing.assert_close(last.x_t[0], pairs.z[chosen], atol=1e-4, rtol=1e-4)
 
 
 def test_pairs_have_all_kinds_of_captions_and_scales(small_model, pairs):
@@ -140,9 +143,9 @@ def test_a_student_learns_and_its_teacher_stays(small_model, pairs):
     stage, before = stage_of(small_model, pairs, **quick), copy.deepcopy(small_model.state_dict())
     learner = stage.learner()
     first = stage.loss_at(0).item()
-    for _ in train(learner, lambda done: done / 15):
+    for _ in train(learner, lambda done: done / 30):
         pass
-    assert stage.loss_at(0).item() < 0.95 * first
+    assert stage.loss_at(0).item() < 0.9 * first
     teacher = {n: t for n, t in stage.model.state_dict().items() if not n.startswith("student.")}
     assert all(torch.equal(before[name], tensor) for name, tensor in teacher.items())
 
